@@ -1,0 +1,1 @@
+"""Outdial: a GraphQL server for outbound calling lists."""

@@ -1,0 +1,20 @@
+"""Attempts: what dialers do, one try at one destination at a time, each under a lease."""
+
+from app.attempts.claiming import claim
+from app.attempts.reading import counts_of_outdials, counts_of_targets, get_many, pages_of_outdials, pages_of_targets
+from app.attempts.reporting import complete, extend, release, start
+from app.attempts.sweeping import sweep
+
+__all__ = [
+    "claim",
+    "complete",
+    "counts_of_outdials",
+    "counts_of_targets",
+    "extend",
+    "get_many",
+    "pages_of_outdials",
+    "pages_of_targets",
+    "release",
+    "start",
+    "sweep",
+]

@@ -1,0 +1,88 @@
+"""Attempts, read: by id, and in pages of any number of outdials or targets at once."""
+
+from collections.abc import Callable, Sequence
+
+from app import db, rows
+from app.auth import Viewer
+from app.db import Transaction
+from app.listing import Listing, Parameters
+from app.listing import counts as listing_counts
+from app.listing import pages as listing_pages
+from app.pagination import Page, PageRequest
+from app.records import Attempt, AttemptFilter
+
+OF_OUTDIALS = Listing(table="attempt", columns=rows.ATTEMPT_COLUMNS, parent="outdial_id", instant="claimed_at")
+OF_TARGETS = Listing(table="attempt", columns=rows.ATTEMPT_COLUMNS, parent="target_id", instant="claimed_at")
+
+
+async def get_many(viewer: Viewer, attempt_ids: Sequence[str]) -> dict[str, Attempt]:
+    """The viewer's attempts by id; the ledger outlives its targets."""
+    found = await db.fetch(_by_id(), viewer.customer_id, list(attempt_ids))
+    return {row["id"]: rows.attempt(row) for row in found}
+
+
+async def read_in(tx: Transaction, viewer: Viewer, attempt_ids: Sequence[str]) -> dict[str, Attempt]:
+    """The same, as a transaction sees them."""
+    found = await tx.fetch(_by_id(), viewer.customer_id, list(attempt_ids))
+    return {row["id"]: rows.attempt(row) for row in found}
+
+
+def _by_id() -> str:
+    return f"SELECT {rows.ATTEMPT_COLUMNS} FROM attempt WHERE customer_id = $1 AND id {db.any_of('$2')}"
+
+
+async def pages_of_outdials(
+    viewer: Viewer, outdial_ids: Sequence[str], *, request: PageRequest, where: AttemptFilter | None = None
+) -> dict[str, Page[Attempt]]:
+    """A page of each outdial's attempts, newest first."""
+    conditions = _conditions(viewer, where or AttemptFilter())
+    return await listing_pages(
+        OF_OUTDIALS, outdial_ids, request, ascending=False, conditions=conditions, make=rows.attempt
+    )
+
+
+async def pages_of_targets(
+    viewer: Viewer, target_ids: Sequence[str], *, request: PageRequest
+) -> dict[str, Page[Attempt]]:
+    """A page of each target's attempts, newest first."""
+    conditions = _conditions(viewer, AttemptFilter())
+    return await listing_pages(
+        OF_TARGETS, target_ids, request, ascending=False, conditions=conditions, make=rows.attempt
+    )
+
+
+async def counts_of_outdials(
+    viewer: Viewer, outdial_ids: Sequence[str], *, where: AttemptFilter | None = None
+) -> dict[str, int]:
+    """How many attempts each outdial has.
+
+    Raises:
+        LimitExceeded: counting takes too long.
+    """
+    return await listing_counts(OF_OUTDIALS, outdial_ids, conditions=_conditions(viewer, where or AttemptFilter()))
+
+
+async def counts_of_targets(viewer: Viewer, target_ids: Sequence[str]) -> dict[str, int]:
+    """How many attempts each target has.
+
+    Raises:
+        LimitExceeded: counting takes too long.
+    """
+    return await listing_counts(OF_TARGETS, target_ids, conditions=_conditions(viewer, AttemptFilter()))
+
+
+def _conditions(viewer: Viewer, where: AttemptFilter) -> Callable[[Parameters], str]:
+    def conditions(parameter: Parameters) -> str:
+        met = [f"customer_id = {parameter(viewer.customer_id)}"]
+        for column, values in (("state", where.states), ("disposition", where.dispositions)):
+            if len(values) == 1:
+                met.append(f"{column} = {parameter(values[0].value)}")
+            elif values:
+                met.append(f"{column} {db.any_of(parameter([value.value for value in values]), 'text')}")
+        if where.dialer is not None:
+            met.append(f"dialer = {parameter(where.dialer)}")
+        if where.call_id is not None:
+            met.append(f"call_id = {parameter(where.call_id)}")
+        return " AND ".join(met)
+
+    return conditions

@@ -1,0 +1,350 @@
+"""Reports: what dialers say of their attempts, and what that leads to.
+
+A batch is gone through in its order; each row meets the state that the rows before it left, and none depends on
+another's success. The rules are in `app.lifecycle`; here they meet the rows.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from app import db, ids, lifecycle, metrics, store, validation
+from app.attempts.reading import read_in
+from app.auth import Viewer
+from app.db import Transaction
+from app.errors import Rejected, UserError, UserErrorCode, invalid
+from app.lifecycle import AttemptState, Disposition, DoneReason, TargetEventType, TargetStatus, Verdict
+from app.records import Attempt, AttemptBatch, AttemptResult, AttemptStart, DialPolicy, Outdial, Target
+
+BATCH_ATTEMPTS_MAX = 500
+
+_REFUSALS = {
+    Verdict.LEASE_LOST: (
+        UserErrorCode.LEASE_LOST,
+        "The lease was lost; the target belongs to somebody else by now, or to nobody.",
+    ),
+    Verdict.ALREADY_ENDED: (UserErrorCode.ALREADY_ENDED, "The attempt has ended with another result."),
+    Verdict.ALREADY_DIALED: (
+        UserErrorCode.ALREADY_DIALED,
+        "The call was placed: report how it ends instead of giving the target back.",
+    ),
+}
+
+
+# ---------------------------------------------------------------- the state that a batch works on
+
+
+@dataclass(slots=True)
+class Desk:
+    """Attempts with their targets and policies, held still, and the changes made to them so far."""
+
+    now: datetime
+    outdials: dict[str, Outdial]
+    targets: dict[str, Target]
+    attempts: dict[str, Attempt]
+    changes: list[store.Change] = field(default_factory=list)
+    touched: set[str] = field(default_factory=set)
+    """Ids of attempts that changed."""
+    made: Counter[tuple[str, str]] = field(default_factory=Counter)
+    dispositions: list[Disposition] = field(default_factory=list)
+
+    def policy(self, attempt: Attempt) -> DialPolicy:
+        return self.outdials[attempt.outdial_id].dial_policy
+
+    def deleted(self, attempt: Attempt) -> bool:
+        return (
+            self.targets[attempt.target_id].tm_delete is not None
+            or self.outdials[attempt.outdial_id].tm_delete is not None
+        )
+
+    def holds(self, attempt: Attempt) -> bool:
+        return lifecycle.lease_holds(attempt.state, attempt.expires_at, self.now) and not self.deleted(attempt)
+
+    def put_attempt(self, attempt: Attempt) -> Attempt:
+        self.attempts[attempt.id] = attempt
+        self.touched.add(attempt.id)
+        return attempt
+
+    def put_target(
+        self,
+        after: Target,
+        event_type: TargetEventType,
+        attempt: Attempt,
+        *,
+        at: datetime | None = None,
+        disposition: Disposition | None = None,
+    ) -> None:
+        before = self.targets[after.id]
+        change = store.changed(before, after, event_type, at or self.now, attempt=attempt, disposition=disposition)
+        self.targets[after.id] = change.after
+        self.changes.append(change)
+
+    async def save(self, tx: Transaction) -> None:
+        await store.save(
+            tx,
+            self.changes,
+            attempts=[self.attempts[attempt_id] for attempt_id in sorted(self.touched)],
+            attempts_made=self.made,
+        )
+
+
+async def open_desk(tx: Transaction, viewer: Viewer, attempt_ids: Iterable[str]) -> Desk:
+    """Read what the attempts hang on, under locks: outdials shared, targets alone, in the order of their ids.
+
+    An attempt changes only under its target's lock, so the attempts are read after it is taken.
+    """
+    wanted = sorted(set(attempt_ids))
+    found = await tx.fetch(
+        f"SELECT outdial_id, target_id FROM attempt WHERE customer_id = $1 AND id {db.any_of('$2')}",
+        viewer.customer_id,
+        wanted,
+    )
+    outdials = {
+        outdial_id: await store.lock_outdial(tx, viewer, outdial_id, deleted=True)
+        for outdial_id in sorted({row["outdial_id"] for row in found})
+    }
+    targets = await store.lock_targets(tx, viewer.customer_id, (row["target_id"] for row in found))
+    current = {target.last_attempt_id for target in targets.values() if target.last_attempt_id is not None}
+    attempts = await read_in(tx, viewer, sorted(current.union(wanted))) if found else {}
+    return Desk(await tx.now(), outdials, targets, attempts)
+
+
+async def _report(
+    tx: Transaction,
+    viewer: Viewer,
+    attempt_ids: Sequence[str | None],
+    step: Callable[[Desk, int, Attempt], Verdict],
+    field_name: str,
+    id_name: str | None,
+    early_errors: Sequence[UserError],
+) -> tuple[AttemptBatch, list[Disposition]]:
+    """Take each row of a batch through `step`; rows with an error already are None."""
+    desk = await open_desk(tx, viewer, [attempt_id for attempt_id in attempt_ids if attempt_id is not None])
+    errors = list(early_errors)
+    done: list[str] = []
+    for index, attempt_id in enumerate(attempt_ids):
+        if attempt_id is None:
+            continue
+        path = (field_name, str(index)) if id_name is None else (field_name, str(index), id_name)
+        attempt = desk.attempts.get(attempt_id)
+        if attempt is None:
+            errors.append(UserError(UserErrorCode.NOT_FOUND, "There is no such attempt.", path))
+            continue
+        verdict = step(desk, index, attempt)
+        if verdict in _REFUSALS:
+            code, message = _REFUSALS[verdict]
+            errors.append(UserError(code, message, path))
+        else:
+            done.append(attempt_id)
+    await desk.save(tx)
+    errors.sort(key=lambda error: int(error.path[1]))
+    return AttemptBatch([desk.attempts[attempt_id] for attempt_id in done], tuple(errors)), desk.dispositions
+
+
+def _checked_ids(
+    given: Sequence[str], errors: list[UserError], field_name: str, id_name: str | None
+) -> list[str | None]:
+    if not 1 <= len(given) <= BATCH_ATTEMPTS_MAX:
+        raise Rejected([invalid(f"1 to {BATCH_ATTEMPTS_MAX} in a call.", field_name)])
+    checked = [ids.parse(text) for text in given]
+    errors.extend(
+        invalid("This is no id: ids are UUIDs.", field_name, str(index), *([id_name] if id_name else []))
+        for index, attempt_id in enumerate(checked)
+        if attempt_id is None
+    )
+    return checked
+
+
+# ---------------------------------------------------------------- start
+
+
+async def start(viewer: Viewer, *, starts: Sequence[AttemptStart]) -> AttemptBatch:
+    """The calls are being placed: from here an expired lease means that nobody knows how they ended.
+
+    Raises:
+        Rejected: INVALID, where there are none or more than 500.
+    """
+    errors: list[UserError] = []
+    checked = _checked_ids([start.attempt_id for start in starts], errors, "attempts", "attempt_id")
+    call_ids: list[str | None] = []
+    for index, start in enumerate(starts):
+        before = len(errors)
+        call_ids.append(
+            validation.optional_text(
+                start.call_id, validation.CALL_ID_CHARACTERS_MAX, errors, "attempts", str(index), "call_id"
+            )
+        )
+        if len(errors) > before:
+            checked[index] = None
+
+    def step(desk: Desk, index: int, attempt: Attempt) -> Verdict:
+        verdict = lifecycle.judge_start(attempt.state, holds=desk.holds(attempt))
+        if verdict is Verdict.APPLY:
+            _start(desk, attempt, call_ids[index])
+        return verdict
+
+    batch, _ = await db.transaction(_report, viewer, checked, step, "attempts", "attempt_id", errors)
+    return batch
+
+
+def _start(desk: Desk, attempt: Attempt, call_id: str | None) -> None:
+    first = attempt.state is AttemptState.CLAIMED
+    started = desk.put_attempt(
+        replace(
+            attempt,
+            state=AttemptState.DIALING,
+            call_id=call_id or attempt.call_id,
+            dialed_at=desk.now if first else attempt.dialed_at,
+            expires_at=desk.now + timedelta(seconds=attempt.lease_seconds),
+        )
+    )
+    if first:
+        desk.put_target(desk.targets[attempt.target_id], TargetEventType.DIALING, started)
+
+
+# ---------------------------------------------------------------- extend
+
+
+async def extend(viewer: Viewer, *, attempt_ids: Sequence[str], lease_seconds: int | None = None) -> AttemptBatch:
+    """Renew leases that still hold, by their own length or by another that is theirs from then on. No event.
+
+    Raises:
+        Rejected: INVALID.
+    """
+    errors: list[UserError] = []
+    if lease_seconds is not None:
+        validation.lease_seconds(lease_seconds, errors, "lease_seconds")
+    if errors:
+        raise Rejected(errors)
+    checked = _checked_ids(attempt_ids, errors, "attempt_ids", None)
+
+    def step(desk: Desk, _index: int, attempt: Attempt) -> Verdict:
+        verdict = lifecycle.judge_extend(attempt.state, holds=desk.holds(attempt))
+        if verdict is Verdict.APPLY:
+            seconds = attempt.lease_seconds if lease_seconds is None else lease_seconds
+            desk.put_attempt(replace(attempt, lease_seconds=seconds, expires_at=desk.now + timedelta(seconds=seconds)))
+        return verdict
+
+    batch, _ = await db.transaction(_report, viewer, checked, step, "attempt_ids", None, errors)
+    return batch
+
+
+# ---------------------------------------------------------------- release
+
+
+async def release(viewer: Viewer, *, attempt_ids: Sequence[str]) -> AttemptBatch:
+    """Give undialed targets back: due at once, and the try is not counted.
+
+    Raises:
+        Rejected: INVALID.
+    """
+    errors: list[UserError] = []
+    checked = _checked_ids(attempt_ids, errors, "attempt_ids", None)
+
+    def step(desk: Desk, _index: int, attempt: Attempt) -> Verdict:
+        verdict = lifecycle.judge_release(attempt.state, holds=desk.holds(attempt))
+        if verdict is Verdict.APPLY:
+            _release(desk, attempt)
+        return verdict
+
+    batch, _ = await db.transaction(_report, viewer, checked, step, "attempt_ids", None, errors)
+    return batch
+
+
+def _release(desk: Desk, attempt: Attempt) -> None:
+    released = desk.put_attempt(store.ended(attempt, AttemptState.RELEASED, desk.now))
+    target = desk.targets[attempt.target_id]
+    counts = list(target.try_counts)
+    counts[attempt.destination_index] -= 1
+    back = replace(target, try_counts=tuple(counts))
+    after = store.standing(back, lifecycle.idle_or_exhausted(back.tries(desk.policy(attempt)), desk.now))
+    desk.put_target(after, TargetEventType.RELEASED, released)
+    desk.made[attempt.customer_id, attempt.outdial_id] -= 1
+
+
+# ---------------------------------------------------------------- complete
+
+
+async def complete(viewer: Viewer, *, results: Sequence[AttemptResult]) -> AttemptBatch:
+    """Report how calls ended. The same result again is no error and changes nothing.
+
+    Raises:
+        Rejected: INVALID, where there are none or more than 500.
+    """
+    errors: list[UserError] = []
+    checked = _checked_ids([result.attempt_id for result in results], errors, "results", "attempt_id")
+    for index, result in enumerate(results):
+        path = ("results", str(index))
+        before = len(errors)
+        validation.text(result.detail, validation.DETAIL_CHARACTERS_MAX, errors, *path, "detail")
+        if result.retry_after_seconds is not None:
+            most = validation.RETRY_INTERVAL_SECONDS_MAX
+            validation.number(result.retry_after_seconds, 0, most, errors, *path, "retry_after_seconds")
+        if len(errors) > before:
+            checked[index] = None
+
+    def step(desk: Desk, index: int, attempt: Attempt) -> Verdict:
+        return _complete(desk, attempt, results[index])
+
+    batch, dispositions = await db.transaction(_report, viewer, checked, step, "results", "attempt_id", errors)
+    for disposition in dispositions:
+        metrics.completed_attempts.labels(disposition=disposition.value).inc()
+    return batch
+
+
+def _complete(desk: Desk, attempt: Attempt, result: AttemptResult) -> Verdict:
+    target = desk.targets[attempt.target_id]
+    holds = desk.holds(attempt)
+    newest = target.last_attempt_id == attempt.id
+    verdict = lifecycle.judge_complete(
+        attempt.state,
+        holds=holds,
+        reported=attempt.disposition,
+        disposition=result.disposition,
+        newest=newest,
+        deleted=desk.deleted(attempt),
+        do_not_call=target.done_reason is DoneReason.DO_NOT_CALL,
+    )
+    if verdict is not Verdict.APPLY:
+        return verdict
+    late = attempt.state in {AttemptState.DIALING, AttemptState.UNCONFIRMED} and newest
+    if holds or late or attempt.state in lifecycle.LIVE:
+        attempt = desk.put_attempt(
+            replace(
+                store.ended(attempt, AttemptState.COMPLETED, desk.now),
+                disposition=result.disposition,
+                detail=result.detail,
+            )
+        )
+        target = _marked(target, attempt, result.disposition)
+    elif target.status is TargetStatus.PROGRESSING:
+        # somebody asked not to be called, under an attempt of before: whoever is calling now loses the lease
+        assert target.last_attempt_id is not None
+        desk.put_attempt(store.ended(desk.attempts[target.last_attempt_id], AttemptState.REVOKED, desk.now))
+    policy = desk.policy(attempt)
+    standing = lifecycle.after_disposition(
+        result.disposition,
+        target.tries(policy),
+        desk.now,
+        retry_interval_seconds=policy.retry_interval_seconds,
+        retry_after_seconds=result.retry_after_seconds,
+    )
+    after = store.standing(target, standing)
+    if result.disposition is Disposition.DO_NOT_CALL:
+        after = replace(after, last_attempt_id=None)  # nothing that is reported late undoes it
+    desk.put_target(after, TargetEventType.COMPLETED, attempt, disposition=result.disposition)
+    desk.dispositions.append(result.disposition)
+    return verdict
+
+
+def _marked(target: Target, attempt: Attempt, disposition: Disposition) -> Target:
+    """Rule a destination out, while it still holds the address that was dialed."""
+    index = attempt.destination_index
+    now_there = target.destinations[index]
+    dialed = attempt.destination
+    if disposition is not Disposition.INVALID_DESTINATION or now_there is None:
+        return target
+    if (now_there.type, now_there.target) != (dialed.type, dialed.target):
+        return target
+    return replace(target, invalid_destinations=target.invalid_destinations | {index})

@@ -1,0 +1,73 @@
+"""Leases that ran out: found by whichever server looks first, and ended once."""
+
+from collections import defaultdict
+
+from app import db, lifecycle, metrics, store
+from app.attempts.reporting import Desk, open_desk
+from app.auth import Viewer
+from app.db import Transaction
+from app.lifecycle import AttemptState
+from app.records import Attempt
+
+SWEEP_ATTEMPTS_MAX = 500
+"""In one transaction."""
+
+
+async def sweep() -> int:
+    """End attempts whose lease ran out, up to SWEEP_ATTEMPTS_MAX; housekeeping calls it.
+
+    The look at the clock goes over all customers; what follows is done customer by customer, outdial by outdial.
+
+    Returns:
+        How many were ended; where it is SWEEP_ATTEMPTS_MAX, there may be more.
+    """
+    found = await db.fetch(
+        f"""
+        SELECT id, customer_id, outdial_id FROM attempt
+        WHERE state IN ('CLAIMED', 'DIALING') AND expires_at <= $1 ORDER BY expires_at LIMIT {SWEEP_ATTEMPTS_MAX}
+        """,
+        await db.now(),
+    )
+    by_outdial: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+    for row in found:
+        by_outdial[row["customer_id"], row["outdial_id"]].append(row["id"])
+    total = 0
+    for (customer_id, _), attempt_ids in by_outdial.items():
+        states = await db.transaction(_sweep, _system(customer_id), attempt_ids)
+        for state in states:
+            metrics.swept_attempts.labels(state=state.value).inc()
+        total += len(states)
+    return total
+
+
+def _system(customer_id: str) -> Viewer:
+    """The server itself, acting for one customer."""
+    return Viewer(customer_id=customer_id, subject="", scopes=frozenset(), expires_at=None)
+
+
+async def _sweep(tx: Transaction, viewer: Viewer, attempt_ids: list[str]) -> list[AttemptState]:
+    desk = await open_desk(tx, viewer, attempt_ids)
+    states = []
+    for attempt_id in attempt_ids:
+        attempt = desk.attempts.get(attempt_id)
+        # another server may have been first, or the dialer may have renewed the lease meanwhile
+        if attempt is not None and attempt.state in lifecycle.LIVE and not desk.holds(attempt):
+            states.append(_lapse(desk, attempt))
+    await desk.save(tx)
+    return states
+
+
+def _lapse(desk: Desk, attempt: Attempt) -> AttemptState:
+    assert attempt.expires_at is not None
+    target = desk.targets[attempt.target_id]
+    policy = desk.policy(attempt)
+    lapse = lifecycle.after_lapse(
+        attempt.state,
+        target.tries(policy),
+        attempt.expires_at,
+        retry_interval_seconds=policy.retry_interval_seconds,
+        on_unconfirmed=policy.on_unconfirmed,
+    )
+    ended = desk.put_attempt(store.ended(attempt, lapse.state, attempt.expires_at))
+    desk.put_target(store.standing(target, lapse.standing), lapse.event, ended)
+    return lapse.state

@@ -1,0 +1,10 @@
+"""The process's clock, in one place so that tests can move it."""
+
+from datetime import UTC, datetime, timedelta
+
+shift = timedelta(0)
+"""Added to every reading, the database's included. Only tests set it."""
+
+
+def now() -> datetime:
+    return datetime.now(UTC) + shift

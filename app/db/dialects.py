@@ -1,0 +1,132 @@
+"""What differs between SQLite and PostgreSQL: placeholders, lists, row sets, and how values travel.
+
+Statements are written once, in PostgreSQL's spelling with `$1` placeholders. Where the two need different words,
+one of the functions here gives them.
+"""
+
+import re
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from enum import StrEnum
+from functools import lru_cache
+from typing import Any
+
+import orjson
+
+type_names = {"uuid", "text", "integer", "bigint", "instant", "json"}
+"""The column types that the schema uses."""
+
+
+class Dialect(StrEnum):
+    SQLITE = "sqlite"
+    POSTGRES = "postgres"
+
+
+_PLACEHOLDER = re.compile(r"\$(\d+)")
+_POSTGRES_TYPES = {"instant": "timestamptz", "json": "jsonb"}
+
+
+@lru_cache(maxsize=512)
+def sqlite_placeholders(sql: str) -> str:
+    """`$1` is a named parameter to SQLite; `?1` is the same thing by position."""
+    return _PLACEHOLDER.sub(r"?\1", sql)
+
+
+def sqlite_instant(instant: datetime) -> str:
+    """Always the same width, so that text compares as time does."""
+    return instant.astimezone(UTC).isoformat(" ", "microseconds")
+
+
+def sqlite_value(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return sqlite_instant(value)
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return orjson.dumps(list(value)).decode()
+    return value
+
+
+def is_instant(column: str) -> bool:
+    """Columns that hold an instant are named tm_… or …_at; a test holds the models to it."""
+    return column.endswith("_at") or column.startswith("tm_")
+
+
+def sqlite_rows(rows: Iterable[sqlite3.Row]) -> list[dict[str, Any]]:
+    """Rows as dictionaries, instants as aware UTC datetimes."""
+    listed = [dict(row) for row in rows]
+    if not listed:
+        return listed
+    instants = [column for column in listed[0] if is_instant(column)]
+    for row in listed:
+        for column in instants:
+            text = row[column]
+            if text is not None:
+                row[column] = datetime.fromisoformat(text)
+    return listed
+
+
+def any_of(dialect: Dialect, placeholder: str, kind: str = "uuid") -> str:
+    """The right side of `column …` that holds for each element of a list parameter."""
+    if dialect is Dialect.POSTGRES:
+        return f"= ANY(CAST({placeholder} AS {_POSTGRES_TYPES.get(kind, kind)}[]))"
+    return f"IN (SELECT value FROM json_each({placeholder}))"
+
+
+def rowset(dialect: Dialect, placeholder: str, columns: Mapping[str, str], alias: str) -> str:
+    """A table, for FROM, made of one JSON parameter: many rows in one statement on either database.
+
+    Args:
+        dialect: which database.
+        placeholder: of the parameter that `rowset_value` made.
+        columns: the type of each column by its name.
+        alias: the table's name in the statement. A column `ord` numbers its rows from 0 in SQLite only.
+    """
+    if dialect is Dialect.POSTGRES:
+        typed = ", ".join(f"{name} {_POSTGRES_TYPES.get(kind, kind)}" for name, kind in columns.items())
+        return f"jsonb_to_recordset(CAST({placeholder} AS jsonb)) AS {alias}({typed})"
+    extracted = ", ".join(
+        # ->> would make text of a nested document; json_extract of an object gives it back as JSON text
+        f"json_extract(value, '$.{name}') AS {name}"
+        for name in columns
+    )
+    return f"(SELECT {extracted} FROM json_each({placeholder})) AS {alias}"
+
+
+def rowset_value(dialect: Dialect, rows: Sequence[Mapping[str, Any]]) -> str:
+    """The parameter of `rowset`: rows as JSON, instants spelled as the database stores them.
+
+    JSON columns are given as Python values (a mapping or a list), not as text.
+    """
+    if dialect is Dialect.POSTGRES:
+        return orjson.dumps(rows).decode()
+    return orjson.dumps(rows, default=_sqlite_default, option=orjson.OPT_PASSTHROUGH_DATETIME).decode()
+
+
+def _sqlite_default(value: Any) -> str:
+    if isinstance(value, datetime):
+        return sqlite_instant(value)
+    raise TypeError(type(value).__name__)
+
+
+def per_parent(dialect: Dialect, parents: int, branch: str, *, first: int) -> str:
+    """One statement that runs `branch` for each of several parents, and so gives each its own LIMIT.
+
+    Args:
+        dialect: which database.
+        parents: how many there are.
+        branch: a SELECT with `{parent}` where the parent's id belongs.
+        first: the number of the first placeholder that is free. PostgreSQL takes the list of parents there; SQLite,
+            which has no LATERAL, takes each parent as a parameter of its own.
+    """
+    if dialect is Dialect.POSTGRES:
+        lateral = branch.format(parent="parent.id")
+        return (
+            f"SELECT page.* FROM unnest(CAST(${first} AS uuid[])) AS parent(id) CROSS JOIN LATERAL ({lateral}) AS page"
+        )
+    return " UNION ALL ".join(
+        f"SELECT * FROM ({branch.format(parent=f'${first + index}')})" for index in range(parents)
+    )
+
+
+def per_parent_values(dialect: Dialect, parents: Sequence[str]) -> list[Any]:
+    return [list(parents)] if dialect is Dialect.POSTGRES else list(parents)

@@ -1,0 +1,89 @@
+"""The errors that a client can expect: one tree, each with the code it travels under.
+
+Whatever else is raised is a bug. The edges mask it and log it with an id.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import ClassVar
+
+
+class UserErrorCode(StrEnum):
+    """What the caller of a mutation can put right."""
+
+    INVALID = "INVALID"
+    NOT_FOUND = "NOT_FOUND"
+    CONFLICT = "CONFLICT"
+    LEASE_LOST = "LEASE_LOST"
+    ALREADY_ENDED = "ALREADY_ENDED"
+    ALREADY_DIALED = "ALREADY_DIALED"
+    PAUSED = "PAUSED"
+
+
+@dataclass(frozen=True, slots=True)
+class UserError:
+    """One refusal, with the snake_case path of the value it is about; each face spells the path its own way."""
+
+    code: UserErrorCode
+    message: str
+    path: tuple[str, ...] = ()
+
+    def under(self, *steps: str) -> "UserError":
+        return UserError(self.code, self.message, (*steps, *self.path))
+
+
+class Expected(Exception):  # noqa: N818 - these are outcomes, not faults
+    """An outcome that a client can expect; `code` is its name on the wire."""
+
+    code: ClassVar[str]
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class Rejected(Expected):
+    """A mutation was refused as a whole and changed nothing."""
+
+    code = "BAD_USER_INPUT"
+
+    def __init__(self, errors: Iterable[UserError]) -> None:
+        self.errors = tuple(errors)
+        super().__init__("; ".join(error.message for error in self.errors))
+
+
+class Unauthenticated(Expected):
+    code = "UNAUTHENTICATED"
+
+
+class Forbidden(Expected):
+    code = "FORBIDDEN"
+
+
+class NotFound(Expected):
+    code = "NOT_FOUND"
+
+
+class BadUserInput(Expected):
+    code = "BAD_USER_INPUT"
+
+
+class LimitExceeded(Expected):
+    code = "LIMIT_EXCEEDED"
+
+
+class RateLimited(Expected):
+    code = "RATE_LIMITED"
+
+
+class Unavailable(Expected):
+    code = "UNAVAILABLE"
+
+
+def invalid(message: str, *path: str) -> UserError:
+    return UserError(UserErrorCode.INVALID, message, path)
+
+
+def rejected(code: UserErrorCode, message: str, *path: str) -> Rejected:
+    return Rejected([UserError(code, message, path)])

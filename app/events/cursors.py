@@ -1,0 +1,51 @@
+"""Positions in the log of events, and the opaque cursors that clients hold of them. Pure."""
+
+import base64
+import binascii
+import struct
+from typing import NamedTuple
+from uuid import UUID
+
+from app.errors import BadUserInput
+
+_CURSOR = struct.Struct(">B16sIqq")
+_CURSOR_VERSION = 1
+EPOCH_MAX = 2**31 - 1
+
+
+class Position(NamedTuple):
+    """A place in the log: every event up to it has been seen. Positions compare as the log is ordered.
+
+    On PostgreSQL `tx` is the writing transaction's id, comparable within an epoch, and `seq` orders what one
+    transaction wrote. On SQLite, where commits are in the order of `seq`, `tx` is always 0.
+    """
+
+    epoch: int
+    tx: int
+    seq: int
+
+
+BEGINNING = Position(0, 0, 0)
+
+
+def cursor(outdial_id: str, position: Position) -> str:
+    packed = _CURSOR.pack(_CURSOR_VERSION, UUID(outdial_id).bytes, *position)
+    return base64.urlsafe_b64encode(packed).decode().rstrip("=")
+
+
+def position_of(text: str, outdial_id: str) -> Position:
+    """Where a client's cursor stands in the log of that outdial.
+
+    Raises:
+        BadUserInput: it is malformed, or another outdial's.
+    """
+    try:
+        packed = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        version, outdial, epoch, tx, seq = _CURSOR.unpack(packed)
+    except (binascii.Error, struct.error, ValueError):
+        raise BadUserInput("The event cursor is malformed.") from None
+    if version != _CURSOR_VERSION or not (epoch <= EPOCH_MAX and tx >= 0 and seq >= 0):
+        raise BadUserInput("The event cursor is malformed.")
+    if UUID(bytes=outdial) != UUID(outdial_id):
+        raise BadUserInput("The event cursor belongs to another outdial.")
+    return Position(epoch, tx, seq)

@@ -1,0 +1,361 @@
+"""The log of events: appended in the transaction of the change, read in an order that loses nothing.
+
+`seq > cursor` would lose rows on PostgreSQL, where a transaction draws its numbers before it commits: while one that
+drew 5 is under way, another may commit 6, and whoever has read 6 never sees 5. So each event carries its
+transaction's id, and readers stop below the oldest transaction that is still under way (`pg_snapshot_xmin`). That
+order is complete but not the order of commits: of two changes to one target, `version` says which is newer.
+
+Transaction ids begin anew in a fresh cluster. After a dump is restored there, the stored ones may be ahead of the
+counter; `open_epoch` then begins another epoch, and positions compare by epoch first.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from app import db
+from app.db import Transaction
+from app.events.cursors import Position, cursor
+from app.lifecycle import Disposition, DoneReason, OutdialEventType, TargetEventType, TargetStatus
+from app.records import OutdialEvent, Target, TargetEvent
+
+TARGET_EVENT_TYPES: dict[str, str] = {
+    "ord": "integer",
+    "customer_id": "uuid",
+    "outdial_id": "uuid",
+    "target_id": "uuid",
+    "type": "text",
+    "occurred_at": "instant",
+    "count": "integer",
+    "status": "text",
+    "previous_status": "text",
+    "done_reason": "text",
+    "try_counts": "json",
+    "next_try_at": "instant",
+    "version": "integer",
+    "destination_index": "integer",
+    "attempt_id": "uuid",
+    "disposition": "text",
+}
+_COLUMNS = ", ".join(column for column in TARGET_EVENT_TYPES if column != "ord")
+_EPOCH = "(SELECT max(epoch) FROM event_epoch)"
+_RECENT_EVENTS = 10_000
+"""How many of the newest events are looked through for the highest transaction id; far above what runs at once."""
+
+
+def _transaction_id() -> str:
+    return "CAST(CAST(pg_current_xact_id() AS text) AS bigint)" if db.is_postgres() else "0"
+
+
+def event_of(
+    target: Target,
+    event_type: TargetEventType,
+    occurred_at: datetime,
+    *,
+    previous_status: TargetStatus | None,
+    destination_index: int | None = None,
+    attempt_id: str | None = None,
+    disposition: Disposition | None = None,
+) -> dict[str, Any]:
+    """The row that tells of one target's change; `target` is how it is right after it."""
+    gone = event_type is TargetEventType.DELETED
+    return {
+        "customer_id": target.customer_id,
+        "outdial_id": target.outdial_id,
+        "target_id": target.id,
+        "type": event_type.value,
+        "occurred_at": occurred_at,
+        "count": 1,
+        "status": None if gone else target.status.value,
+        "previous_status": previous_status and previous_status.value,
+        "done_reason": None if gone or target.done_reason is None else target.done_reason.value,
+        "try_counts": target.try_counts,
+        "next_try_at": None if gone else target.next_try_at,
+        "version": target.version,
+        "destination_index": destination_index,
+        "attempt_id": attempt_id,
+        "disposition": disposition and disposition.value,
+    }
+
+
+def event_of_many(
+    customer_id: str,
+    outdial_id: str,
+    event_type: TargetEventType,
+    occurred_at: datetime,
+    *,
+    count: int,
+    status: TargetStatus,
+    previous_status: TargetStatus | None,
+    done_reason: DoneReason | None = None,
+) -> dict[str, Any]:
+    """The row that tells of many targets at once, all of which came from one status to another."""
+    return {
+        "customer_id": customer_id,
+        "outdial_id": outdial_id,
+        "target_id": None,
+        "type": event_type.value,
+        "occurred_at": occurred_at,
+        "count": count,
+        "status": status.value,
+        "previous_status": previous_status and previous_status.value,
+        "done_reason": done_reason and done_reason.value,
+        "try_counts": (),
+        "next_try_at": None,
+        "version": None,
+        "destination_index": None,
+        "attempt_id": None,
+        "disposition": None,
+    }
+
+
+async def append(tx: Transaction, events: Sequence[Mapping[str, Any]]) -> None:
+    """Write events in the transaction of the change that they tell, last of all, and wake who waits for them."""
+    if not events:
+        return
+    numbered = [{"ord": number, **event} for number, event in enumerate(events)]
+    await tx.fetch(
+        f"""
+        INSERT INTO target_event (epoch, tx, {_COLUMNS})
+        SELECT {_EPOCH}, {_transaction_id()}, {_COLUMNS}
+        FROM {db.rowset("$1", TARGET_EVENT_TYPES, "event")} ORDER BY ord
+        """,
+        db.rows_value(numbered),
+    )
+    for outdial_id in {event["outdial_id"] for event in events}:
+        tx.wake(outdial_id)
+
+
+async def append_outdial(
+    tx: Transaction, event_type: OutdialEventType, *, customer_id: str, outdial_id: str, occurred_at: datetime
+) -> None:
+    """Write that an outdial itself was created, changed or deleted."""
+    await tx.fetch(
+        f"""
+        INSERT INTO outdial_event (epoch, tx, customer_id, outdial_id, type, occurred_at)
+        VALUES ({_EPOCH}, {_transaction_id()}, $1, $2, $3, $4)
+        """,
+        customer_id,
+        outdial_id,
+        event_type.value,
+        occurred_at,
+    )
+    tx.wake(customer_id)
+    tx.wake(outdial_id)
+
+
+# ---------------------------------------------------------------- reading
+
+
+@dataclass(frozen=True, slots=True)
+class Horizon:
+    """How far the log can be read: everything up to `position` is settled."""
+
+    position: Position
+    beyond: Position
+    """Nothing can be past this yet: a cursor that is was made by another history of the database."""
+
+
+async def horizon(table: str = "target_event") -> Horizon:
+    """The end of what can be read now, in constant time."""
+    if db.is_postgres():
+        rows = await db.fetch(
+            f"""
+            SELECT {_EPOCH} AS epoch,
+                   CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS text) AS bigint) AS settled,
+                   CAST(CAST(pg_snapshot_xmax(pg_current_snapshot()) AS text) AS bigint) AS unused
+            """
+        )
+        row = rows[0]
+        # no event has seq 0, so this stands right before the first event of that transaction
+        return Horizon(Position(row["epoch"], row["settled"], 0), Position(row["epoch"], row["unused"], 0))
+    rows = await db.fetch(
+        f"SELECT {_EPOCH} AS epoch, COALESCE((SELECT seq FROM sqlite_sequence WHERE name = $1), 0) AS last", table
+    )
+    end = Position(rows[0]["epoch"], 0, rows[0]["last"])
+    return Horizon(end, end)
+
+
+async def position() -> Position:
+    """The present: whatever is read after this call is at least as new."""
+    return (await horizon()).position
+
+
+async def read(
+    customer_id: str, outdial_id: str, *, after: Position, upto: Position, limit: int
+) -> list[tuple[Position, TargetEvent]]:
+    """Up to `limit` events of an outdial after one position and up to another, which a horizon gave."""
+    rows = await db.fetch(
+        f"""
+        SELECT epoch, tx, seq, {_COLUMNS} FROM target_event
+        WHERE customer_id = $1 AND outdial_id = $2
+          AND (epoch, tx, seq) > ($3, $4, $5) AND (epoch, tx, seq) <= ($6, $7, $8)
+        ORDER BY epoch, tx, seq LIMIT {limit}
+        """,
+        customer_id,
+        outdial_id,
+        *after,
+        *upto,
+    )
+    return [_event(row) for row in rows]
+
+
+def _event(row: Mapping[str, Any]) -> tuple[Position, TargetEvent]:
+    place = Position(row["epoch"], row["tx"], row["seq"])
+    status, previous, reason = row["status"], row["previous_status"], row["done_reason"]
+    disposition = row["disposition"]
+    return place, TargetEvent(
+        cursor=cursor(row["outdial_id"], place),
+        type=TargetEventType(row["type"]),
+        occurred_at=row["occurred_at"],
+        outdial_id=row["outdial_id"],
+        target_id=row["target_id"],
+        count=row["count"],
+        status=None if status is None else TargetStatus(status),
+        previous_status=None if previous is None else TargetStatus(previous),
+        done_reason=None if reason is None else DoneReason(reason),
+        try_counts=tuple(orjson.loads(row["try_counts"])),
+        next_try_at=row["next_try_at"],
+        version=row["version"],
+        destination_index=row["destination_index"],
+        attempt_id=row["attempt_id"],
+        disposition=None if disposition is None else Disposition(disposition),
+    )
+
+
+async def read_outdials(
+    customer_id: str, *, after: Position, upto: Position, limit: int
+) -> list[tuple[Position, OutdialEvent]]:
+    """Up to `limit` events of a customer's outdials themselves."""
+    rows = await db.fetch(
+        f"""
+        SELECT epoch, tx, seq, outdial_id, type, occurred_at FROM outdial_event
+        WHERE customer_id = $1 AND (epoch, tx, seq) > ($2, $3, $4) AND (epoch, tx, seq) <= ($5, $6, $7)
+        ORDER BY epoch, tx, seq LIMIT {limit}
+        """,
+        customer_id,
+        *after,
+        *upto,
+    )
+    return [
+        (
+            Position(row["epoch"], row["tx"], row["seq"]),
+            OutdialEvent(OutdialEventType(row["type"]), row["outdial_id"], row["occurred_at"]),
+        )
+        for row in rows
+    ]
+
+
+# ---------------------------------------------------------------- upkeep
+
+
+async def open_epoch() -> int:
+    """Begin another epoch where the stored transaction ids cannot be this database's own; gives the current one.
+
+    To be called once at the start of each server. A restored dump shows by its stored ids being ahead of the counter,
+    or by living in another database than the one that wrote them.
+    """
+    return await db.transaction(_open_epoch)
+
+
+async def _open_epoch(tx: Transaction) -> int:
+    await tx.lock("event epoch")
+    current = (await tx.fetch("SELECT epoch, database_oid FROM event_epoch ORDER BY epoch DESC LIMIT 1"))[0]
+    epoch: int = current["epoch"]
+    if not db.is_postgres():
+        return epoch
+    state = (
+        await tx.fetch(
+            f"""
+            SELECT CAST(oid AS bigint) AS oid,
+                   CAST(CAST(pg_snapshot_xmax(pg_current_snapshot()) AS text) AS bigint) AS unused,
+                   greatest(
+                       (SELECT max(tx) FROM (SELECT tx FROM target_event WHERE epoch = $1
+                                             ORDER BY seq DESC LIMIT {_RECENT_EVENTS}) AS recent),
+                       (SELECT max(tx) FROM (SELECT tx FROM outdial_event WHERE epoch = $1
+                                             ORDER BY seq DESC LIMIT {_RECENT_EVENTS}) AS recent)
+                   ) AS stored
+            FROM pg_database WHERE datname = current_database()
+            """,
+            epoch,
+        )
+    )[0]
+    ahead = state["stored"] is not None and state["stored"] >= state["unused"]
+    if current["database_oid"] == state["oid"] and not ahead:
+        return epoch
+    await tx.fetch("UPDATE event_epoch SET last_tx = $2 WHERE epoch = $1", epoch, state["stored"] or 0)
+    await tx.fetch(
+        "INSERT INTO event_epoch (epoch, database_oid, opened_at) VALUES ($1, $2, $3)",
+        epoch + 1,
+        state["oid"],
+        await tx.now(),
+    )
+    return epoch + 1
+
+
+async def epoch_end(epoch: int) -> int | None:
+    """The last transaction id that a closed epoch holds; None where it is open or unknown."""
+    rows = await db.fetch("SELECT last_tx FROM event_epoch WHERE epoch = $1", epoch)
+    return rows[0]["last_tx"] if rows else None
+
+
+async def prune(before: datetime, *, limit: int) -> int:
+    """Remove up to `limit` of the oldest events, of an age that is no longer kept, and remember how far.
+
+    Returns:
+        How many were removed; fewer than `limit` once all are.
+    """
+    return await db.transaction(_prune, before, limit)
+
+
+async def _prune(tx: Transaction, before: datetime, limit: int) -> int:
+    removed = await tx.fetch(
+        f"""
+        DELETE FROM target_event WHERE seq IN (
+            SELECT seq FROM target_event WHERE occurred_at < $1 ORDER BY occurred_at LIMIT {limit}
+            {db.for_update("FOR UPDATE SKIP LOCKED")}
+        ) RETURNING customer_id, outdial_id, epoch, tx, seq
+        """,
+        before,
+    )
+    furthest: dict[tuple[str, str], Position] = {}
+    for row in removed:
+        owner = (row["customer_id"], row["outdial_id"])
+        place = Position(row["epoch"], row["tx"], row["seq"])
+        furthest[owner] = max(place, furthest.get(owner, place))
+    for (customer_id, outdial_id), place in sorted(furthest.items()):
+        await tx.fetch(
+            """
+            UPDATE outdial SET pruned_epoch = $3, pruned_tx = $4, pruned_seq = $5
+            WHERE customer_id = $1 AND id = $2 AND (pruned_epoch, pruned_tx, pruned_seq) < ($3, $4, $5)
+            """,
+            customer_id,
+            outdial_id,
+            *place,
+        )
+    forgotten = await tx.fetch(
+        f"""
+        DELETE FROM outdial_event WHERE seq IN (
+            SELECT seq FROM outdial_event WHERE occurred_at < $1 ORDER BY occurred_at LIMIT {limit}
+            {db.for_update("FOR UPDATE SKIP LOCKED")}
+        ) RETURNING seq
+        """,
+        before,
+    )
+    return max(len(removed), len(forgotten))
+
+
+async def lag_seconds() -> float:
+    """How long the oldest writing transaction of the cluster has held subscribers back; 0 where none does."""
+    if not db.is_postgres():
+        return 0.0
+    rows = await db.fetch(
+        """
+        SELECT COALESCE(max(EXTRACT(epoch FROM clock_timestamp() - xact_start)), 0) AS seconds
+        FROM pg_stat_activity WHERE backend_xid IS NOT NULL AND pid <> pg_backend_pid()
+        """
+    )
+    return max(0.0, float(rows[0]["seconds"]))

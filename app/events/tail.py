@@ -1,0 +1,237 @@
+"""Following the log: what a subscription is made of.
+
+Each subscriber reads the log for itself, at its own pace, a batch at a time. Nothing is queued for it, so a slow one
+costs no memory and holds nobody up. A wake-up only says when to look; polling is the net below it.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+
+from app import db, rows
+from app.auth import Viewer
+from app.db import waiting
+from app.errors import NotFound
+from app.events import log
+from app.events.cursors import Position, cursor, position_of
+from app.lifecycle import GapReason
+from app.records import EventBatch, EventFilter, Outdial, OutdialEvent, Progress, TargetEvent
+
+BATCH_EVENTS_MAX = 500
+QUIET_SECONDS_MAX = 30
+"""An empty batch moves the client's cursor at least this often."""
+POLL_SECONDS = 2.0
+"""The net: a wake-up can be lost with the connection that would have brought it."""
+LINGER_SECONDS = 0.01
+"""Changes this close together travel in one batch."""
+RECHECK_SECONDS = (0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.25)
+"""While a transaction that is older than the wake-up is under way, mostly for milliseconds."""
+
+
+class _Pace:
+    """When to look next."""
+
+    def __init__(self, woken: asyncio.Event) -> None:
+        self._woken = woken
+        self._told_of: Position | None = None
+        self._rechecks = 0
+        self._was_woken = False
+
+    def looking(self) -> None:
+        """To be called before each look: what is woken from here on is worth another."""
+        self._was_woken = self._woken.is_set()
+        self._woken.clear()
+
+    async def next_look(self, seen: log.Horizon) -> None:
+        """Wait until there may be more than what `seen` allowed to read."""
+        if self._was_woken:
+            self._told_of, self._rechecks = seen.beyond, 0
+        if self._told_of is not None and seen.position < self._told_of:
+            step = min(self._rechecks, len(RECHECK_SECONDS) - 1)
+            self._rechecks += 1
+            await self._sleep(RECHECK_SECONDS[step])
+            return
+        self._told_of = None
+        if await self._sleep(POLL_SECONDS):
+            await asyncio.sleep(LINGER_SECONDS)
+
+    async def _sleep(self, seconds: float) -> bool:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._woken.wait()
+        except TimeoutError:
+            return False
+        return True
+
+
+# ---------------------------------------------------------------- one outdial's targets
+
+
+async def tail(
+    viewer: Viewer, outdial_id: str, *, after: str | None = None, where: EventFilter | None = None
+) -> AsyncIterator[EventBatch]:
+    """Every change to an outdial's targets since a cursor, or from now, for ever.
+
+    The first batch comes at once. Ends once the outdial is deleted and its last events are out.
+
+    Raises:
+        NotFound: the viewer has no such outdial.
+        BadUserInput: the cursor is malformed or another outdial's.
+    """
+    wanted = where or EventFilter()
+    clock = asyncio.get_running_loop().time
+    with waiting.waiter([outdial_id]) as woken:
+        at, gap = await _start(viewer, outdial_id, after)
+        pace = _Pace(woken)
+        first, replaying, told_at = True, after is not None, clock()
+        fence: Position | None = None
+        while True:
+            pace.looking()
+            if fence is None and await _is_deleted(viewer, outdial_id):
+                fence = (await log.horizon()).beyond
+            seen = await log.horizon()
+            found = await log.read(viewer.customer_id, outdial_id, after=at, upto=seen.position, limit=BATCH_EVENTS_MAX)
+            caught_up = len(found) < BATCH_EVENTS_MAX
+            at = max(at, seen.position) if caught_up else found[-1][0]
+            passing = [event for _, event in found if _passes(event, wanted)]
+            if passing or first or (replaying and caught_up) or clock() - told_at >= QUIET_SECONDS_MAX:
+                yield EventBatch(cursor(outdial_id, at), passing, caught_up, gap)
+                first, gap, told_at = False, None, clock()
+            if not caught_up:
+                continue
+            replaying = False
+            if fence is None:
+                await pace.next_look(seen)
+            elif seen.position >= fence:
+                return
+            else:
+                await asyncio.sleep(RECHECK_SECONDS[-1])
+
+
+async def _start(viewer: Viewer, outdial_id: str, after: str | None) -> tuple[Position, GapReason | None]:
+    """Where to begin, and whether something is missing before that."""
+    cursor_position = None if after is None else position_of(after, outdial_id)
+    seen = await log.horizon()
+    found = await db.fetch(
+        """
+        SELECT pruned_epoch, pruned_tx, pruned_seq, tm_delete FROM outdial WHERE customer_id = $1 AND id = $2
+        """,
+        viewer.customer_id,
+        outdial_id,
+    )
+    # a deleted outdial can still be read to its end by whoever was reading it
+    if not found or (found[0]["tm_delete"] is not None and cursor_position is None):
+        raise NotFound("There is no such outdial.")
+    if cursor_position is None:
+        return seen.position, None
+    if await _is_unknown(cursor_position, seen):
+        return seen.position, GapReason.CURSOR_UNKNOWN
+    row = found[0]
+    if cursor_position < Position(row["pruned_epoch"], row["pruned_tx"], row["pruned_seq"]):
+        return seen.position, GapReason.CURSOR_EXPIRED
+    return cursor_position, None
+
+
+async def _is_unknown(position: Position, seen: log.Horizon) -> bool:
+    """Whether a cursor is ahead of the log: of the end it has now, or of the end its epoch had."""
+    if position.epoch == seen.position.epoch:
+        return position > seen.beyond
+    end = await log.epoch_end(position.epoch)
+    return end is None or position.tx > end
+
+
+async def _is_deleted(viewer: Viewer, outdial_id: str) -> bool:
+    found = await db.fetch(
+        "SELECT 1 AS one FROM outdial WHERE customer_id = $1 AND id = $2 AND tm_delete IS NULL",
+        viewer.customer_id,
+        outdial_id,
+    )
+    return not found
+
+
+def _passes(event: TargetEvent, wanted: EventFilter) -> bool:
+    return (
+        (not wanted.target_ids or event.target_id is None or event.target_id in wanted.target_ids)
+        and (not wanted.types or event.type in wanted.types)
+        and (not wanted.statuses or event.status in wanted.statuses)
+    )
+
+
+# ---------------------------------------------------------------- progress
+
+
+async def progress_changes(
+    viewer: Viewer, outdial_ids: Sequence[str], *, interval_ms: int
+) -> AsyncIterator[Sequence[Outdial]]:
+    """The outdials as they are now, then those whose progress, state or name changed.
+
+    At most one message in `interval_ms`; what changes meanwhile shows in the next. Unknown and deleted outdials are
+    left out; ends when none is left.
+    """
+    told: dict[str, tuple[Outdial, Progress]] = {}
+    first = True
+    with waiting.waiter(outdial_ids) as woken:
+        while True:
+            woken.clear()
+            now = await outdials_with_progress(viewer, outdial_ids)
+            if not now and not first:
+                return
+            changed = [
+                outdial
+                for outdial, progress in now.values()
+                if first or outdial.id not in told or _differs(told[outdial.id], (outdial, progress))
+            ]
+            told = now
+            if changed or first:
+                yield changed
+                if not now:
+                    return
+                first = False
+            await asyncio.sleep(interval_ms / 1000)
+            try:
+                async with asyncio.timeout(POLL_SECONDS):
+                    await woken.wait()
+            except TimeoutError:
+                continue
+
+
+def _differs(before: tuple[Outdial, Progress], after: tuple[Outdial, Progress]) -> bool:
+    return (before[0].state, before[0].name, before[1]) != (after[0].state, after[0].name, after[1])
+
+
+async def outdials_with_progress(viewer: Viewer, outdial_ids: Sequence[str]) -> dict[str, tuple[Outdial, Progress]]:
+    """Those of the outdials that the viewer has, in one statement, so that both belong together."""
+    sums = ", ".join(f"COALESCE(sum(counter.{column}), 0) AS {column}" for column in rows.COUNTER_COLUMNS)
+    columns = rows.qualified(rows.OUTDIAL_COLUMNS, "outdial")
+    found = await db.fetch(
+        f"""
+        SELECT {columns}, {sums} FROM outdial
+        LEFT JOIN outdial_counter AS counter
+            ON counter.customer_id = outdial.customer_id AND counter.outdial_id = outdial.id
+        WHERE outdial.customer_id = $1 AND outdial.id {db.any_of("$2")} AND outdial.tm_delete IS NULL
+        GROUP BY outdial.id ORDER BY outdial.tm_create DESC, outdial.id DESC
+        """,
+        viewer.customer_id,
+        list(outdial_ids),
+    )
+    return {row["id"]: (rows.outdial(row), rows.progress(row)) for row in found}
+
+
+# ---------------------------------------------------------------- outdials themselves
+
+
+async def outdial_changes(viewer: Viewer) -> AsyncIterator[OutdialEvent]:
+    """Outdials of the viewer's customer that are created, changed or deleted, from now on."""
+    with waiting.waiter([viewer.customer_id]) as woken:
+        at = (await log.horizon("outdial_event")).position
+        pace = _Pace(woken)
+        while True:
+            pace.looking()
+            seen = await log.horizon("outdial_event")
+            found = await log.read_outdials(viewer.customer_id, after=at, upto=seen.position, limit=BATCH_EVENTS_MAX)
+            for _, event in found:
+                yield event
+            if len(found) == BATCH_EVENTS_MAX:
+                at = found[-1][0]
+                continue
+            at = max(at, seen.position)
+            await pace.next_look(seen)

@@ -1,0 +1,132 @@
+"""Idempotency keys: the same call, sent again because its answer was lost, is carried out once.
+
+The key is written first in the transaction of the call. A concurrent duplicate waits there for the first to end, by
+the unique index on PostgreSQL and by the write lock on SQLite. Kept 24 hours per customer and mutation.
+"""
+
+import hashlib
+from datetime import datetime, timedelta
+from typing import Any
+
+import orjson
+
+from app import db, ids
+from app.auth import Viewer
+from app.db import Transaction
+from app.errors import UserError, UserErrorCode, rejected
+from app.validation import IDEMPOTENCY_KEY_CHARACTERS_MAX, text
+
+KEPT_HOURS = 24
+
+
+def checked(key: str | None, errors: list[UserError]) -> str | None:
+    if key is None:
+        return None
+    if not key:
+        errors.append(UserError(UserErrorCode.INVALID, "An idempotency key is not empty.", ("idempotency_key",)))
+    return text(key, IDEMPOTENCY_KEY_CHARACTERS_MAX, errors, "idempotency_key")
+
+
+def _hash(value: object) -> str:
+    """Of the whole input, defaults filled in; sets have no order, so they are sorted."""
+    return hashlib.sha256(orjson.dumps(value, default=_plain, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, (set, frozenset)):
+        return sorted(value)
+    raise TypeError(type(value).__name__)
+
+
+async def begin(
+    tx: Transaction, viewer: Viewer, mutation: str, key: str | None, *, value: object, now: datetime
+) -> Any | None:
+    """Take a key for this call, or give the answer of the call that has it.
+
+    Args:
+        tx: the call's transaction, at its beginning.
+        viewer: whose key it is.
+        mutation: keys of two mutations are two keys.
+        key: None where the caller gave none.
+        value: the whole input but the key.
+        now: the time.
+
+    Raises:
+        Rejected: CONFLICT, where the key stands for another input.
+    """
+    if key is None:
+        return None
+    await tx.fetch(
+        "DELETE FROM idempotency_key WHERE customer_id = $1 AND mutation = $2 AND key = $3 AND tm_create < $4",
+        viewer.customer_id,
+        mutation,
+        key,
+        now - timedelta(hours=KEPT_HOURS),
+    )
+    digest = _hash(value)
+    taken = await tx.fetch(
+        """
+        INSERT INTO idempotency_key (id, customer_id, mutation, key, input_hash, tm_create)
+        VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (customer_id, mutation, key) DO NOTHING RETURNING id
+        """,
+        ids.new(),
+        viewer.customer_id,
+        mutation,
+        key,
+        digest,
+        now,
+    )
+    if taken:
+        return None
+    stored = (
+        await tx.fetch(
+            "SELECT input_hash, answer FROM idempotency_key WHERE customer_id = $1 AND mutation = $2 AND key = $3",
+            viewer.customer_id,
+            mutation,
+            key,
+        )
+    )[0]
+    if stored["input_hash"] != digest:
+        raise rejected(UserErrorCode.CONFLICT, "This idempotency key was used with another input.", "idempotency_key")
+    return orjson.loads(stored["answer"])
+
+
+async def keep(tx: Transaction, viewer: Viewer, mutation: str, key: str | None, answer: object) -> None:
+    """Remember what the call came to, in its own transaction."""
+    if key is not None:
+        await tx.fetch(
+            "UPDATE idempotency_key SET answer = $4 WHERE customer_id = $1 AND mutation = $2 AND key = $3",
+            viewer.customer_id,
+            mutation,
+            key,
+            orjson.dumps(answer).decode(),
+        )
+
+
+async def forget(tx: Transaction, viewer: Viewer, mutation: str, key: str | None) -> None:
+    """A call that changed nothing keeps no key."""
+    if key is not None:
+        await tx.fetch(
+            "DELETE FROM idempotency_key WHERE customer_id = $1 AND mutation = $2 AND key = $3",
+            viewer.customer_id,
+            mutation,
+            key,
+        )
+
+
+async def purge(*, limit: int) -> int:
+    """Remove up to `limit` keys that are past their time; gives how many."""
+    return await db.transaction(_purge, limit)
+
+
+async def _purge(tx: Transaction, limit: int) -> int:
+    removed = await tx.fetch(
+        f"""
+        DELETE FROM idempotency_key WHERE id IN (
+            SELECT id FROM idempotency_key WHERE tm_create < $1 ORDER BY tm_create LIMIT {limit}
+            {db.for_update("FOR UPDATE SKIP LOCKED")}
+        ) RETURNING id
+        """,
+        await tx.now() - timedelta(hours=KEPT_HOURS),
+    )
+    return len(removed)

@@ -1,0 +1,251 @@
+"""The life of a target and of its attempts: pure rules, no I/O.
+
+A target is IDLE, PROGRESSING or DONE. Everything that may happen to it is a function here that takes what is known
+and gives what follows; the use-cases read, ask here and write.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+DESTINATIONS = 5
+"""A target has so many places for an address."""
+
+
+class OutdialState(StrEnum):
+    ACTIVE = "ACTIVE"
+    PAUSED = "PAUSED"
+
+
+class UnconfirmedAction(StrEnum):
+    RETRY = "RETRY"
+    FINISH = "FINISH"
+
+
+class TargetStatus(StrEnum):
+    IDLE = "IDLE"
+    PROGRESSING = "PROGRESSING"
+    DONE = "DONE"
+
+
+class DoneReason(StrEnum):
+    ANSWERED = "ANSWERED"
+    EXHAUSTED = "EXHAUSTED"
+    DO_NOT_CALL = "DO_NOT_CALL"
+    CANCELED = "CANCELED"
+    UNCONFIRMED = "UNCONFIRMED"
+
+
+class AttemptState(StrEnum):
+    CLAIMED = "CLAIMED"
+    DIALING = "DIALING"
+    COMPLETED = "COMPLETED"
+    RELEASED = "RELEASED"
+    EXPIRED = "EXPIRED"
+    UNCONFIRMED = "UNCONFIRMED"
+    REVOKED = "REVOKED"
+
+
+LIVE = frozenset({AttemptState.CLAIMED, AttemptState.DIALING})
+"""An attempt in one of these holds its target's lease until that runs out."""
+
+
+class Disposition(StrEnum):
+    ANSWERED = "ANSWERED"
+    BUSY = "BUSY"
+    NO_ANSWER = "NO_ANSWER"
+    FAILED = "FAILED"
+    CANCELED = "CANCELED"
+    TIMEOUT = "TIMEOUT"
+    MACHINE = "MACHINE"
+    INVALID_DESTINATION = "INVALID_DESTINATION"
+    DO_NOT_CALL = "DO_NOT_CALL"
+
+
+class TargetEventType(StrEnum):
+    CREATED = "CREATED"
+    IMPORTED = "IMPORTED"
+    UPDATED = "UPDATED"
+    CLAIMED = "CLAIMED"
+    DIALING = "DIALING"
+    COMPLETED = "COMPLETED"
+    RELEASED = "RELEASED"
+    EXPIRED = "EXPIRED"
+    UNCONFIRMED = "UNCONFIRMED"
+    CANCELED = "CANCELED"
+    EXHAUSTED = "EXHAUSTED"
+    RESET = "RESET"
+    DELETED = "DELETED"
+
+
+class OutdialEventType(StrEnum):
+    CREATED = "CREATED"
+    UPDATED = "UPDATED"
+    DELETED = "DELETED"
+
+
+class GapReason(StrEnum):
+    CURSOR_EXPIRED = "CURSOR_EXPIRED"
+    CURSOR_UNKNOWN = "CURSOR_UNKNOWN"
+
+
+class Verdict(StrEnum):
+    """What a report on an attempt comes to."""
+
+    APPLY = "APPLY"
+    UNCHANGED = "UNCHANGED"
+    LEASE_LOST = "LEASE_LOST"
+    ALREADY_ENDED = "ALREADY_ENDED"
+    ALREADY_DIALED = "ALREADY_DIALED"
+
+
+@dataclass(frozen=True, slots=True)
+class Tries:
+    """What decides which destination comes next, by index 0 to 4."""
+
+    set: Sequence[bool]
+    """An address is there."""
+    invalid: Sequence[bool]
+    """That address proved unusable."""
+    counts: Sequence[int]
+    limits: Sequence[int]
+    """The target's own limits, else the policy's."""
+
+    def usable(self, index: int) -> bool:
+        return self.set[index] and not self.invalid[index] and self.counts[index] < self.limits[index]
+
+    def next_index(self) -> int | None:
+        """The lowest usable destination: 0 is used up before 1 is tried. None where nothing is usable."""
+        return next((index for index in range(DESTINATIONS) if self.usable(index)), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a target stands after something happened to it."""
+
+    status: TargetStatus
+    done_reason: DoneReason | None = None
+    next_try_at: datetime | None = None
+
+
+def idle_or_exhausted(tries: Tries, due: datetime) -> Standing:
+    """IDLE and due then, or finished where nothing is usable. IDLE always means that something is."""
+    if tries.next_index() is None:
+        return Standing(TargetStatus.DONE, DoneReason.EXHAUSTED)
+    return Standing(TargetStatus.IDLE, next_try_at=due)
+
+
+def after_disposition(
+    disposition: Disposition,
+    tries: Tries,
+    ended_at: datetime,
+    *,
+    retry_interval_seconds: int,
+    retry_after_seconds: int | None = None,
+) -> Standing:
+    """What a reported result leads to.
+
+    Args:
+        disposition: how the call ended.
+        tries: counts that include this try, and marks that include this result.
+        ended_at: when the attempt ended.
+        retry_interval_seconds: the policy's, in force now.
+        retry_after_seconds: the dialer's wish, which beats it.
+    """
+    if disposition is Disposition.ANSWERED:
+        return Standing(TargetStatus.DONE, DoneReason.ANSWERED)
+    if disposition is Disposition.DO_NOT_CALL:
+        return Standing(TargetStatus.DONE, DoneReason.DO_NOT_CALL)
+    if retry_after_seconds is not None:
+        wait = retry_after_seconds
+    elif disposition is Disposition.INVALID_DESTINATION:
+        wait = 0  # nobody was called, so nobody needs to be left in peace before the next address
+    else:
+        wait = retry_interval_seconds
+    return idle_or_exhausted(tries, ended_at + timedelta(seconds=wait))
+
+
+@dataclass(frozen=True, slots=True)
+class Lapse:
+    """What becomes of an attempt whose lease ran out, and of its target."""
+
+    state: AttemptState
+    event: TargetEventType
+    standing: Standing
+
+
+def after_lapse(
+    state: AttemptState,
+    tries: Tries,
+    expired_at: datetime,
+    *,
+    retry_interval_seconds: int,
+    on_unconfirmed: UnconfirmedAction,
+) -> Lapse:
+    """A lease ran out: an unsuccessful try, or a call of which nobody knows how it ended."""
+    retry = idle_or_exhausted(tries, expired_at + timedelta(seconds=retry_interval_seconds))
+    if state is AttemptState.CLAIMED:
+        return Lapse(AttemptState.EXPIRED, TargetEventType.EXPIRED, retry)
+    if on_unconfirmed is UnconfirmedAction.RETRY:
+        return Lapse(AttemptState.UNCONFIRMED, TargetEventType.UNCONFIRMED, retry)
+    finished = Standing(TargetStatus.DONE, DoneReason.UNCONFIRMED)
+    return Lapse(AttemptState.UNCONFIRMED, TargetEventType.UNCONFIRMED, finished)
+
+
+def lease_holds(state: AttemptState, expires_at: datetime | None, now: datetime) -> bool:
+    """A live attempt whose time is not up. At its very last instant it is up."""
+    return state in LIVE and expires_at is not None and now < expires_at
+
+
+def _ended_or_lost(state: AttemptState) -> Verdict:
+    return Verdict.ALREADY_ENDED if state in {AttemptState.COMPLETED, AttemptState.RELEASED} else Verdict.LEASE_LOST
+
+
+def judge_start(state: AttemptState, *, holds: bool) -> Verdict:
+    return Verdict.APPLY if holds else _ended_or_lost(state)
+
+
+judge_extend = judge_start
+"""A lease is extended exactly where a call may be started."""
+
+
+def judge_release(state: AttemptState, *, holds: bool) -> Verdict:
+    if holds:
+        return Verdict.ALREADY_DIALED if state is AttemptState.DIALING else Verdict.APPLY
+    return Verdict.UNCHANGED if state is AttemptState.RELEASED else _ended_or_lost(state)
+
+
+def judge_complete(
+    state: AttemptState,
+    *,
+    holds: bool,
+    reported: Disposition | None,
+    disposition: Disposition,
+    newest: bool,
+    deleted: bool,
+    do_not_call: bool,
+) -> Verdict:
+    """Whether a result is taken.
+
+    Args:
+        state: the attempt's.
+        holds: its lease holds.
+        reported: the disposition it already has.
+        disposition: the one that comes in now.
+        newest: no later attempt was made on the target, and nobody reset or cancelled it since.
+        deleted: the target or its outdial is gone.
+        do_not_call: the target is already DONE for that reason.
+    """
+    if disposition is Disposition.DO_NOT_CALL and not deleted:
+        # people come first: under any attempt id, ended or lost
+        return Verdict.UNCHANGED if do_not_call else Verdict.APPLY
+    if reported is disposition:
+        return Verdict.UNCHANGED
+    if holds and not deleted:
+        return Verdict.APPLY
+    if newest and not deleted and state in {AttemptState.UNCONFIRMED, AttemptState.DIALING}:
+        # facts come first: it was dialed, nobody was told how it ended, and nothing has happened since. Whether the
+        # sweep has been there already must make no difference.
+        return Verdict.APPLY
+    return _ended_or_lost(state)

@@ -1,0 +1,152 @@
+"""Pages of rows: one statement for any number of parents, whatever the depth of the page."""
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from app import db
+from app.db import dialects
+from app.pagination import Page, PageRequest, in_page, keyset
+
+COUNT_SECONDS_MAX = 2.0
+"""Beyond it a total is refused: nobody waits for a number on a page."""
+_SQLITE_PARENTS_MAX = 400
+"""SQLite takes 500 terms in a compound SELECT, one for each parent."""
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Parameters:
+    """The values of a statement, collected as its text is put together."""
+
+    values: list[Any] = field(default_factory=list)
+
+    def __call__(self, value: Any) -> str:
+        self.values.append(value)
+        return f"${len(self.values)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A list that hangs below a parent: the targets of an outdial, the attempts of a target."""
+
+    table: str
+    columns: str
+    parent: str
+    """The column that names the parent."""
+    instant: str
+    """The column that orders it, together with id."""
+
+
+async def pages(
+    listing: Listing,
+    parents: Sequence[str],
+    request: PageRequest,
+    *,
+    ascending: bool,
+    conditions: Callable[[Parameters], str],
+    make: Callable[[Mapping[str, Any]], T],
+) -> dict[str, Page[T]]:
+    """A page for each parent: one statement, and one more where there is a cursor to look back from.
+
+    Args:
+        listing: of what.
+        parents: ids, without repeats.
+        request: which page, the same for all.
+        ascending: oldest first.
+        conditions: SQL that every row must meet, customer included; it registers its values.
+        make: a record of a row.
+    """
+    found: dict[str, Page[T]] = {}
+    # PostgreSQL takes any number at once
+    size = len(parents) if db.is_postgres() else _SQLITE_PARENTS_MAX
+    for start in range(0, len(parents), max(1, size)):
+        some = parents[start : start + size]
+        found |= await _pages(listing, some, request, ascending=ascending, conditions=conditions, make=make)
+    return found
+
+
+async def _pages(
+    listing: Listing,
+    parents: Sequence[str],
+    request: PageRequest,
+    *,
+    ascending: bool,
+    conditions: Callable[[Parameters], str],
+    make: Callable[[Mapping[str, Any]], T],
+) -> dict[str, Page[T]]:
+    parameter = Parameters()
+    met = conditions(parameter)
+    within, ordering = keyset(request, instant_column=listing.instant, ascending=ascending, parameter=parameter)
+    met += within
+    branch = f"SELECT {listing.columns} FROM {listing.table} WHERE {listing.parent} = {{parent}} AND {met} {ordering}"
+    rows = await _for_each(branch, parents, parameter)
+    behind = await _parents_with_rows_behind(listing, parents, request, ascending=ascending, conditions=conditions)
+
+    by_parent: defaultdict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    for row in rows:
+        by_parent[row[listing.parent]].append(row)
+    direction = ascending is not request.backward
+    found: dict[str, Page[T]] = {}
+    for parent in parents:
+        # neither database promises to keep the order of the branches' rows
+        ordered = sorted(by_parent[parent], key=lambda row: (row[listing.instant], row["id"]), reverse=not direction)
+        kept, more = in_page(ordered, request)
+        other = parent in behind
+        found[parent] = Page(
+            [make(row) for row in kept],
+            has_next=other if request.backward else more,
+            has_previous=more if request.backward else other,
+        )
+    return found
+
+
+async def _parents_with_rows_behind(
+    listing: Listing,
+    parents: Sequence[str],
+    request: PageRequest,
+    *,
+    ascending: bool,
+    conditions: Callable[[Parameters], str],
+) -> set[str]:
+    """The parents that have rows on the side that the page comes from, the cursor's own row included."""
+    cursor = request.before if request.backward else request.after
+    if cursor is None:
+        return set()
+    parameter = Parameters()
+    met = conditions(parameter)
+    sign = ">=" if ascending is request.backward else "<="
+    place = f"({parameter(cursor.instant)}, {parameter(cursor.id)})"
+    branch = (
+        f"SELECT {listing.parent} FROM {listing.table} WHERE {listing.parent} = {{parent}} AND {met}"
+        f" AND ({listing.instant}, id) {sign} {place} LIMIT 1"
+    )
+    return {row[listing.parent] for row in await _for_each(branch, parents, parameter)}
+
+
+async def _for_each(branch: str, parents: Sequence[str], parameter: Parameters) -> Sequence[Mapping[str, Any]]:
+    sql = dialects.per_parent(db.dialect(), len(parents), branch, first=len(parameter.values) + 1)
+    return await db.fetch(sql, *parameter.values, *dialects.per_parent_values(db.dialect(), parents))
+
+
+async def counts(
+    listing: Listing, parents: Sequence[str], *, conditions: Callable[[Parameters], str]
+) -> dict[str, int]:
+    """How many rows each parent has.
+
+    Raises:
+        LimitExceeded: counting takes too long.
+    """
+    parameter = Parameters()
+    met = conditions(parameter)
+    rows = await db.fetch_within(
+        COUNT_SECONDS_MAX,
+        f"""
+        SELECT {listing.parent}, count(*) AS total FROM {listing.table}
+        WHERE {met} AND {listing.parent} {db.any_of(parameter(list(parents)))} GROUP BY {listing.parent}
+        """,
+        *parameter.values,
+    )
+    return dict.fromkeys(parents, 0) | {row[listing.parent]: row["total"] for row in rows}

@@ -1,0 +1,158 @@
+"""Logs: one format for our lines and the libraries', with nothing in them that is nobody's business.
+
+What is redacted is redacted in the finished line, so it makes no difference whether it came in as a message, a value,
+an exception's text or a library's.
+"""
+
+import logging
+import re
+import sys
+from collections.abc import Iterable, MutableMapping
+from contextvars import ContextVar
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import structlog
+
+from app.settings import Settings
+
+request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
+"""The request that is being served; every line that is logged meanwhile carries it."""
+
+REDACTED = "[redacted]"
+
+# These log frames, statements with their values, or URLs with their queries; from WARNING on they say what went wrong.
+_TALKATIVE = (
+    "aiosqlite",
+    "asyncio",
+    "httpcore",
+    "httpx",
+    "tortoise",
+    "urllib3",
+    "uvicorn",
+    "uvicorn.access",
+    "uvicorn.error",
+    "websockets",
+)
+
+_NAME = r"(?:token|secret|password|passwd|authorization|cookie)"
+_PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
+    # user:password@ of any URL
+    (re.compile(r"(\b[a-z][a-z0-9+.-]{1,30}://)[^\s/\"'@]*(?:@[^\s/\"'@]*)*@", re.IGNORECASE), rf"\1{REDACTED}@"),
+    # A JSON Web Token, whole or cut off: its header begins with {" in base64.
+    (re.compile(r"\beyJ[A-Za-z0-9_-]{5,}(?:\.[A-Za-z0-9_-]*)*"), REDACTED),
+    (re.compile(r"\b(bearer|basic)((?:\s|%20|\+)+)[^\s\"'\\,;&]+", re.IGNORECASE), rf"\1\2{REDACTED}"),
+    # name="…" and "name": "…", up to the quote that is escaped as often as the first
+    (
+        re.compile(rf"({_NAME}\\*[\"']?\s*[=:]\s*(\\*)([\"']))(?:(?!\2\3)(?:\\+.|[^\\\r\n]))*", re.IGNORECASE),
+        rf"\1{REDACTED}",
+    ),
+    # name=… as in a query or a DSN, and a header's line
+    (re.compile(rf"({_NAME}=)[^\s&\"'\\,;)\]}}]+", re.IGNORECASE), rf"\1{REDACTED}"),
+    (re.compile(r"\b((?:authorization|cookie):\s*)[^\s\"'\\][^\r\n\"'\\]*", re.IGNORECASE), rf"\1{REDACTED}"),
+    # The query of a path or a URL
+    (re.compile(r"(/[^\s?/\"'\\]*\?)[^\s\"'\\]+"), rf"\1{REDACTED}"),
+    # A telephone number with its country code, as people or machines write it
+    (re.compile(r"(?:\+|%2B|\\u002b)(?:[ ().-]?[ (]?\d){7,15}", re.IGNORECASE), REDACTED),
+)
+
+
+def configure(settings: Settings) -> None:
+    """Send every log line of this process to standard error, as the settings ask. May be called again."""
+    redaction = _Redaction(_secrets(settings))
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        _add_request_id,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    renderer: structlog.typing.Processor = (
+        structlog.processors.JSONRenderer()
+        if settings.log_format == "json"
+        # Without colours, which would cut what is looked for in pieces.
+        else structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
+    )
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=shared,
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            structlog.processors.StackInfoRenderer(),
+            structlog.processors.format_exc_info,  # before the renderer, which might show local variables
+            renderer,
+            redaction,
+        ],
+    )
+    handler = _Handler()
+    handler.setFormatter(formatter)
+    root = logging.getLogger()
+    for old in [old for old in root.handlers if isinstance(old, _Handler)]:
+        root.removeHandler(old)
+    root.addHandler(handler)
+    level = logging.getLevelNamesMapping()[settings.log_level]
+    root.setLevel(level)
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(max(level, logging.WARNING))
+    logging.captureWarnings(capture=True)
+
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.PositionalArgumentsFormatter(),
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,  # so that a second call reaches the loggers that have been used
+    )
+
+
+def redact(text: str, secrets: Iterable[str] = ()) -> str:
+    """The text without tokens, secrets, passwords, queries and telephone numbers, and without these secrets."""
+    for secret in secrets:
+        text = text.replace(secret, REDACTED)
+    for pattern, replacement in _PATTERNS:
+        text = pattern.sub(replacement, text)
+    return text
+
+
+class _Redaction:
+    """The last processor: a finished line goes in and out."""
+
+    def __init__(self, secrets: tuple[str, ...]) -> None:
+        self._secrets = secrets
+
+    def __call__(self, _logger: object, _method: str, line: Any) -> str:
+        return redact(line if isinstance(line, str) else str(line), self._secrets)
+
+
+class _Handler(logging.Handler):
+    """Writes to what standard error is at that moment, whatever the text."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            line = self.format(record)
+        except Exception:  # noqa: BLE001 - a line that cannot be made must not end what it tells about
+            # logging's own complaint would print the values, which nobody has redacted.
+            line = f"a log line of {record.name} at {record.pathname}:{record.lineno} could not be made"
+        # Half a character, as JSON escapes can make, is no UTF-8.
+        sys.stderr.write(line.encode(errors="backslashreplace").decode() + "\n")
+        sys.stderr.flush()
+
+
+def _add_request_id(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    current = request_id.get()
+    if current is not None:
+        event.setdefault("request_id", current)
+    return event
+
+
+def _secrets(settings: Settings) -> tuple[str, ...]:
+    """What the settings hold that must not be repeated, in each spelling; the longest first."""
+    found = {settings.jwt_secret.get_secret_value()} if settings.jwt_secret is not None else set()
+    if not settings.is_sqlite:
+        password = urlsplit(settings.database_url).password or ""
+        # A very short one is part of ordinary words; the URL's pattern finds it where it matters.
+        found |= {text for text in (password, unquote(password)) if len(text) >= 6}
+    return tuple(sorted(found, key=len, reverse=True))

@@ -1,0 +1,182 @@
+"""The tables, as Tortoise knows them: columns and relations, no queries.
+
+Indexes on expressions, partial indexes and check constraints are beyond what the models can say; they stand in the
+migrations, and a test compares both. Instants are named tm_… or …_at. Every tenant row carries its customer's id.
+"""
+
+from tortoise import fields
+from tortoise.models import Model
+
+
+class Outdial(Model):
+    id = fields.UUIDField(primary_key=True)
+    customer_id = fields.UUIDField()
+    campaign_id = fields.UUIDField(null=True)
+    name = fields.CharField(max_length=255)
+    detail = fields.TextField()
+    data = fields.TextField()
+    state = fields.CharField(max_length=16)
+    max_try_counts = fields.JSONField[list[int]]()
+    retry_interval_seconds = fields.IntField()
+    lease_seconds = fields.IntField()
+    on_unconfirmed = fields.CharField(max_length=16)
+    exhausted_to = fields.UUIDField(null=True)
+    """How far the search for targets that lowered limits left without a try has come; null while none is on."""
+    pruned_epoch = fields.IntField(default=0)
+    pruned_tx = fields.BigIntField(default=0)
+    pruned_seq = fields.BigIntField(default=0)
+    """The position of the last event that retention removed."""
+    tm_create = fields.DatetimeField()
+    tm_update = fields.DatetimeField(null=True)
+    tm_delete = fields.DatetimeField(null=True)
+
+    class Meta:
+        table = "outdial"
+
+
+class OutdialCounter(Model):
+    """Counts of an outdial's targets, spread over slots so that no single row is what all claimers wait for."""
+
+    id = fields.BigIntField(primary_key=True)
+    customer_id = fields.UUIDField()
+    outdial: fields.ForeignKeyRelation[Outdial] = fields.ForeignKeyField("outdial.Outdial", on_delete=fields.RESTRICT)
+    slot = fields.SmallIntField()
+    idle = fields.BigIntField(default=0)
+    progressing = fields.BigIntField(default=0)
+    answered = fields.BigIntField(default=0)
+    exhausted = fields.BigIntField(default=0)
+    do_not_call = fields.BigIntField(default=0)
+    canceled = fields.BigIntField(default=0)
+    unconfirmed = fields.BigIntField(default=0)
+    attempts = fields.BigIntField(default=0)
+
+    class Meta:
+        table = "outdial_counter"
+
+
+class Target(Model):
+    id = fields.UUIDField(primary_key=True)
+    customer_id = fields.UUIDField()
+    outdial: fields.ForeignKeyRelation[Outdial] = fields.ForeignKeyField("outdial.Outdial", on_delete=fields.RESTRICT)
+    key = fields.CharField(max_length=255, null=True)
+    name = fields.CharField(max_length=255)
+    detail = fields.TextField()
+    data = fields.TextField()
+    status = fields.CharField(max_length=16)
+    done_reason = fields.CharField(max_length=16, null=True)
+    priority = fields.SmallIntField()
+    max_try_counts = fields.JSONField[list[int]](null=True)
+    destination_0 = fields.JSONField[dict[str, str]](null=True)
+    destination_1 = fields.JSONField[dict[str, str]](null=True)
+    destination_2 = fields.JSONField[dict[str, str]](null=True)
+    destination_3 = fields.JSONField[dict[str, str]](null=True)
+    destination_4 = fields.JSONField[dict[str, str]](null=True)
+    """{"type", "target", "target_name", "name", "detail"}"""
+    try_count_0 = fields.SmallIntField(default=0)
+    try_count_1 = fields.SmallIntField(default=0)
+    try_count_2 = fields.SmallIntField(default=0)
+    try_count_3 = fields.SmallIntField(default=0)
+    try_count_4 = fields.SmallIntField(default=0)
+    invalid_mask = fields.SmallIntField(default=0)
+    """Bit n is set where destination n proved invalid."""
+    next_try_at = fields.DatetimeField(null=True)
+    last_attempt_id = fields.UUIDField(null=True)
+    last_index = fields.SmallIntField(null=True)
+    """The destination that the last claim chose."""
+    version = fields.IntField(default=1)
+    tm_create = fields.DatetimeField()
+    tm_update = fields.DatetimeField()
+    tm_delete = fields.DatetimeField(null=True)
+
+    class Meta:
+        table = "target"
+
+
+class Attempt(Model):
+    id = fields.UUIDField(primary_key=True)
+    customer_id = fields.UUIDField()
+    outdial_id = fields.UUIDField()
+    target: fields.ForeignKeyRelation[Target] = fields.ForeignKeyField("outdial.Target", on_delete=fields.RESTRICT)
+    destination_index = fields.SmallIntField()
+    destination = fields.JSONField[dict[str, str]]()
+    try_number = fields.SmallIntField()
+    state = fields.CharField(max_length=16)
+    disposition = fields.CharField(max_length=32, null=True)
+    detail = fields.TextField(default="")
+    dialer = fields.CharField(max_length=255, null=True)
+    call_id = fields.CharField(max_length=255, null=True)
+    lease_seconds = fields.IntField()
+    expires_at = fields.DatetimeField(null=True)
+    claimed_at = fields.DatetimeField()
+    dialed_at = fields.DatetimeField(null=True)
+    ended_at = fields.DatetimeField(null=True)
+
+    class Meta:
+        table = "attempt"
+
+
+class TargetEvent(Model):
+    """The log that subscribers read. Its order is (epoch, tx, seq): see app.events."""
+
+    seq = fields.BigIntField(primary_key=True)
+    epoch = fields.IntField()
+    tx = fields.BigIntField()
+    customer_id = fields.UUIDField()
+    outdial_id = fields.UUIDField()
+    target_id = fields.UUIDField(null=True)
+    type = fields.CharField(max_length=16)
+    occurred_at = fields.DatetimeField()
+    count = fields.IntField()
+    status = fields.CharField(max_length=16, null=True)
+    previous_status = fields.CharField(max_length=16, null=True)
+    done_reason = fields.CharField(max_length=16, null=True)
+    try_counts = fields.JSONField[list[int]]()
+    next_try_at = fields.DatetimeField(null=True)
+    version = fields.IntField(null=True)
+    destination_index = fields.SmallIntField(null=True)
+    attempt_id = fields.UUIDField(null=True)
+    disposition = fields.CharField(max_length=32, null=True)
+
+    class Meta:
+        table = "target_event"
+
+
+class OutdialEvent(Model):
+    """The same for outdials themselves, by customer."""
+
+    seq = fields.BigIntField(primary_key=True)
+    epoch = fields.IntField()
+    tx = fields.BigIntField()
+    customer_id = fields.UUIDField()
+    outdial_id = fields.UUIDField()
+    type = fields.CharField(max_length=16)
+    occurred_at = fields.DatetimeField()
+
+    class Meta:
+        table = "outdial_event"
+
+
+class EventEpoch(Model):
+    """A span in which PostgreSQL's transaction ids can be compared; a restore into a fresh cluster begins another."""
+
+    epoch = fields.IntField(primary_key=True, generated=False)
+    database_oid = fields.BigIntField()
+    last_tx = fields.BigIntField(null=True)
+    """The highest id that was stored when the next epoch began."""
+    opened_at = fields.DatetimeField()
+
+    class Meta:
+        table = "event_epoch"
+
+
+class IdempotencyKey(Model):
+    id = fields.UUIDField(primary_key=True)
+    customer_id = fields.UUIDField()
+    mutation = fields.CharField(max_length=32)
+    key = fields.CharField(max_length=255)
+    input_hash = fields.CharField(max_length=64)
+    answer = fields.JSONField[object](null=True)
+    tm_create = fields.DatetimeField()
+
+    class Meta:
+        table = "idempotency_key"

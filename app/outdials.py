@@ -1,0 +1,346 @@
+"""Outdials: lists of targets, owned by one customer."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from app import db, events, idempotency, ids, rows, store, validation
+from app.auth import Viewer
+from app.db import Transaction
+from app.errors import Rejected, UserError
+from app.lifecycle import DoneReason, OutdialEventType, OutdialState, Standing, TargetEventType, TargetStatus
+from app.listing import Listing, Parameters, counts, pages
+from app.pagination import Page, PageRequest
+from app.records import DialPolicy, Outdial, OutdialDraft, OutdialFilter, PolicyDraft, Progress
+
+LISTING = Listing(table="outdial", columns=rows.OUTDIAL_COLUMNS, parent="customer_id", instant="tm_create")
+SEARCH_TARGETS_MAX = 500
+"""How many idle targets one step looks through after limits were lowered: short transactions hold nobody back."""
+
+
+# ---------------------------------------------------------------- reading
+
+
+async def get_many(viewer: Viewer, outdial_ids: Sequence[str], *, deleted: bool = False) -> dict[str, Outdial]:
+    """The viewer's outdials by id; deleted ones only where they are asked for."""
+    found = await db.fetch(
+        f"""
+        SELECT {rows.OUTDIAL_COLUMNS} FROM outdial WHERE customer_id = $1 AND id {db.any_of("$2")}
+        {"" if deleted else "AND tm_delete IS NULL"}
+        """,
+        viewer.customer_id,
+        list(outdial_ids),
+    )
+    return {row["id"]: rows.outdial(row) for row in found}
+
+
+async def page(viewer: Viewer, request: PageRequest, *, where: OutdialFilter | None = None) -> Page[Outdial]:
+    """The viewer's outdials, newest first."""
+    found = await pages(
+        LISTING,
+        [viewer.customer_id],
+        request,
+        ascending=False,
+        conditions=_conditions(viewer, where or OutdialFilter()),
+        make=rows.outdial,
+    )
+    return found[viewer.customer_id]
+
+
+async def count(viewer: Viewer, *, where: OutdialFilter | None = None) -> int:
+    """How many there are.
+
+    Raises:
+        LimitExceeded: counting takes too long.
+    """
+    found = await counts(LISTING, [viewer.customer_id], conditions=_conditions(viewer, where or OutdialFilter()))
+    return found[viewer.customer_id]
+
+
+def _conditions(viewer: Viewer, where: OutdialFilter) -> Callable[[Parameters], str]:
+    def conditions(parameter: Parameters) -> str:
+        met = [f"customer_id = {parameter(viewer.customer_id)}", "tm_delete IS NULL"]
+        if where.campaign_id is not None:
+            met.append(f"campaign_id = {parameter(where.campaign_id)}")
+        if where.states:
+            met.append(f"state {db.any_of(parameter([state.value for state in where.states]), 'text')}")
+        if where.name_contains:
+            met.append(f"lower(name) LIKE {parameter(_containing(where.name_contains))} ESCAPE '!'")
+        return " AND ".join(met)
+
+    return conditions
+
+
+def _containing(text: str) -> str:
+    """A LIKE pattern for a part of a text, whatever its case."""
+    escaped = text.lower().replace("!", "!!").replace("%", "!%").replace("_", "!_")
+    return f"%{escaped}%"
+
+
+async def progress(viewer: Viewer, outdial_ids: Sequence[str]) -> dict[str, Progress]:
+    """Exact counts by outdial, from counters that every change keeps: the same cost whatever an outdial's size."""
+    sums = ", ".join(f"sum({column}) AS {column}" for column in rows.COUNTER_COLUMNS)
+    found = await db.fetch(
+        f"""
+        SELECT outdial_id, {sums} FROM outdial_counter
+        WHERE customer_id = $1 AND outdial_id {db.any_of("$2")} GROUP BY outdial_id
+        """,
+        viewer.customer_id,
+        list(outdial_ids),
+    )
+    return {outdial_id: Progress() for outdial_id in outdial_ids} | {
+        row["outdial_id"]: rows.progress(row) for row in found
+    }
+
+
+# ---------------------------------------------------------------- writing
+
+
+async def create(viewer: Viewer, *, draft: OutdialDraft, idempotency_key: str | None = None) -> Outdial:
+    """A new outdial, active and empty.
+
+    Raises:
+        Rejected: INVALID values, or CONFLICT where the key stands for another input.
+    """
+    errors: list[UserError] = []
+    texts = validation.texts({"name": draft.name, "detail": draft.detail, "data": draft.data}, errors)
+    campaign_id = validation.campaign_id(draft.campaign_id, errors, "campaign_id")
+    policy = validation.policy(draft.dial_policy, validation.DEFAULT_POLICY, errors, "dial_policy")
+    key = idempotency.checked(idempotency_key, errors)
+    if errors:
+        raise Rejected(errors)
+    return await db.transaction(_create, viewer, texts, campaign_id, policy, key)
+
+
+async def _create(
+    tx: Transaction,
+    viewer: Viewer,
+    texts: Mapping[str, str],
+    campaign_id: str | None,
+    policy: DialPolicy,
+    key: str | None,
+) -> Outdial:
+    now = await tx.now()
+    value = (texts, campaign_id, policy)
+    first_answer = await idempotency.begin(tx, viewer, "createOutdial", key, value=value, now=now)
+    if first_answer is not None:
+        return await _read(tx, viewer, first_answer)
+    outdial = Outdial(
+        id=ids.new(),
+        customer_id=viewer.customer_id,
+        campaign_id=campaign_id,
+        name=texts["name"],
+        detail=texts["detail"],
+        data=texts["data"],
+        state=OutdialState.ACTIVE,
+        dial_policy=policy,
+        tm_create=now,
+        tm_update=None,
+        tm_delete=None,
+    )
+    await tx.fetch(
+        """
+        INSERT INTO outdial (id, customer_id, campaign_id, name, detail, data, state, max_try_counts,
+                             retry_interval_seconds, lease_seconds, on_unconfirmed, tm_create)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+        """,
+        outdial.id,
+        outdial.customer_id,
+        *_values(outdial),
+        outdial.tm_create,
+    )
+    await idempotency.keep(tx, viewer, "createOutdial", key, outdial.id)
+    await _announce(tx, outdial, OutdialEventType.CREATED, now)
+    return outdial
+
+
+async def _read(tx: Transaction, viewer: Viewer, outdial_id: str) -> Outdial:
+    found = await tx.fetch(
+        f"SELECT {rows.OUTDIAL_COLUMNS} FROM outdial WHERE customer_id = $1 AND id = $2", viewer.customer_id, outdial_id
+    )
+    return rows.outdial(found[0])
+
+
+def _values(outdial: Outdial) -> tuple[Any, ...]:
+    policy = outdial.dial_policy
+    return (
+        outdial.campaign_id,
+        outdial.name,
+        outdial.detail,
+        outdial.data,
+        outdial.state.value,
+        orjson.dumps(policy.max_try_counts).decode(),
+        policy.retry_interval_seconds,
+        policy.lease_seconds,
+        policy.on_unconfirmed.value,
+    )
+
+
+async def _announce(tx: Transaction, outdial: Outdial, event_type: OutdialEventType, now: datetime) -> None:
+    await events.append_outdial(tx, event_type, customer_id=outdial.customer_id, outdial_id=outdial.id, occurred_at=now)
+
+
+async def update(viewer: Viewer, outdial_id: str, *, changes: Mapping[str, Any]) -> Outdial:
+    """Change the given fields and leave the rest.
+
+    Once a pause has been answered, no new attempt appears. Lowered limits finish targets that have no try left: the
+    first of them at once, the rest in steps that housekeeping takes up after a crash.
+
+    Args:
+        viewer: who asks.
+        outdial_id: of what.
+        changes: any of name, detail, data, campaign_id, state (an OutdialState) and dial_policy (a PolicyDraft).
+
+    Raises:
+        Rejected: INVALID or NOT_FOUND.
+    """
+    errors: list[UserError] = []
+    outdial_id = validation.object_id(outdial_id, errors, "id")
+    given: dict[str, Any] = dict(validation.texts(changes, errors))
+    if "campaign_id" in changes:
+        given["campaign_id"] = validation.campaign_id(changes["campaign_id"], errors, "campaign_id")
+    if changes.get("state") is not None:
+        given["state"] = changes["state"]
+    draft = changes.get("dial_policy")
+    validation.policy(draft, validation.DEFAULT_POLICY, errors, "dial_policy")
+    if errors:
+        raise Rejected(errors)
+    return await db.transaction(_update, viewer, outdial_id, given, draft)
+
+
+async def _update(
+    tx: Transaction, viewer: Viewer, outdial_id: str, given: Mapping[str, Any], draft: PolicyDraft | None
+) -> Outdial:
+    before = await store.lock_outdial(tx, viewer, outdial_id, "id", exclusive=True)
+    policy = validation.policy(draft, before.dial_policy, [])
+    after = replace(before, **given, dial_policy=policy)
+    if after == before:
+        return before
+    now = await tx.now()
+    after = replace(after, tm_update=now)
+    lowered = any(new < old for new, old in zip(policy.max_try_counts, before.dial_policy.max_try_counts, strict=True))
+    await tx.fetch(
+        """
+        UPDATE outdial SET campaign_id = $3, name = $4, detail = $5, data = $6, state = $7, max_try_counts = $8,
+            retry_interval_seconds = $9, lease_seconds = $10, on_unconfirmed = $11, tm_update = $12
+        WHERE customer_id = $1 AND id = $2
+        """,
+        viewer.customer_id,
+        outdial_id,
+        *_values(after),
+        now,
+    )
+    await _announce(tx, after, OutdialEventType.UPDATED, now)
+    if lowered:
+        await _search_exhausted(tx, after, ids.ZERO)
+    return after
+
+
+async def delete(viewer: Viewer, outdial_id: str) -> Outdial:
+    """Hide the outdial and its targets; attempts under way lose their lease.
+
+    Raises:
+        Rejected: NOT_FOUND.
+    """
+    errors: list[UserError] = []
+    outdial_id = validation.object_id(outdial_id, errors, "id")
+    if errors:
+        raise Rejected(errors)
+    return await db.transaction(_delete, viewer, outdial_id)
+
+
+async def _delete(tx: Transaction, viewer: Viewer, outdial_id: str) -> Outdial:
+    outdial = await store.lock_outdial(tx, viewer, outdial_id, "id", exclusive=True)
+    progressing = await tx.fetch(
+        f"""
+        SELECT {rows.TARGET_COLUMNS} FROM target
+        WHERE customer_id = $1 AND outdial_id = $2 AND status = 'PROGRESSING' AND tm_delete IS NULL
+        ORDER BY id {db.for_update()}
+        """,
+        viewer.customer_id,
+        outdial_id,
+    )
+    targets = [rows.target(row) for row in progressing]
+    now = await tx.now()
+    deleted = replace(outdial, tm_delete=now)
+    await tx.fetch(
+        "UPDATE outdial SET tm_delete = $3, exhausted_to = NULL WHERE customer_id = $1 AND id = $2",
+        viewer.customer_id,
+        outdial_id,
+        now,
+    )
+    await store.save(
+        tx,
+        [store.canceled(target, now) for target in targets],
+        attempts=await store.revoked_attempts(tx, targets, now),
+    )
+    await _announce(tx, deleted, OutdialEventType.DELETED, now)
+    return deleted
+
+
+# ---------------------------------------------------------------- after limits were lowered
+
+
+async def finish_exhausted() -> bool:
+    """Take one step of the search for targets that lowered limits left without a try; housekeeping calls it.
+
+    Returns:
+        Whether there was anything to search, so that another step may be due.
+    """
+    waiting = await db.fetch(
+        "SELECT id, customer_id FROM outdial WHERE exhausted_to IS NOT NULL AND tm_delete IS NULL ORDER BY id LIMIT 1"
+    )
+    if not waiting:
+        return False
+    await db.transaction(_go_on_searching, waiting[0]["customer_id"], waiting[0]["id"])
+    return True
+
+
+async def _go_on_searching(tx: Transaction, customer_id: str, outdial_id: str) -> None:
+    # Alone: two processes that searched at once would do the same work twice, and a policy must not change under it.
+    await tx.lock(outdial_id)
+    found = await tx.fetch(
+        f"""
+        SELECT {rows.OUTDIAL_COLUMNS}, exhausted_to FROM outdial
+        WHERE customer_id = $1 AND id = $2 AND exhausted_to IS NOT NULL AND tm_delete IS NULL
+        """,
+        customer_id,
+        outdial_id,
+    )
+    if found:
+        await _search_exhausted(tx, rows.outdial(found[0]), found[0]["exhausted_to"])
+
+
+async def _search_exhausted(tx: Transaction, outdial: Outdial, beyond: str) -> None:
+    """Look through the next idle targets and finish those that have nothing left."""
+    found = await tx.fetch(
+        f"""
+        SELECT {rows.TARGET_COLUMNS} FROM target
+        WHERE customer_id = $1 AND outdial_id = $2 AND status = 'IDLE' AND tm_delete IS NULL AND id > $3
+        ORDER BY id LIMIT {SEARCH_TARGETS_MAX} {db.for_update()}
+        """,
+        outdial.customer_id,
+        outdial.id,
+        beyond,
+    )
+    targets = [rows.target(row) for row in found]
+    now = await tx.now()
+    exhausted = Standing(TargetStatus.DONE, DoneReason.EXHAUSTED)
+    await store.save(
+        tx,
+        [
+            store.changed(target, store.standing(target, exhausted), TargetEventType.EXHAUSTED, now)
+            for target in targets
+            if target.tries(outdial.dial_policy).next_index() is None
+        ],
+    )
+    come_to = targets[-1].id if len(targets) == SEARCH_TARGETS_MAX else None
+    await tx.fetch(
+        "UPDATE outdial SET exhausted_to = $3 WHERE customer_id = $1 AND id = $2",
+        outdial.customer_id,
+        outdial.id,
+        come_to,
+    )

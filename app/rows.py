@@ -1,0 +1,222 @@
+"""Rows of the database as records, and the columns that they need."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from app.addresses import DestinationType
+from app.lifecycle import (
+    DESTINATIONS,
+    AttemptState,
+    Disposition,
+    DoneReason,
+    OutdialState,
+    TargetStatus,
+    UnconfirmedAction,
+)
+from app.records import Attempt, Destination, DialPolicy, Outdial, Progress, Target
+
+OUTDIAL_COLUMNS = (
+    "id, customer_id, campaign_id, name, detail, data, state, max_try_counts, retry_interval_seconds, lease_seconds,"
+    " on_unconfirmed, tm_create, tm_update, tm_delete"
+)
+TARGET_COLUMNS = (
+    "id, customer_id, outdial_id, key, name, detail, data, status, done_reason, priority, max_try_counts,"
+    " destination_0, destination_1, destination_2, destination_3, destination_4,"
+    " try_count_0, try_count_1, try_count_2, try_count_3, try_count_4,"
+    " invalid_mask, next_try_at, last_attempt_id, version, tm_create, tm_update, tm_delete"
+)
+ATTEMPT_COLUMNS = (
+    "id, customer_id, outdial_id, target_id, destination_index, destination, try_number, state, disposition, detail,"
+    " dialer, call_id, lease_seconds, expires_at, claimed_at, dialed_at, ended_at"
+)
+COUNTER_COLUMNS = ("idle", "progressing", "answered", "exhausted", "do_not_call", "canceled", "unconfirmed", "attempts")
+REASON_COLUMNS = {
+    DoneReason.ANSWERED: "answered",
+    DoneReason.EXHAUSTED: "exhausted",
+    DoneReason.DO_NOT_CALL: "do_not_call",
+    DoneReason.CANCELED: "canceled",
+    DoneReason.UNCONFIRMED: "unconfirmed",
+}
+
+Row = Mapping[str, Any]
+
+
+def qualified(columns: str, table: str) -> str:
+    """Column names with their table's before them, for statements that join."""
+    return ", ".join(f"{table}.{column.strip()}" for column in columns.split(","))
+
+
+def dial_policy(row: Row) -> DialPolicy:
+    return DialPolicy(
+        max_try_counts=tuple(orjson.loads(row["max_try_counts"])),
+        retry_interval_seconds=row["retry_interval_seconds"],
+        lease_seconds=row["lease_seconds"],
+        on_unconfirmed=UnconfirmedAction(row["on_unconfirmed"]),
+    )
+
+
+def outdial(row: Row) -> Outdial:
+    return Outdial(
+        id=row["id"],
+        customer_id=row["customer_id"],
+        campaign_id=row["campaign_id"],
+        name=row["name"],
+        detail=row["detail"],
+        data=row["data"],
+        state=OutdialState(row["state"]),
+        dial_policy=dial_policy(row),
+        tm_create=row["tm_create"],
+        tm_update=row["tm_update"],
+        tm_delete=row["tm_delete"],
+    )
+
+
+def destination(text: str | None) -> Destination | None:
+    if text is None:
+        return None
+    stored = orjson.loads(text)
+    return Destination(
+        DestinationType(stored["type"]), stored["target"], stored["target_name"], stored["name"], stored["detail"]
+    )
+
+
+def destination_value(value: Destination | None) -> dict[str, str] | None:
+    """A destination as it is stored."""
+    if value is None:
+        return None
+    return {
+        "type": value.type.value,
+        "target": value.target,
+        "target_name": value.target_name,
+        "name": value.name,
+        "detail": value.detail,
+    }
+
+
+def target(row: Row) -> Target:
+    limits = row["max_try_counts"]
+    reason = row["done_reason"]
+    mask = row["invalid_mask"]
+    return Target(
+        id=row["id"],
+        customer_id=row["customer_id"],
+        outdial_id=row["outdial_id"],
+        key=row["key"],
+        name=row["name"],
+        detail=row["detail"],
+        data=row["data"],
+        status=TargetStatus(row["status"]),
+        done_reason=None if reason is None else DoneReason(reason),
+        priority=row["priority"],
+        max_try_counts=None if limits is None else tuple(orjson.loads(limits)),
+        destinations=(
+            destination(row["destination_0"]),
+            destination(row["destination_1"]),
+            destination(row["destination_2"]),
+            destination(row["destination_3"]),
+            destination(row["destination_4"]),
+        ),
+        try_counts=try_counts(row),
+        invalid_destinations=frozenset(index for index in range(DESTINATIONS) if mask >> index & 1)
+        if mask
+        else frozenset(),
+        next_try_at=row["next_try_at"],
+        last_attempt_id=row["last_attempt_id"],
+        version=row["version"],
+        tm_create=row["tm_create"],
+        tm_update=row["tm_update"],
+        tm_delete=row["tm_delete"],
+    )
+
+
+def try_counts(row: Row) -> tuple[int, ...]:
+    return (row["try_count_0"], row["try_count_1"], row["try_count_2"], row["try_count_3"], row["try_count_4"])
+
+
+def target_values(record: Target) -> dict[str, Any]:
+    """A target as its row, for `db.rows_value`."""
+    values: dict[str, Any] = {
+        "id": record.id,
+        "customer_id": record.customer_id,
+        "outdial_id": record.outdial_id,
+        "key": record.key,
+        "name": record.name,
+        "detail": record.detail,
+        "data": record.data,
+        "status": record.status.value,
+        "done_reason": record.done_reason and record.done_reason.value,
+        "priority": record.priority,
+        "max_try_counts": record.max_try_counts,
+        "invalid_mask": sum(1 << index for index in record.invalid_destinations),
+        "next_try_at": record.next_try_at,
+        "last_attempt_id": record.last_attempt_id,
+        "version": record.version,
+        "tm_create": record.tm_create,
+        "tm_update": record.tm_update,
+        "tm_delete": record.tm_delete,
+    }
+    for index in range(DESTINATIONS):
+        values[f"destination_{index}"] = destination_value(record.destinations[index])
+        values[f"try_count_{index}"] = record.try_counts[index]
+    return values
+
+
+TARGET_TYPES: dict[str, str] = {
+    "id": "uuid",
+    "customer_id": "uuid",
+    "outdial_id": "uuid",
+    "key": "text",
+    "name": "text",
+    "detail": "text",
+    "data": "text",
+    "status": "text",
+    "done_reason": "text",
+    "priority": "integer",
+    "max_try_counts": "json",
+    **{f"destination_{index}": "json" for index in range(DESTINATIONS)},
+    **{f"try_count_{index}": "integer" for index in range(DESTINATIONS)},
+    "invalid_mask": "integer",
+    "next_try_at": "instant",
+    "last_attempt_id": "uuid",
+    "version": "integer",
+    "tm_create": "instant",
+    "tm_update": "instant",
+    "tm_delete": "instant",
+}
+"""The columns of `target_values`, for `db.rowset`."""
+
+
+def attempt(row: Row) -> Attempt:
+    disposition = row["disposition"]
+    dialed = destination(row["destination"])
+    assert dialed is not None
+    return Attempt(
+        id=row["id"],
+        customer_id=row["customer_id"],
+        outdial_id=row["outdial_id"],
+        target_id=row["target_id"],
+        destination_index=row["destination_index"],
+        destination=dialed,
+        try_number=row["try_number"],
+        state=AttemptState(row["state"]),
+        disposition=None if disposition is None else Disposition(disposition),
+        detail=row["detail"],
+        dialer=row["dialer"],
+        call_id=row["call_id"],
+        lease_seconds=row["lease_seconds"],
+        expires_at=row["expires_at"],
+        claimed_at=row["claimed_at"],
+        dialed_at=row["dialed_at"],
+        ended_at=row["ended_at"],
+    )
+
+
+def progress(row: Row) -> Progress:
+    return Progress(
+        idle=int(row["idle"]),
+        progressing=int(row["progressing"]),
+        done_by_reason={reason: int(row[column]) for reason, column in REASON_COLUMNS.items()},
+        attempts=int(row["attempts"]),
+    )

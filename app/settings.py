@@ -1,0 +1,291 @@
+"""The environment, read once, checked and frozen. A wrong setting is one line that names it."""
+
+import os
+import re
+import secrets
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import phonenumbers
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+PREFIX = "OUTDIAL_"
+SECRET_BYTES_MIN = 32
+"""RFC 7518, section 3.2: an HS256 key is at least as long as the hash; PyJWT warns below."""
+RSA_BITS_MIN = 2048
+_SQLITE = "sqlite:///"
+_ORIGIN = re.compile(r"(https?)://([a-z0-9.-]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?/?")
+_DEFAULT_PORTS = {"http": "80", "https": "443"}
+_KEY_NAMES = ("jwt_secret", "jwt_public_key", "jwt_jwks_url")
+
+PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | ed448.Ed448PublicKey
+
+
+class SettingsError(Exception):
+    """A setting is missing or wrong: one line that names the variable and never repeats a secret."""
+
+
+class Settings(BaseSettings):
+    """What the environment says, under OUTDIAL_ and the field's name. An empty variable is an unset one."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_ignore_empty=True,
+        frozen=True,
+        hide_input_in_errors=True,
+        extra="forbid",
+    )
+
+    database_url: str = Field(default=f"{_SQLITE}outdial.db", repr=False)  # it may hold a password
+    database_pool_size: int = Field(default=10, ge=2, le=100)
+    """Connections of each process to PostgreSQL."""
+    jwt_secret: SecretStr | None = None
+    jwt_public_key: str | None = None
+    """PEM text, also where the variable named a file."""
+    jwt_jwks_url: str | None = None
+    jwt_audience: str | None = None
+    jwt_issuer: str | None = None
+    default_region: str | None = None
+    allowed_origins: Annotated[tuple[str, ...], NoDecode] = ()
+    event_retention_hours: int = Field(default=72, ge=1, le=24 * 366 * 10)
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
+    log_format: Literal["text", "json"] = "text"
+
+    @classmethod
+    def load(cls, **values: Any) -> Self:
+        """The settings, from the environment and, before it, from the given values.
+
+        Raises:
+            SettingsError: the first thing that is wrong.
+        """
+        try:
+            return cls(**values)
+        except ValidationError as error:
+            line = _line(error)
+        # Outside of the handler: the chained error would show its input in a traceback.
+        raise SettingsError(line)
+
+    @property
+    def is_sqlite(self) -> bool:
+        return self.database_url.startswith(_SQLITE)
+
+    @property
+    def sqlite_path(self) -> Path | None:
+        """The database file; None on PostgreSQL."""
+        return Path(_sqlite_file(self.database_url)) if self.is_sqlite else None
+
+    @property
+    def has_key(self) -> bool:
+        """Whether tokens can be verified."""
+        return any(getattr(self, name) is not None for name in _KEY_NAMES)
+
+    @field_validator("database_url")
+    @classmethod
+    def _check_database_url(cls, url: str) -> str:
+        if url.startswith(_SQLITE):
+            path = _sqlite_file(url)
+            if not path or path.endswith("/") or "\0" in path:
+                raise ValueError("needs a file, as in sqlite:///outdial.db or sqlite:////var/lib/outdial.db")
+            if path.startswith(":memory:"):
+                raise ValueError("needs a file: each connection to :memory: would see a database of its own")
+            return url
+        if not url.startswith(("postgresql://", "postgres://")):
+            raise ValueError("must begin with sqlite:/// or postgresql://")
+        try:
+            parts = urlsplit(url)
+            complete = bool(parts.path.strip("/")) and bool(parts.hostname or parse_qs(parts.query).get("host"))
+            _ = parts.port  # reading it checks it
+        except ValueError:
+            complete = False
+        if not complete:
+            raise ValueError("must be of the form postgresql://user:password@host:port/name")
+        return url
+
+    @field_validator("jwt_secret")
+    @classmethod
+    def _check_secret(cls, secret: SecretStr | None) -> SecretStr | None:
+        if secret is not None:
+            text = secret.get_secret_value()
+            if len(text.encode()) < SECRET_BYTES_MIN:
+                raise ValueError(f"must be {SECRET_BYTES_MIN} bytes or more, as HS256 asks (try: openssl rand -hex 32)")
+            if "-----BEGIN" in text or text.startswith("ssh-"):
+                # Whoever knows a public key could sign with it.
+                raise ValueError(f"is a key pair's key; set {PREFIX}JWT_PUBLIC_KEY instead")
+        return secret
+
+    @field_validator("jwt_public_key")
+    @classmethod
+    def _check_public_key(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        # Container environments carry line ends as \n.
+        pem = value.replace("\\n", "\n") if "-----BEGIN" in value else _file_text(value)
+        if "PRIVATE KEY-----" in pem:
+            raise ValueError("is a private key; the server needs the public one only")
+        try:
+            key = signature_key(load_pem_public_key(pem.encode()))
+        except (ValueError, UnsupportedAlgorithm):
+            raise ValueError("is neither the PEM text of a public key nor the path of one") from None
+        if key is None:
+            raise ValueError(f"must be an RSA key of {RSA_BITS_MIN} bits or more, a P-256 key or an Ed25519 key")
+        return pem
+
+    @field_validator("jwt_jwks_url")
+    @classmethod
+    def _check_jwks_url(cls, url: str | None) -> str | None:
+        if url is not None and not re.fullmatch(r"https?://[^\s/@]+(?:/\S*)?", url):
+            raise ValueError("must be an http:// or https:// URL")
+        return url
+
+    @field_validator("default_region")
+    @classmethod
+    def _check_region(cls, region: str | None) -> str | None:
+        if region is None:
+            return None
+        region = region.strip().upper()
+        if region not in phonenumbers.SUPPORTED_REGIONS:
+            raise ValueError("must be a region of two letters that has telephone numbers, such as DE, KR or US")
+        return region
+
+    @field_validator("allowed_origins", mode="before")
+    @classmethod
+    def _split_origins(cls, value: object) -> object:
+        texts = value.split(",") if isinstance(value, str) else value
+        if not isinstance(texts, list | tuple):
+            return value
+        return tuple(_origin(str(text).strip()) for text in texts if str(text).strip())
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _upper(cls, value: object) -> object:
+        return value.upper() if isinstance(value, str) else value
+
+    @field_validator("log_format", mode="before")
+    @classmethod
+    def _lower(cls, value: object) -> object:
+        return value.lower() if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _check_one_key(self) -> Self:
+        given = [_variable(name) for name in _KEY_NAMES if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise ValueError(f"{' and '.join(given)}: set only one of them")
+        return self
+
+
+def signature_key(key: object) -> tuple[PublicKey, str] | None:
+    """A public key with the one algorithm it is used with here; None where it is too weak or of another kind."""
+    match key:
+        case rsa.RSAPublicKey() if key.key_size >= RSA_BITS_MIN:
+            return key, "RS256"
+        case ec.EllipticCurvePublicKey() if isinstance(key.curve, ec.SECP256R1):
+            return key, "ES256"
+        case ed25519.Ed25519PublicKey() | ed448.Ed448PublicKey():
+            return key, "EdDSA"
+    return None
+
+
+def ensure_secret(settings: Settings, announce: Callable[[str], None] | None = None) -> Settings:
+    """Settings that can verify tokens: unchanged where they can already, else with the secret beside the database.
+
+    The secret is made at the first start. Any number of processes may start at once; all get the same one.
+
+    Args:
+        settings: what the environment says.
+        announce: gets a sentence for the user where such a secret is used.
+
+    Raises:
+        SettingsError: the database is no file that a secret could lie beside, or that file cannot be used.
+    """
+    if settings.has_key:
+        return settings
+    database = settings.sqlite_path
+    if database is None:
+        raise SettingsError(
+            f"{_variable('jwt_secret')} is not set, nor {_variable('jwt_public_key')} or {_variable('jwt_jwks_url')}: "
+            "with PostgreSQL the server does not make one"
+        )
+    path = database.with_name(f"{database.name}.secret")
+    try:
+        made = _make_secret(path)
+        secret = _read_secret(path)
+    except OSError as error:
+        raise SettingsError(
+            f"{_variable('jwt_secret')} is not set, and {path} cannot keep one: {error.strerror or 'not usable'}"
+        ) from None
+    if announce is not None:
+        announce(
+            f"{_variable('jwt_secret')} is not set: made a secret and keep it in {path}."
+            if made
+            else f"{_variable('jwt_secret')} is not set: using the secret in {path}."
+        )
+    # model_copy checks nothing, so the new value is checked through a new object.
+    return Settings.load(**{**settings.model_dump(), "jwt_secret": secret})
+
+
+def _make_secret(path: Path) -> bool:
+    """Put a secret there unless there is one. The name appears together with its content, by a link of a full file."""
+    if path.exists():
+        return False
+    draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
+    try:
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(secrets.token_urlsafe(48) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(draft, path)
+    except FileExistsError:
+        return False  # another process was faster; its secret counts
+    finally:
+        draft.unlink(missing_ok=True)
+    return True
+
+
+def _read_secret(path: Path) -> SecretStr:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    with os.fdopen(descriptor, encoding="utf-8", errors="replace") as file:
+        if stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077:
+            raise SettingsError(f"{_variable('jwt_secret')}: others can read {path}; run chmod 600 on it")
+        secret = file.read().strip()
+    if len(secret.encode()) < SECRET_BYTES_MIN:
+        raise SettingsError(f"{_variable('jwt_secret')}: {path} holds no secret; remove it to have one made")
+    return SecretStr(secret)
+
+
+def _sqlite_file(url: str) -> str:
+    return unquote(urlsplit(url).path.removeprefix("/"))
+
+
+def _variable(name: str) -> str:
+    return f"{PREFIX}{name.upper()}"
+
+
+def _line(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    message = first["msg"].removeprefix("Value error, ")
+    return f"{_variable(str(first['loc'][0]))}: {message}" if first["loc"] else message
+
+
+def _file_text(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="ascii")
+    except (OSError, ValueError):
+        raise ValueError("is neither the PEM text of a public key nor the path of one") from None
+
+
+def _origin(text: str) -> str:
+    """As browsers send it in Origin: lower-case, without the scheme's own port and without a path."""
+    match = _ORIGIN.fullmatch(text.lower())
+    if match is None:
+        # "*" too: it would let any page use the cookie of whoever looks at it.
+        raise ValueError("must be origins such as https://app.example.com, separated by commas")
+    scheme, host, port = match.groups()
+    return f"{scheme}://{host}" if port in {None, _DEFAULT_PORTS[scheme]} else f"{scheme}://{host}:{port}"

@@ -1,0 +1,159 @@
+"""From what somebody wrote to a target: checked, canonical, and ready to be stored. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from app import ids, store, validation
+from app.errors import Rejected, UserError, invalid
+from app.lifecycle import DESTINATIONS, TargetEventType, TargetStatus, idle_or_exhausted
+from app.records import Destination, Outdial, Target, TargetDraft
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A draft that can be stored."""
+
+    key: str | None
+    name: str
+    detail: str
+    data: str
+    priority: int
+    max_try_counts: tuple[int, ...] | None
+    not_before: datetime | None
+    destinations: tuple[Destination | None, ...]
+
+
+def checked(draft: TargetDraft, errors: list[UserError], *path: str) -> Checked:
+    """The draft in canonical form; what is wrong with it goes into `errors`."""
+    texts = validation.texts({"name": draft.name, "detail": draft.detail, "data": draft.data}, errors, *path)
+    found = Checked(
+        key=validation.optional_text(draft.key, validation.KEY_CHARACTERS_MAX, errors, *path, "key"),
+        name=texts["name"],
+        detail=texts["detail"],
+        data=texts["data"],
+        priority=validation.number(draft.priority, 0, validation.PRIORITY_MAX, errors, *path, "priority"),
+        max_try_counts=validation.try_counts(draft.max_try_counts, errors, *path, "max_try_counts"),
+        not_before=validation.instant(draft.not_before, errors, *path, "not_before"),
+        destinations=tuple(
+            validation.destination(destination, errors, *path, f"destination_{index}")
+            for index, destination in enumerate(draft.destinations)
+        ),
+    )
+    if not any(draft.destinations):
+        errors.append(invalid("At least one destination must be set.", *path))
+    return found
+
+
+def new_target(outdial: Outdial, draft: Checked, now: datetime) -> Target:
+    """A target that was never tried: due at once or when the draft says, or exhausted where no try is allowed."""
+    blank = Target(
+        id=ids.new(),
+        customer_id=outdial.customer_id,
+        outdial_id=outdial.id,
+        key=draft.key,
+        name=draft.name,
+        detail=draft.detail,
+        data=draft.data,
+        status=TargetStatus.IDLE,
+        done_reason=None,
+        priority=draft.priority,
+        max_try_counts=draft.max_try_counts,
+        destinations=draft.destinations,
+        try_counts=(0,) * DESTINATIONS,
+        invalid_destinations=frozenset(),
+        next_try_at=None,
+        last_attempt_id=None,
+        version=1,
+        tm_create=now,
+        tm_update=now,
+        tm_delete=None,
+    )
+    due = max(now, draft.not_before or now)
+    return store.standing(blank, idle_or_exhausted(blank.tries(outdial.dial_policy), due))
+
+
+def checked_changes(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The given fields of an update in canonical form, destinations under their own names.
+
+    Raises:
+        Rejected: INVALID, with everything that is wrong.
+    """
+    errors: list[UserError] = []
+    given: dict[str, Any] = dict(validation.texts(changes, errors))
+    if "priority" in changes:
+        given["priority"] = validation.number(changes["priority"], 0, validation.PRIORITY_MAX, errors, "priority")
+    if "max_try_counts" in changes:
+        given["max_try_counts"] = validation.try_counts(changes["max_try_counts"], errors, "max_try_counts")
+    if "not_before" in changes:
+        given["not_before"] = validation.instant(changes["not_before"], errors, "not_before")
+    for name in destination_names(changes):
+        given[name] = validation.destination(changes[name], errors, name)
+    if errors:
+        raise Rejected(errors)
+    return given
+
+
+def destination_names(changes: Mapping[str, Any]) -> list[str]:
+    return [name for index in range(DESTINATIONS) if (name := f"destination_{index}") in changes]
+
+
+def replacing(draft: Checked) -> dict[str, Any]:
+    """The changes that put a draft in the place of a whole row. Where it names no time, the target's own stays."""
+    changes: dict[str, Any] = {
+        "name": draft.name,
+        "detail": draft.detail,
+        "data": draft.data,
+        "priority": draft.priority,
+        "max_try_counts": draft.max_try_counts,
+    }
+    if draft.not_before is not None:
+        changes["not_before"] = draft.not_before
+    return changes | {f"destination_{index}": value for index, value in enumerate(draft.destinations)}
+
+
+def updated(target: Target, outdial: Outdial, changes: Mapping[str, Any], now: datetime) -> store.Change | None:
+    """What an update makes of a target; None where it changes nothing.
+
+    A changed address loses the mark that the old one proved invalid, and keeps its try count. An idle target with
+    nothing usable left is finished; one that is progressing is judged when its attempt ends; done stays done.
+
+    Raises:
+        Rejected: INVALID, where no destination would be left.
+    """
+    plain = {name: value for name, value in changes.items() if name in _PLAIN}
+    destinations = tuple(
+        changes.get(f"destination_{index}", target.destinations[index]) for index in range(DESTINATIONS)
+    )
+    if not any(destinations):
+        raise Rejected([invalid("The last destination cannot be cleared.", destination_names(changes)[0])])
+    marks = frozenset(
+        index
+        for index in target.invalid_destinations
+        if _address(destinations[index]) == _address(target.destinations[index])
+    )
+    after = replace(target, **plain, destinations=destinations, invalid_destinations=marks)
+    event_type = TargetEventType.UPDATED
+    if target.status is TargetStatus.IDLE:
+        assert target.next_try_at is not None
+        due = _due(target.next_try_at, changes, now)
+        after = store.standing(after, idle_or_exhausted(after.tries(outdial.dial_policy), due))
+        if after.status is TargetStatus.DONE:
+            event_type = TargetEventType.EXHAUSTED
+    return None if after == target else store.changed(target, after, event_type, now)
+
+
+_PLAIN = {"name", "detail", "data", "priority", "max_try_counts"}
+
+
+def _address(destination: Destination | None) -> tuple[str, str] | None:
+    return None if destination is None else (destination.type, destination.target)
+
+
+def _due(due: datetime, changes: Mapping[str, Any], now: datetime) -> datetime:
+    if "not_before" not in changes:
+        return due
+    wanted: datetime = changes["not_before"] or now
+    # what is due already stays as long due as it is
+    return wanted if wanted > now else min(due, now)

@@ -1,0 +1,119 @@
+"""Targets, read: by id, and in pages of any number of outdials at once."""
+
+from collections.abc import Callable, Sequence
+
+from app import addresses, db, rows, validation
+from app.auth import Viewer
+from app.lifecycle import DESTINATIONS, DoneReason, TargetStatus
+from app.listing import Listing, Parameters
+from app.listing import counts as listing_counts
+from app.listing import pages as listing_pages
+from app.outdials import progress
+from app.pagination import Page, PageRequest
+from app.records import Progress, Target, TargetFilter, TargetOrder
+
+LISTING = Listing(table="target", columns=rows.TARGET_COLUMNS, parent="outdial_id", instant="tm_create")
+
+
+async def get_many(viewer: Viewer, target_ids: Sequence[str], *, deleted: bool = False) -> dict[str, Target]:
+    """The viewer's targets by id; deleted ones, and those of deleted outdials, only where they are asked for."""
+    alive = """
+        AND tm_delete IS NULL AND EXISTS (
+            SELECT 1 FROM outdial WHERE outdial.id = target.outdial_id AND outdial.customer_id = target.customer_id
+            AND outdial.tm_delete IS NULL
+        )
+    """
+    found = await db.fetch(
+        f"""
+        SELECT {rows.TARGET_COLUMNS} FROM target WHERE customer_id = $1 AND id {db.any_of("$2")}
+        {"" if deleted else alive}
+        """,
+        viewer.customer_id,
+        list(target_ids),
+    )
+    return {row["id"]: rows.target(row) for row in found}
+
+
+async def pages(
+    viewer: Viewer,
+    outdial_ids: Sequence[str],
+    *,
+    request: PageRequest,
+    where: TargetFilter | None = None,
+    order: TargetOrder = TargetOrder.NEWEST_FIRST,
+) -> dict[str, Page[Target]]:
+    """A page of each outdial's targets."""
+    return await listing_pages(
+        LISTING,
+        outdial_ids,
+        request,
+        ascending=order is TargetOrder.OLDEST_FIRST,
+        conditions=_conditions(viewer, where or TargetFilter()),
+        make=rows.target,
+    )
+
+
+async def counts(viewer: Viewer, outdial_ids: Sequence[str], *, where: TargetFilter | None = None) -> dict[str, int]:
+    """How many targets each outdial has.
+
+    Raises:
+        LimitExceeded: counting takes too long. It does not where only status and reason are asked for.
+    """
+    wanted = where or TargetFilter()
+    if wanted.destination is None and wanted.key is None:
+        counted = await progress(viewer, outdial_ids)
+        return {outdial_id: _total(counted[outdial_id], wanted) for outdial_id in outdial_ids}
+    return await listing_counts(LISTING, outdial_ids, conditions=_conditions(viewer, wanted))
+
+
+def _total(counted: Progress, where: TargetFilter) -> int:
+    statuses = set(where.statuses or TargetStatus)
+    if where.done_reasons:
+        statuses &= {TargetStatus.DONE}
+    reasons = set(where.done_reasons or DoneReason)
+    return (
+        (counted.idle if TargetStatus.IDLE in statuses else 0)
+        + (counted.progressing if TargetStatus.PROGRESSING in statuses else 0)
+        + sum(
+            number
+            for reason, number in counted.done_by_reason.items()
+            if TargetStatus.DONE in statuses and reason in reasons
+        )
+    )
+
+
+def _conditions(viewer: Viewer, where: TargetFilter) -> Callable[[Parameters], str]:
+    def conditions(parameter: Parameters) -> str:
+        customer = parameter(viewer.customer_id)
+        met = [f"customer_id = {customer}", "tm_delete IS NULL"]
+        if where.statuses:
+            met.append(_one_of("status", [status.value for status in where.statuses], parameter))
+        if where.done_reasons:
+            met.append("status = 'DONE'")
+            met.append(_one_of("done_reason", [reason.value for reason in where.done_reasons], parameter))
+        if where.key is not None:
+            met.append(f"key = {parameter(where.key)}")
+        if where.destination is not None:
+            spellings = addresses.spellings(where.destination, validation.default_region())
+            met.append(f"id IN ({_with_address(customer, parameter(list(spellings)))})")
+        return " AND ".join(met)
+
+    return conditions
+
+
+def _one_of(column: str, values: Sequence[str], parameter: Parameters) -> str:
+    """Equality where there is one value, which lets an index give the order as well."""
+    if len(values) == 1:
+        return f"{column} = {parameter(values[0])}"
+    return f"{column} {db.any_of(parameter(list(values)), 'text')}"
+
+
+def _with_address(customer: str, spellings: str) -> str:
+    """Ids of targets with one of the addresses: five look-ups in five indexes instead of an OR over none."""
+    return " UNION ALL ".join(
+        f"""
+        SELECT id FROM target WHERE customer_id = {customer} AND tm_delete IS NULL
+        AND destination_{index} IS NOT NULL AND (destination_{index} ->> 'target') {db.any_of(spellings, "text")}
+        """
+        for index in range(DESTINATIONS)
+    )

@@ -1,0 +1,138 @@
+"""Bringing done targets back: their try counts begin again, their ledger stays."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from app import db, events, rows, store, validation
+from app.auth import Viewer
+from app.db import Transaction
+from app.errors import Rejected, UserError, invalid
+from app.lifecycle import DESTINATIONS, DoneReason, Standing, TargetEventType, TargetStatus
+from app.listing import Parameters
+from app.records import Outdial, Reset
+
+RESET_TARGETS_MAX = 10_000
+RESET_IDS_MAX = 500
+CHUNK_TARGETS = 1_000
+"""In one transaction: a longer one would hold back every subscriber."""
+
+
+async def reset(
+    viewer: Viewer,
+    outdial_id: str,
+    *,
+    done_reasons: Sequence[DoneReason] | None = None,
+    target_ids: Sequence[str] | None = None,
+    dry_run: bool = False,
+) -> Reset:
+    """Bring done targets back to idle, due now, at most 10,000 in a call, in steps that each hold on their own.
+
+    Targets of which nothing would be usable stay as they are and do not count. Somebody who asked not to be called
+    comes back only where `done_reasons` says so by name.
+
+    Raises:
+        Rejected: INVALID or NOT_FOUND.
+    """
+    errors: list[UserError] = []
+    outdial_id = validation.object_id(outdial_id, errors, "outdial_id")
+    wanted: list[str] | None = None
+    if bool(done_reasons) is bool(target_ids):
+        errors.append(invalid("Give doneReasons or targetIds, and not both.", "done_reasons"))
+    if target_ids and len(target_ids) > RESET_IDS_MAX:
+        errors.append(invalid(f"At most {RESET_IDS_MAX} ids.", "target_ids"))
+    elif target_ids:
+        wanted = [
+            validation.object_id(target_id, errors, "target_ids", str(index))
+            for index, target_id in enumerate(target_ids)
+        ]
+    if errors:
+        raise Rejected(errors)
+    if dry_run:
+        total = await db.transaction(_count, viewer, outdial_id, done_reasons, wanted)
+        return Reset(min(total, RESET_TARGETS_MAX), max(0, total - RESET_TARGETS_MAX))
+    done = 0
+    while done < RESET_TARGETS_MAX:
+        some = await db.transaction(_chunk, viewer, outdial_id, done_reasons, wanted)
+        if not some:
+            return Reset(done, 0)
+        done += some
+    return Reset(done, await db.transaction(_count, viewer, outdial_id, done_reasons, wanted))
+
+
+def _matching(
+    outdial: Outdial, done_reasons: Sequence[DoneReason] | None, target_ids: Sequence[str] | None, parameter: Parameters
+) -> str:
+    if done_reasons:
+        reasons = db.any_of(parameter([reason.value for reason in done_reasons]), "text")
+        which = f"done_reason {reasons}"
+    else:
+        which = f"id {db.any_of(parameter(list(target_ids or ())))} AND done_reason <> 'DO_NOT_CALL'"
+    usable = " OR ".join(
+        f"(destination_{index} IS NOT NULL AND invalid_mask & {1 << index} = 0 AND "
+        f"COALESCE(CAST(max_try_counts ->> {index} AS INTEGER), {outdial.dial_policy.max_try_counts[index]}) > 0)"
+        for index in range(DESTINATIONS)
+    )
+    return (
+        f"customer_id = {parameter(outdial.customer_id)} AND outdial_id = {parameter(outdial.id)}"
+        f" AND status = 'DONE' AND tm_delete IS NULL AND {which} AND ({usable})"
+    )
+
+
+async def _count(
+    tx: Transaction,
+    viewer: Viewer,
+    outdial_id: str,
+    done_reasons: Sequence[DoneReason] | None,
+    target_ids: Sequence[str] | None,
+) -> int:
+    outdial = await store.lock_outdial(tx, viewer, outdial_id, "outdial_id")
+    parameter = Parameters()
+    met = _matching(outdial, done_reasons, target_ids, parameter)
+    total: int = (await tx.fetch(f"SELECT count(*) AS total FROM target WHERE {met}", *parameter.values))[0]["total"]
+    return total
+
+
+async def _chunk(
+    tx: Transaction,
+    viewer: Viewer,
+    outdial_id: str,
+    done_reasons: Sequence[DoneReason] | None,
+    target_ids: Sequence[str] | None,
+) -> int:
+    """Reset some of the targets that match; gives how many."""
+    outdial = await store.lock_outdial(tx, viewer, outdial_id, "outdial_id")
+    parameter = Parameters()
+    met = _matching(outdial, done_reasons, target_ids, parameter)
+    found = await tx.fetch(
+        f"""
+        SELECT {rows.TARGET_COLUMNS} FROM target
+        WHERE id IN (SELECT id FROM target WHERE {met} LIMIT {CHUNK_TARGETS})
+          AND customer_id = {parameter(outdial.customer_id)} AND status = 'DONE' AND tm_delete IS NULL
+        ORDER BY id {db.for_update()}
+        """,
+        *parameter.values,
+    )
+    if not found:
+        return 0
+    now = await tx.now()
+    changes = []
+    for target in map(rows.target, found):
+        idle = store.standing(target, Standing(TargetStatus.IDLE, next_try_at=now))
+        fresh = replace(idle, try_counts=(0,) * DESTINATIONS, last_attempt_id=None)
+        changes.append(store.changed(target, fresh, TargetEventType.RESET, now))
+    if len(changes) == 1:
+        await store.save(tx, changes)
+    else:
+        await store.update_targets(tx, [change.after for change in changes])
+        await store.count(tx, changes, {})
+        told = events.event_of_many(
+            outdial.customer_id,
+            outdial.id,
+            TargetEventType.RESET,
+            now,
+            count=len(changes),
+            status=TargetStatus.IDLE,
+            previous_status=TargetStatus.DONE,
+        )
+        await events.append(tx, [told])
+    return len(changes)

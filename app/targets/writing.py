@@ -1,0 +1,311 @@
+"""Targets, written by their owner: created, changed, finished, brought back and deleted."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from app import db, idempotency, rows, store, validation
+from app.auth import Viewer
+from app.db import Transaction
+from app.errors import Rejected, UserError, UserErrorCode, invalid, rejected
+from app.lifecycle import DoneReason, Standing, TargetEventType, TargetStatus
+from app.records import CreatedTargets, DuplicateAction, Outdial, Target, TargetDraft
+from app.targets import drafts
+
+CREATE_TARGETS_MAX = 1_000
+
+
+# ---------------------------------------------------------------- create
+
+
+async def create(viewer: Viewer, outdial_id: str, *, draft: TargetDraft, idempotency_key: str | None = None) -> Target:
+    """One target, idle and due.
+
+    Raises:
+        Rejected: INVALID, NOT_FOUND, or CONFLICT where its key or the idempotency key is taken.
+    """
+    errors: list[UserError] = []
+    outdial_id = validation.object_id(outdial_id, errors, "outdial_id")
+    checked = drafts.checked(draft, errors, "target")
+    key = idempotency.checked(idempotency_key, errors)
+    if errors:
+        raise Rejected(errors)
+    return await db.transaction(_create, viewer, outdial_id, checked, key)
+
+
+async def _create(tx: Transaction, viewer: Viewer, outdial_id: str, draft: drafts.Checked, key: str | None) -> Target:
+    value = (outdial_id, draft)
+    first = await idempotency.begin(tx, viewer, "createTarget", key, value=value, now=await tx.now())
+    if first is not None:
+        return (await _read(tx, viewer, [first]))[first]
+    outdial = await store.lock_outdial(tx, viewer, outdial_id, "outdial_id")
+    if draft.key is not None and await _with_keys(tx, outdial, [draft.key]):
+        raise rejected(UserErrorCode.CONFLICT, "This key is taken in its outdial.", "target", "key")
+    target = drafts.new_target(outdial, draft, await tx.now())
+    await idempotency.keep(tx, viewer, "createTarget", key, target.id)
+    await store.save(tx, [store.created(target)])
+    return target
+
+
+async def _read(tx: Transaction, viewer: Viewer, target_ids: Sequence[str]) -> dict[str, Target]:
+    found = await tx.fetch(
+        f"SELECT {rows.TARGET_COLUMNS} FROM target WHERE customer_id = $1 AND id {db.any_of('$2')}",
+        viewer.customer_id,
+        list(target_ids),
+    )
+    return {row["id"]: rows.target(row) for row in found}
+
+
+async def _with_keys(tx: Transaction, outdial: Outdial, keys: Sequence[str]) -> dict[str, Target]:
+    """The outdial's targets that have these keys, by key; nobody else can take one until this transaction ends."""
+    await tx.lock(f"keys of {outdial.id}")
+    found = await tx.fetch(
+        f"""
+        SELECT {rows.TARGET_COLUMNS} FROM target
+        WHERE customer_id = $1 AND outdial_id = $2 AND key {db.any_of("$3", "text")} AND tm_delete IS NULL
+        ORDER BY id {db.for_update()}
+        """,
+        outdial.customer_id,
+        outdial.id,
+        list(keys),
+    )
+    return {row["key"]: rows.target(row) for row in found}
+
+
+async def create_many(
+    viewer: Viewer,
+    outdial_id: str,
+    *,
+    drafts: Sequence[TargetDraft],
+    on_duplicate_key: DuplicateAction = DuplicateAction.REJECT,
+    idempotency_key: str | None = None,
+) -> CreatedTargets:
+    """Up to 1,000 targets. Good rows are stored, bad ones reported by index.
+
+    Raises:
+        Rejected: what concerns all rows: INVALID, NOT_FOUND, or CONFLICT of the idempotency key.
+    """
+    errors: list[UserError] = []
+    outdial_id = validation.object_id(outdial_id, errors, "outdial_id")
+    key = idempotency.checked(idempotency_key, errors)
+    if not 1 <= len(drafts) <= CREATE_TARGETS_MAX:
+        errors.append(invalid(f"1 to {CREATE_TARGETS_MAX:,} targets in a call.", "targets"))
+    if errors:
+        raise Rejected(errors)
+    return await db.transaction(_create_many, viewer, outdial_id, _checked_rows(drafts), on_duplicate_key, key)
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    draft: drafts.Checked
+    errors: tuple[UserError, ...]
+
+
+def _checked_rows(given: Sequence[TargetDraft]) -> list[_Row]:
+    checked = []
+    for index, draft in enumerate(given):
+        errors: list[UserError] = []
+        checked.append(_Row(drafts.checked(draft, errors, "targets", str(index)), tuple(errors)))
+    return checked
+
+
+@dataclass(slots=True)
+class _Outcome:
+    """What became of each row, while they are gone through."""
+
+    ids: list[str | None] = field(default_factory=list)
+    changes: list[store.Change] = field(default_factory=list)
+    errors: list[UserError] = field(default_factory=list)
+    created: int = 0
+    updated: int = 0
+    skipped: int = 0
+
+    def answer(self, targets: Mapping[str, Target]) -> CreatedTargets:
+        return CreatedTargets(
+            targets=[None if target_id is None else targets[target_id] for target_id in self.ids],
+            created=self.created,
+            updated=self.updated,
+            skipped=self.skipped,
+            rejected=self.ids.count(None),
+            errors=tuple(self.errors),
+        )
+
+
+async def _create_many(
+    tx: Transaction, viewer: Viewer, outdial_id: str, given: Sequence[_Row], action: DuplicateAction, key: str | None
+) -> CreatedTargets:
+    value = (outdial_id, given, action)
+    first = await idempotency.begin(tx, viewer, "createTargets", key, value=value, now=await tx.now())
+    if first is not None:
+        errors = [UserError(UserErrorCode(code), message, tuple(path)) for code, message, path in first["errors"]]
+        outcome = _Outcome(first["ids"], [], errors, first["created"], first["updated"], first["skipped"])
+        return outcome.answer(await _read(tx, viewer, [known for known in outcome.ids if known is not None]))
+    outdial = await store.lock_outdial(tx, viewer, outdial_id, "outdial_id")
+    keys = [row.draft.key for row in given if not row.errors and row.draft.key is not None]
+    known = await _with_keys(tx, outdial, keys) if keys else {}
+    latest = {target.id: target for target in known.values()}
+    outcome = _go_through(
+        outdial, given, action, {key: target.id for key, target in known.items()}, latest, await tx.now()
+    )
+    if outcome.changes:
+        answer = {
+            "ids": outcome.ids,
+            "created": outcome.created,
+            "updated": outcome.updated,
+            "skipped": outcome.skipped,
+            "errors": [(error.code, error.message, error.path) for error in outcome.errors],
+        }
+        await idempotency.keep(tx, viewer, "createTargets", key, answer)
+        await store.save(tx, outcome.changes)
+    else:
+        await idempotency.forget(tx, viewer, "createTargets", key)
+    return outcome.answer(latest)
+
+
+def _go_through(
+    outdial: Outdial,
+    given: Sequence[_Row],
+    action: DuplicateAction,
+    by_key: dict[str, str],
+    latest: dict[str, Target],
+    now: datetime,
+) -> _Outcome:
+    """Decide row by row, in order; a key that is repeated meets the earlier row. Extends `by_key` and `latest`."""
+    outcome = _Outcome()
+    for index, row in enumerate(given):
+        if row.errors:
+            outcome.errors.extend(row.errors)
+            outcome.ids.append(None)
+            continue
+        existing = None if row.draft.key is None else by_key.get(row.draft.key)
+        if existing is None:
+            target = drafts.new_target(outdial, row.draft, now)
+            change: store.Change | None = store.created(target)
+            if row.draft.key is not None:
+                by_key[row.draft.key] = target.id
+            outcome.created += 1
+        elif action is DuplicateAction.REJECT:
+            outcome.errors.append(
+                UserError(UserErrorCode.CONFLICT, "This key is taken in its outdial.", ("targets", str(index), "key"))
+            )
+            outcome.ids.append(None)
+            continue
+        else:
+            target = latest[existing]
+            change = (
+                drafts.updated(target, outdial, drafts.replacing(row.draft), now)
+                if action is DuplicateAction.UPDATE
+                else None
+            )
+            outcome.updated += change is not None
+            outcome.skipped += change is None
+        if change is not None:
+            outcome.changes.append(change)
+            target = change.after
+        latest[target.id] = target
+        outcome.ids.append(target.id)
+    return outcome
+
+
+# ---------------------------------------------------------------- update
+
+
+async def update(
+    viewer: Viewer, target_id: str, *, changes: Mapping[str, Any], if_version: int | None = None
+) -> Target:
+    """Change the given fields and leave the rest.
+
+    Args:
+        viewer: who asks.
+        target_id: of what.
+        changes: any of name, detail, data, priority, max_try_counts, not_before and destination_0 … destination_4.
+        if_version: only where the target still has it.
+
+    Raises:
+        Rejected: INVALID, NOT_FOUND, or CONFLICT where the version is another.
+    """
+    target_id = _known_id(target_id)
+    return await db.transaction(_update, viewer, target_id, drafts.checked_changes(changes), if_version)
+
+
+def _known_id(target_id: str) -> str:
+    errors: list[UserError] = []
+    parsed = validation.object_id(target_id, errors, "id")
+    if errors:
+        raise Rejected(errors)
+    return parsed
+
+
+async def _lock(tx: Transaction, viewer: Viewer, target_id: str) -> tuple[Outdial, Target]:
+    """A target and its outdial, held still.
+
+    Raises:
+        Rejected: NOT_FOUND.
+    """
+    gone = rejected(UserErrorCode.NOT_FOUND, "There is no such target.", "id")
+    found = await tx.fetch(
+        "SELECT outdial_id FROM target WHERE customer_id = $1 AND id = $2", viewer.customer_id, target_id
+    )
+    if not found:
+        raise gone
+    outdial = await store.lock_outdial(tx, viewer, found[0]["outdial_id"], "id", deleted=True)
+    target = (await store.lock_targets(tx, viewer.customer_id, [target_id]))[target_id]
+    if outdial.tm_delete is not None or target.tm_delete is not None:
+        raise gone
+    return outdial, target
+
+
+async def _update(
+    tx: Transaction, viewer: Viewer, target_id: str, changes: Mapping[str, Any], if_version: int | None
+) -> Target:
+    outdial, target = await _lock(tx, viewer, target_id)
+    if if_version is not None and if_version != target.version:
+        raise rejected(UserErrorCode.CONFLICT, f"The target has version {target.version} by now.", "if_version")
+    change = drafts.updated(target, outdial, changes, await tx.now())
+    if change is None:
+        return target
+    await store.save(tx, [change])
+    return change.after
+
+
+# ---------------------------------------------------------------- cancel, delete
+
+
+async def cancel(viewer: Viewer, target_id: str) -> Target:
+    """Finish a target; an attempt under way loses its lease. One that is done stays as it is.
+
+    Raises:
+        Rejected: NOT_FOUND.
+    """
+    return await db.transaction(_cancel, viewer, _known_id(target_id))
+
+
+async def _cancel(tx: Transaction, viewer: Viewer, target_id: str) -> Target:
+    _, target = await _lock(tx, viewer, target_id)
+    if target.status is TargetStatus.DONE:
+        return target
+    now = await tx.now()
+    change = store.canceled(target, now)
+    await store.save(tx, [change], attempts=await store.revoked_attempts(tx, [target], now))
+    return change.after
+
+
+async def delete(viewer: Viewer, target_id: str) -> Target:
+    """Hide a target for good; an attempt under way loses its lease, and its key is free again.
+
+    Raises:
+        Rejected: NOT_FOUND.
+    """
+    return await db.transaction(_delete, viewer, _known_id(target_id))
+
+
+async def _delete(tx: Transaction, viewer: Viewer, target_id: str) -> Target:
+    _, target = await _lock(tx, viewer, target_id)
+    now = await tx.now()
+    after = target
+    if target.status is TargetStatus.PROGRESSING:
+        after = store.standing(target, Standing(TargetStatus.DONE, DoneReason.CANCELED))
+    change = store.changed(target, replace(after, tm_delete=now, last_attempt_id=None), TargetEventType.DELETED, now)
+    await store.save(tx, [change], attempts=await store.revoked_attempts(tx, [target], now))
+    return change.after

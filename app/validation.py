@@ -1,0 +1,158 @@
+"""What values are acceptable, the same for every way in. Pure but for one setting.
+
+Each rule returns the value as it is stored and reports what is wrong into a list, so that a caller learns of all of
+it at once. Lengths are in characters.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from app import addresses, ids
+from app.errors import UserError, invalid
+from app.lifecycle import DESTINATIONS, UnconfirmedAction
+from app.records import Destination, DestinationDraft, DialPolicy, PolicyDraft
+
+NAME_CHARACTERS_MAX = 255
+DETAIL_CHARACTERS_MAX = 4_096
+DATA_CHARACTERS_MAX = 65_536
+KEY_CHARACTERS_MAX = 255
+CALL_ID_CHARACTERS_MAX = 255
+DIALER_CHARACTERS_MAX = 255
+IDEMPOTENCY_KEY_CHARACTERS_MAX = 255
+PRIORITY_MAX = 9
+TRY_COUNT_MAX = 100
+RETRY_INTERVAL_SECONDS_MAX = 2_592_000
+LEASE_SECONDS_MIN = 5
+LEASE_SECONDS_MAX = 86_400
+
+DEFAULT_POLICY = DialPolicy(
+    max_try_counts=(3, 3, 3, 3, 3),
+    retry_interval_seconds=300,
+    lease_seconds=120,
+    on_unconfirmed=UnconfirmedAction.FINISH,
+)
+
+TEXT_LIMITS = {"name": NAME_CHARACTERS_MAX, "detail": DETAIL_CHARACTERS_MAX, "data": DATA_CHARACTERS_MAX}
+"""Of the free texts that outdials, targets and destinations have."""
+
+_default_region: str | None = None
+_EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+_LATEST = datetime(9000, 1, 1, tzinfo=UTC)
+
+
+def configure(*, default_region: str | None) -> None:
+    """Where telephone numbers without a country code are from; set once, at the start."""
+    global _default_region  # noqa: PLW0603
+    _default_region = default_region
+
+
+def default_region() -> str | None:
+    return _default_region
+
+
+def text(value: Any, limit: int, errors: list[UserError], *path: str) -> str:
+    """Text of at most `limit` characters that either database can hold."""
+    if not isinstance(value, str):
+        errors.append(invalid("Text is needed here; null is not possible.", *path))
+        return ""
+    if len(value) > limit:
+        errors.append(invalid(f"At most {limit:,} characters.", *path))
+    elif "\x00" in value:
+        errors.append(invalid("Text cannot hold the character NUL.", *path))
+    elif not _encodable(value):
+        errors.append(invalid("Text cannot hold half of a surrogate pair.", *path))
+    return value
+
+
+def _encodable(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def optional_text(value: str | None, limit: int, errors: list[UserError], *path: str) -> str | None:
+    """Like `text`, but null and nothing are possible; an empty text means null."""
+    return text(value, limit, errors, *path) or None if value is not None else None
+
+
+def number(value: Any, low: int, high: int, errors: list[UserError], *path: str) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+        errors.append(invalid(f"A number from {low:,} to {high:,}.", *path))
+        return low
+    return value
+
+
+def object_id(value: str, errors: list[UserError], *path: str) -> str:
+    parsed = ids.parse(value)
+    if parsed is None:
+        errors.append(invalid("This is no id: ids are UUIDs.", *path))
+    return parsed or ids.ZERO
+
+
+def campaign_id(value: str | None, errors: list[UserError], *path: str) -> str | None:
+    """A campaign's id; null and the zero UUID both mean none."""
+    if value is None:
+        return None
+    parsed = object_id(value, errors, *path)
+    return None if parsed == ids.ZERO else parsed
+
+
+def try_counts(value: Sequence[int] | None, errors: list[UserError], *path: str) -> tuple[int, ...] | None:
+    if value is None:
+        return None
+    if len(value) != DESTINATIONS:
+        errors.append(invalid(f"{DESTINATIONS} numbers, one for each destination.", *path))
+        return None
+    return tuple(number(limit, 0, TRY_COUNT_MAX, errors, *path, str(index)) for index, limit in enumerate(value))
+
+
+def instant(value: datetime | None, errors: list[UserError], *path: str) -> datetime | None:
+    if value is not None and not _EARLIEST <= value <= _LATEST:
+        errors.append(invalid("A time between the years 1970 and 9000.", *path))
+        return None
+    return value
+
+
+def destination(draft: DestinationDraft | None, errors: list[UserError], *path: str) -> Destination | None:
+    """An address in its canonical form, with its labels."""
+    if draft is None:
+        return None
+    try:
+        address = addresses.canonical(draft.type, draft.target, default_region=_default_region)
+    except addresses.InvalidAddress as error:
+        errors.append(invalid(str(error), *path, "target"))
+        address = ""
+    return Destination(
+        type=draft.type,
+        target=address,
+        target_name=text(draft.target_name, NAME_CHARACTERS_MAX, errors, *path, "target_name"),
+        name=text(draft.name, NAME_CHARACTERS_MAX, errors, *path, "name"),
+        detail=text(draft.detail, DETAIL_CHARACTERS_MAX, errors, *path, "detail"),
+    )
+
+
+def policy(draft: PolicyDraft | None, base: DialPolicy, errors: list[UserError], *path: str) -> DialPolicy:
+    """`base`, with what the draft gives in its place."""
+    if draft is None:
+        return base
+    retry, lease = draft.retry_interval_seconds, draft.lease_seconds
+    return DialPolicy(
+        max_try_counts=try_counts(draft.max_try_counts, errors, *path, "max_try_counts") or base.max_try_counts,
+        retry_interval_seconds=base.retry_interval_seconds
+        if retry is None
+        else number(retry, 0, RETRY_INTERVAL_SECONDS_MAX, errors, *path, "retry_interval_seconds"),
+        lease_seconds=base.lease_seconds if lease is None else lease_seconds(lease, errors, *path, "lease_seconds"),
+        on_unconfirmed=draft.on_unconfirmed or base.on_unconfirmed,
+    )
+
+
+def lease_seconds(value: int, errors: list[UserError], *path: str) -> int:
+    return number(value, LEASE_SECONDS_MIN, LEASE_SECONDS_MAX, errors, *path)
+
+
+def texts(given: Mapping[str, Any], errors: list[UserError], *path: str) -> dict[str, str]:
+    """Those of name, detail and data that are given."""
+    return {name: text(given[name], limit, errors, *path, name) for name, limit in TEXT_LIMITS.items() if name in given}
