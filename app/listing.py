@@ -3,11 +3,12 @@
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar
 
 from app import db
 from app.db import dialects
-from app.pagination import Page, PageRequest, in_page, keyset
+from app.pagination import Page, PageRequest, Place, in_page, keyset
 
 COUNT_SECONDS_MAX = 2.0
 """Beyond it a total is refused: nobody waits for a number on a page."""
@@ -49,7 +50,7 @@ async def pages(
     conditions: Callable[[Parameters], str],
     make: Callable[[Mapping[str, Any]], T],
 ) -> dict[str, Page[T]]:
-    """A page for each parent: one statement, and one more where there is a cursor to look back from.
+    """A page for each parent: one statement, and one more for each cursor, to look beyond it.
 
     Args:
         listing: of what.
@@ -83,7 +84,9 @@ async def _pages(
     met += within
     branch = f"SELECT {listing.columns} FROM {listing.table} WHERE {listing.parent} = {{parent}} AND {met} {ordering}"
     rows = await _for_each(branch, parents, parameter)
-    behind = await _parents_with_rows_behind(listing, parents, request, ascending=ascending, conditions=conditions)
+    outside = partial(_parents_with_rows_beyond, listing, parents, ascending=ascending, conditions=conditions)
+    preceded = await outside(request.after, follows=False)
+    followed = await outside(request.before, follows=True)
 
     by_parent: defaultdict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for row in rows:
@@ -94,34 +97,32 @@ async def _pages(
         # neither database promises to keep the order of the branches' rows
         ordered = sorted(by_parent[parent], key=lambda row: (row[listing.instant], row["id"]), reverse=not direction)
         kept, more = in_page(ordered, request)
-        other = parent in behind
         found[parent] = Page(
             [make(row) for row in kept],
-            has_next=other if request.backward else more,
-            has_previous=more if request.backward else other,
+            has_next=parent in followed or (more and not request.backward),
+            has_previous=parent in preceded or (more and request.backward),
         )
     return found
 
 
-async def _parents_with_rows_behind(
+async def _parents_with_rows_beyond(
     listing: Listing,
     parents: Sequence[str],
-    request: PageRequest,
+    place: Place | None,
     *,
+    follows: bool,
     ascending: bool,
     conditions: Callable[[Parameters], str],
 ) -> set[str]:
-    """The parents that have rows on the side that the page comes from, the cursor's own row included."""
-    cursor = request.before if request.backward else request.after
-    if cursor is None:
+    """The parents that have rows at a cursor's place or beyond it, outside of what was asked for."""
+    if place is None:
         return set()
     parameter = Parameters()
     met = conditions(parameter)
-    sign = ">=" if ascending is request.backward else "<="
-    place = f"({parameter(cursor.instant)}, {parameter(cursor.id)})"
+    sign = ">=" if ascending is follows else "<="
     branch = (
         f"SELECT {listing.parent} FROM {listing.table} WHERE {listing.parent} = {{parent}} AND {met}"
-        f" AND ({listing.instant}, id) {sign} {place} LIMIT 1"
+        f" AND ({listing.instant}, id) {sign} ({parameter(place.instant)}, {parameter(place.id)}) LIMIT 1"
     )
     return {row[listing.parent] for row in await _for_each(branch, parents, parameter)}
 

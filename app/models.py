@@ -1,7 +1,8 @@
 """The tables, as Tortoise knows them: columns and relations, no queries.
 
 Indexes on expressions, partial indexes and check constraints are beyond what the models can say; they stand in the
-migrations, and a test compares both. Instants are named tm_… or …_at. Every tenant row carries its customer's id.
+migrations, and a test compares both. Comments, not docstrings, tell of a model: Tortoise would take a docstring for a
+part of the schema. Instants are named tm_… or …_at. Every tenant row carries its customer's id.
 """
 
 from tortoise import fields
@@ -34,9 +35,8 @@ class Outdial(Model):
         table = "outdial"
 
 
+# Counts of an outdial's targets, spread over slots so that no single row is what all claimers wait for.
 class OutdialCounter(Model):
-    """Counts of an outdial's targets, spread over slots so that no single row is what all claimers wait for."""
-
     id = fields.BigIntField(primary_key=True)
     customer_id = fields.UUIDField()
     outdial: fields.ForeignKeyRelation[Outdial] = fields.ForeignKeyField("outdial.Outdial", on_delete=fields.RESTRICT)
@@ -115,9 +115,8 @@ class Attempt(Model):
         table = "attempt"
 
 
+# The log that subscribers read. Its order is (epoch, tx, seq): see app.events.
 class TargetEvent(Model):
-    """The log that subscribers read. Its order is (epoch, tx, seq): see app.events."""
-
     seq = fields.BigIntField(primary_key=True)
     epoch = fields.IntField()
     tx = fields.BigIntField()
@@ -141,9 +140,8 @@ class TargetEvent(Model):
         table = "target_event"
 
 
+# The same for outdials themselves, by customer.
 class OutdialEvent(Model):
-    """The same for outdials themselves, by customer."""
-
     seq = fields.BigIntField(primary_key=True)
     epoch = fields.IntField()
     tx = fields.BigIntField()
@@ -156,9 +154,8 @@ class OutdialEvent(Model):
         table = "outdial_event"
 
 
+# A span in which PostgreSQL's transaction ids can be compared; a restore into a fresh cluster begins another.
 class EventEpoch(Model):
-    """A span in which PostgreSQL's transaction ids can be compared; a restore into a fresh cluster begins another."""
-
     epoch = fields.IntField(primary_key=True, generated=False)
     database_oid = fields.BigIntField()
     last_tx = fields.BigIntField(null=True)

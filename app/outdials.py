@@ -63,7 +63,9 @@ async def count(viewer: Viewer, *, where: OutdialFilter | None = None) -> int:
 def _conditions(viewer: Viewer, where: OutdialFilter) -> Callable[[Parameters], str]:
     def conditions(parameter: Parameters) -> str:
         met = [f"customer_id = {parameter(viewer.customer_id)}", "tm_delete IS NULL"]
-        if where.campaign_id is not None:
+        if where.campaign_id == ids.ZERO:
+            met.append("campaign_id IS NULL")
+        elif where.campaign_id is not None:
             met.append(f"campaign_id = {parameter(where.campaign_id)}")
         if where.states:
             met.append(f"state {db.any_of(parameter([state.value for state in where.states]), 'text')}")

@@ -17,7 +17,7 @@ class Migration(migrations.Migration):
         StateOnly(
             name="EventEpoch",
             fields=[
-                ("epoch", fields.IntField(primary_key=True, unique=True, db_index=True)),
+                ("epoch", fields.IntField(primary_key=True, generated=False, unique=True, db_index=True)),
                 ("database_oid", fields.BigIntField()),
                 ("last_tx", fields.BigIntField(null=True)),
                 ("opened_at", fields.DatetimeField(auto_now=False, auto_now_add=False)),

@@ -20,7 +20,7 @@ from tortoise import Tortoise
 from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.exceptions import DBConnectionError
 
-from app import clock
+from app import clock, metrics
 from app.db import dialects, migration, waiting
 from app.db.configuration import POSTGRES, SQLITE_READER, SQLITE_WRITER, Address, tortoise_config
 from app.db.dialects import Dialect
@@ -59,6 +59,7 @@ async def connect(url: str, *, pool_size: int = 10) -> None:
     """
     global _address  # noqa: PLW0603 - the one place that says which database this process serves
     address = Address.parse(url)
+    await asyncio.to_thread(address.check)
     await Tortoise.init(config=tortoise_config(address, pool_size), _enable_global_fallback=True)
     _address = address
     try:
@@ -116,6 +117,7 @@ async def _connection(stack: AsyncExitStack, name: str) -> Any:
         asyncpg.InterfaceError,
         sqlite3.OperationalError,
     ) as error:
+        metrics.database_errors.inc()
         log.warning("database_unreachable", error=type(error).__name__)
         raise Unavailable("The database does not answer; try again.") from error
 
@@ -185,6 +187,7 @@ async def fetch(sql: str, *args: Any) -> list[Row]:
             return await _run(connection, sql, args)
         except Exception as error:
             if _unavailable(error):
+                metrics.database_errors.inc()
                 raise Unavailable("The database does not answer; try again.") from error
             raise
 
@@ -304,6 +307,7 @@ async def _unit(work: Callable[..., Awaitable[T]], *args: Any, **kwargs: Any) ->
             await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311 - spreads the load, keeps no secret
         except Exception as error:
             if _unavailable(error):
+                metrics.database_errors.inc()
                 log.warning("transaction_unavailable", error=type(error).__name__)
                 raise Unavailable("The database does not answer; try again.") from error
             raise

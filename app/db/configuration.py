@@ -1,11 +1,14 @@
 """Where the database is, as its URL says, and what Tortoise needs to know to reach it."""
 
+import sqlite3
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from app.db.dialects import Dialect
+from app.errors import Unavailable
 
 POSTGRES = "default"
 SQLITE_WRITER = "default"
@@ -62,6 +65,20 @@ class Address:
                 ssl=query.get("sslmode"),
             )
         raise ValueError("a database URL begins with sqlite:/// or postgresql://")
+
+    def check(self) -> None:
+        """Make sure that a SQLite file can be opened: aiosqlite waits for ever for one that cannot.
+
+        Raises:
+            Unavailable: it cannot.
+        """
+        if self.path is None:
+            return
+        try:
+            with closing(sqlite3.connect(self.path)) as connection:
+                connection.execute("PRAGMA schema_version").fetchall()
+        except sqlite3.Error as error:
+            raise Unavailable(str(error)) from error
 
     def postgres_credentials(self) -> dict[str, Any]:
         """What asyncpg needs to connect."""

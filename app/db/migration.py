@@ -76,6 +76,7 @@ async def migrate(url: str) -> list[str]:
         The names of the migrations that were applied.
     """
     address = Address.parse(url)
+    await asyncio.to_thread(address.check)
     config = tortoise_config(address, pool_size=2)
     async with _alone(address):
         await Tortoise.init(config=config, _enable_global_fallback=True)

@@ -1,8 +1,8 @@
 """Events: what changed, in a log that is written with the change and followed by cursors."""
 
 from app.events.cursors import Position, cursor, position_of
+from app.events.following import outdial_changes, outdials_with_progress, progress_changes, tail
 from app.events.log import append, append_outdial, event_of, event_of_many, lag_seconds, open_epoch, position, prune
-from app.events.tail import outdial_changes, outdials_with_progress, progress_changes, tail
 
 __all__ = [
     "Position",

@@ -103,11 +103,11 @@ async def _chunk(
     outdial = await store.lock_outdial(tx, viewer, outdial_id, "outdial_id")
     parameter = Parameters()
     met = _matching(outdial, done_reasons, target_ids, parameter)
+    # The condition stands twice: PostgreSQL looks again at a row that it waited for, but by the outer one alone.
     found = await tx.fetch(
         f"""
         SELECT {rows.TARGET_COLUMNS} FROM target
-        WHERE id IN (SELECT id FROM target WHERE {met} LIMIT {CHUNK_TARGETS})
-          AND customer_id = {parameter(outdial.customer_id)} AND status = 'DONE' AND tm_delete IS NULL
+        WHERE id IN (SELECT id FROM target WHERE {met} LIMIT {CHUNK_TARGETS}) AND {met}
         ORDER BY id {db.for_update()}
         """,
         *parameter.values,

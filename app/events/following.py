@@ -7,7 +7,7 @@ costs no memory and holds nobody up. A wake-up only says when to look; polling i
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 
-from app import db, rows
+from app import db, metrics, rows
 from app.auth import Viewer
 from app.db import waiting
 from app.errors import NotFound
@@ -94,6 +94,7 @@ async def tail(
             at = max(at, seen.position) if caught_up else found[-1][0]
             passing = [event for _, event in found if _passes(event, wanted)]
             if passing or first or (replaying and caught_up) or clock() - told_at >= QUIET_SECONDS_MAX:
+                metrics.events_delivered.inc(len(passing))
                 yield EventBatch(cursor(outdial_id, at), passing, caught_up, gap)
                 first, gap, told_at = False, None, clock()
             if not caught_up:
