@@ -1,0 +1,89 @@
+"""Errors as clients may see them: expected ones under their code, bugs as INTERNAL with an id that the log has too."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import orjson
+import structlog
+from graphql import GraphQLError
+
+from app import ids
+from app.errors import BadUserInput, Expected, LimitExceeded, Unavailable
+
+BAD_USER_INPUT = BadUserInput.code
+GRAPHQL_PARSE_FAILED = "GRAPHQL_PARSE_FAILED"
+GRAPHQL_VALIDATION_FAILED = "GRAPHQL_VALIDATION_FAILED"
+INTERNAL = "INTERNAL"
+LIMIT_EXCEEDED = LimitExceeded.code
+
+Rendered = dict[str, Any]
+"""One entry of a response's `errors`."""
+
+_log = structlog.get_logger("outdial.graphql")
+
+
+class Refused(Exception):  # noqa: N818 - the outcome of a request that was not executed
+    """A request that is not executed: the answer has `errors` and no `data`."""
+
+    def __init__(self, errors: list[Rendered]) -> None:
+        super().__init__(errors[0]["message"])
+        self.errors = errors
+
+    @property
+    def payload(self) -> dict[str, Any]:
+        return {"errors": self.errors}
+
+
+def refuse(error: Expected) -> Refused:
+    return Refused([render(error)])
+
+
+def refuse_request(errors: Iterable[GraphQLError], code: str) -> Refused:
+    """What graphql-core finds wrong with a request: its messages are about the request alone, so they stay."""
+    return Refused([_entry(error.message, error, {"code": code}) for error in errors])
+
+
+def render(error: Exception) -> Rendered:
+    """One error, of a field or of the whole operation."""
+    cause = _cause(error)
+    if isinstance(cause, Expected):
+        if isinstance(cause, Unavailable):
+            _log.warning("unavailable", reason=cause.message, path=_path(error))
+        return _entry(cause.message, error, {"code": cause.code})
+    if isinstance(cause, GraphQLError) and cause.nodes:
+        # graphql-core attaches nodes itself only to a bad argument, such as null in a variable for a non-null one.
+        return _entry(cause.message, error, {"code": BAD_USER_INPUT})
+    error_id = ids.new()
+    _log.error("internal error", error_id=error_id, path=_path(error), exc_info=cause)
+    message = "Something went wrong on the server. Quote the id when you report it."
+    return _entry(message, error, {"code": INTERNAL, "id": error_id})
+
+
+def encode(payload: dict[str, Any]) -> bytes:
+    """A response, or a message around one, as JSON."""
+    try:
+        return orjson.dumps(payload)
+    except TypeError as error:  # a scalar that does not serialize to JSON
+        return orjson.dumps({"errors": [render(error)]})
+
+
+def _cause(error: Exception) -> Exception:
+    """What was raised, below graphql-core's own wrappers."""
+    while isinstance(error, GraphQLError) and error.original_error is not None:
+        error = error.original_error
+    return error
+
+
+def _path(error: Exception) -> list[str | int] | None:
+    return list(error.path) if isinstance(error, GraphQLError) and error.path else None
+
+
+def _entry(message: str, error: Exception, extensions: dict[str, Any]) -> Rendered:
+    entry: Rendered = {"message": message}
+    if isinstance(error, GraphQLError):
+        if error.locations:
+            entry["locations"] = [{"line": where.line, "column": where.column} for where in error.locations]
+        if error.path:
+            entry["path"] = list(error.path)
+    entry["extensions"] = extensions
+    return entry

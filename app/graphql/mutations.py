@@ -1,0 +1,208 @@
+"""Mutation: what can be changed. Each hands its input to one use-case and answers with the outcome."""
+
+from typing import Annotated
+
+import strawberry
+
+from app import attempts, outdials, records, targets
+from app.auth import Scope, Viewer
+from app.graphql import inputs
+from app.graphql.context import Info
+from app.graphql.fields import given, mutation, parse_id
+from app.graphql.payloads import (
+    NO_ATTEMPTS,
+    NOTHING_CREATED,
+    NOTHING_RESET,
+    AttemptsPayload,
+    CreateTargetsPayload,
+    Outcome,
+    OutdialPayload,
+    ResetTargetsPayload,
+    TargetPayload,
+    batch_outcome,
+    outcome,
+)
+
+INPUT = strawberry.argument(name="input", description="All that the mutation takes, in one object.")
+
+
+async def _claim(viewer: Viewer, wish: inputs.ClaimTargetsInput) -> records.AttemptBatch:
+    claimed = await attempts.claim(
+        viewer,
+        wish.outdial_id,
+        limit=wish.limit,
+        dialer=given(wish.dialer),
+        lease_seconds=given(wish.lease_seconds),
+        idempotency_key=given(wish.idempotency_key),
+    )
+    return records.AttemptBatch(claimed, ())
+
+
+@strawberry.type(
+    description="What can be changed. What the caller can put right is among the payload's userErrors, and then "
+    "nothing was written for it."
+)
+class Mutation:
+    # ------------------------------------------------------------ outdials
+
+    @mutation(Scope.WRITE, OutdialPayload, "Creates an outdial without targets.")
+    async def create_outdial(
+        self, info: Info, wish: Annotated[inputs.CreateOutdialInput, INPUT]
+    ) -> Outcome[records.Outdial | None]:
+        return await outcome(
+            outdials.create(info.context.viewer, draft=wish.draft(), idempotency_key=given(wish.idempotency_key)),
+            refused=None,
+        )
+
+    @mutation(Scope.WRITE, OutdialPayload, "Changes the fields that are given and leaves the rest.")
+    async def update_outdial(
+        self, info: Info, wish: Annotated[inputs.UpdateOutdialInput, INPUT]
+    ) -> Outcome[records.Outdial | None]:
+        return await outcome(outdials.update(info.context.viewer, wish.id, changes=wish.changes()), refused=None)
+
+    @mutation(
+        Scope.WRITE,
+        OutdialPayload,
+        "Hides the outdial and its targets: none can be claimed from then on, and attempts under way lose their lease.",
+    )
+    async def delete_outdial(
+        self,
+        info: Info,
+        outdial_id: Annotated[strawberry.ID, strawberry.argument(name="id", description="The outdial's id.")],
+    ) -> Outcome[records.Outdial | None]:
+        return await outcome(outdials.delete(info.context.viewer, parse_id(outdial_id)), refused=None)
+
+    # ------------------------------------------------------------ targets
+
+    @mutation(Scope.WRITE, TargetPayload, "Adds one target to an outdial.")
+    async def create_target(
+        self, info: Info, wish: Annotated[inputs.CreateTargetInput, INPUT]
+    ) -> Outcome[records.Target | None]:
+        return await outcome(
+            targets.create(
+                info.context.viewer,
+                wish.outdial_id,
+                draft=wish.target.draft(),
+                idempotency_key=given(wish.idempotency_key),
+            ),
+            refused=None,
+        )
+
+    @mutation(
+        Scope.WRITE,
+        CreateTargetsPayload,
+        "Up to 1,000 at once. Good rows are created, bad ones are reported by index; one bad row spoils no other.",
+    )
+    async def create_targets(
+        self, info: Info, wish: Annotated[inputs.CreateTargetsInput, INPUT]
+    ) -> Outcome[records.CreatedTargets]:
+        return await batch_outcome(
+            targets.create_many(
+                info.context.viewer,
+                wish.outdial_id,
+                drafts=wish.drafts(),
+                on_duplicate_key=wish.on_duplicate_key,
+                idempotency_key=given(wish.idempotency_key),
+            ),
+            refused=NOTHING_CREATED,
+        )
+
+    @mutation(Scope.WRITE, TargetPayload, "Changes the fields that are given and leaves the rest.")
+    async def update_target(
+        self, info: Info, wish: Annotated[inputs.UpdateTargetInput, INPUT]
+    ) -> Outcome[records.Target | None]:
+        return await outcome(
+            targets.update(info.context.viewer, wish.id, changes=wish.changes(), if_version=given(wish.if_version)),
+            refused=None,
+        )
+
+    @mutation(Scope.WRITE, TargetPayload, "Hides the target; an attempt under way loses its lease. Its key is free.")
+    async def delete_target(
+        self,
+        info: Info,
+        target_id: Annotated[strawberry.ID, strawberry.argument(name="id", description="The target's id.")],
+    ) -> Outcome[records.Target | None]:
+        return await outcome(targets.delete(info.context.viewer, parse_id(target_id)), refused=None)
+
+    @mutation(
+        Scope.WRITE,
+        TargetPayload,
+        "Finishes a target that is not done, with the reason CANCELED; an attempt under way loses its lease.",
+    )
+    async def cancel_target(
+        self,
+        info: Info,
+        target_id: Annotated[strawberry.ID, strawberry.argument(name="id", description="The target's id.")],
+    ) -> Outcome[records.Target | None]:
+        return await outcome(targets.cancel(info.context.viewer, parse_id(target_id)), refused=None)
+
+    @mutation(
+        Scope.WRITE,
+        ResetTargetsPayload,
+        "Brings done targets back to idle with their try counts at zero; the attempts stay on record. At most 10,000 "
+        "in a call: repeat while remaining is above 0. Those that asked not to be called stay, unless doneReasons "
+        "names DO_NOT_CALL.",
+    )
+    async def reset_targets(
+        self, info: Info, wish: Annotated[inputs.ResetTargetsInput, INPUT]
+    ) -> Outcome[records.Reset]:
+        return await outcome(
+            targets.reset(
+                info.context.viewer,
+                wish.outdial_id,
+                done_reasons=given(wish.done_reasons),
+                target_ids=given(wish.target_ids),
+                dry_run=wish.dry_run,
+            ),
+            refused=NOTHING_RESET,
+        )
+
+    # ------------------------------------------------------------ attempts
+
+    @mutation(
+        Scope.DIAL,
+        AttemptsPayload,
+        "Leases up to `limit` targets that are due to one dialer: of higher priority first, then the longest due. "
+        "No target is ever leased twice at once.",
+    )
+    async def claim_targets(
+        self, info: Info, wish: Annotated[inputs.ClaimTargetsInput, INPUT]
+    ) -> Outcome[records.AttemptBatch]:
+        return await batch_outcome(_claim(info.context.viewer, wish), refused=NO_ATTEMPTS)
+
+    @mutation(
+        Scope.DIAL,
+        AttemptsPayload,
+        "The calls are being placed: from here an expired lease means UNCONFIRMED. Renews the lease.",
+    )
+    async def start_attempts(
+        self, info: Info, wish: Annotated[inputs.StartAttemptsInput, INPUT]
+    ) -> Outcome[records.AttemptBatch]:
+        return await batch_outcome(attempts.start(info.context.viewer, starts=wish.starts()), refused=NO_ATTEMPTS)
+
+    @mutation(Scope.DIAL, AttemptsPayload, "Renews leases that still hold.")
+    async def extend_attempts(
+        self, info: Info, wish: Annotated[inputs.ExtendAttemptsInput, INPUT]
+    ) -> Outcome[records.AttemptBatch]:
+        return await batch_outcome(
+            attempts.extend(info.context.viewer, attempt_ids=wish.attempt_ids, lease_seconds=given(wish.lease_seconds)),
+            refused=NO_ATTEMPTS,
+        )
+
+    @mutation(
+        Scope.DIAL,
+        AttemptsPayload,
+        "Reports how calls ended. Reporting the same result again is no error and changes nothing.",
+    )
+    async def complete_attempts(
+        self, info: Info, wish: Annotated[inputs.CompleteAttemptsInput, INPUT]
+    ) -> Outcome[records.AttemptBatch]:
+        return await batch_outcome(attempts.complete(info.context.viewer, results=wish.reports()), refused=NO_ATTEMPTS)
+
+    @mutation(Scope.DIAL, AttemptsPayload, "Gives undialed targets back; the tries are not counted.")
+    async def release_attempts(
+        self, info: Info, wish: Annotated[inputs.ReleaseAttemptsInput, INPUT]
+    ) -> Outcome[records.AttemptBatch]:
+        return await batch_outcome(
+            attempts.release(info.context.viewer, attempt_ids=wish.attempt_ids), refused=NO_ATTEMPTS
+        )

@@ -1,0 +1,78 @@
+"""Query: what can be read."""
+
+from typing import Annotated
+
+import strawberry
+
+from app import auth, outdials, records
+from app.auth import Scope
+from app.errors import BadUserInput
+from app.graphql.connections import After, Before, Connection, First, Last, Listing, created_cursor, request
+from app.graphql.context import Info
+from app.graphql.fields import parse_id, query
+from app.graphql.filters import OutdialFilter
+from app.graphql.types import Node, Outdial, OutdialTarget, Viewer
+
+NODES_MAX = 100
+
+
+@strawberry.type(description="What can be read. Nothing of another customer is ever found.")
+class Query:
+    @query(None, Viewer, "Who the token speaks for, and until when.")
+    async def viewer(self, info: Info) -> auth.Viewer:
+        return info.context.viewer
+
+    @query(Scope.READ, Node | None, "Any object by its id; null where there is none that the viewer may see.")
+    async def node(
+        self,
+        info: Info,
+        node_id: Annotated[strawberry.ID, strawberry.argument(name="id", description="The object's id.")],
+    ) -> records.Outdial | records.Target | records.Attempt | None:
+        return await info.context.loaders.nodes.load(parse_id(node_id))
+
+    @query(
+        Scope.READ,
+        list[Node | None],
+        "Objects by id, in the order asked for, at most 100; null for an id that names none that the viewer may see.",
+    )
+    async def nodes(
+        self,
+        info: Info,
+        ids: Annotated[list[strawberry.ID], strawberry.argument(description="The objects' ids.")],
+    ) -> list[records.Outdial | records.Target | records.Attempt | None]:
+        if len(ids) > NODES_MAX:
+            raise BadUserInput(f"nodes takes at most {NODES_MAX} ids.")
+        return await info.context.loaders.nodes.load_many([parse_id(node_id) for node_id in ids])
+
+    @query(Scope.READ, Outdial | None, "An outdial by its id; null where the viewer has none, or deleted it.")
+    async def outdial(
+        self,
+        info: Info,
+        outdial_id: Annotated[strawberry.ID, strawberry.argument(name="id", description="The outdial's id.")],
+    ) -> records.Outdial | None:
+        return await info.context.loaders.outdials.load(parse_id(outdial_id))
+
+    @query(Scope.READ, Connection[Outdial], "The viewer's outdials, newest first; deleted ones are left out.")
+    async def outdials(
+        self,
+        info: Info,
+        first: First = strawberry.UNSET,
+        after: After = strawberry.UNSET,
+        last: Last = strawberry.UNSET,
+        before: Before = strawberry.UNSET,
+        which: Annotated[
+            OutdialFilter | None, strawberry.argument(name="where", description="Only the outdials that match.")
+        ] = strawberry.UNSET,
+    ) -> Listing[records.Outdial]:
+        viewer = info.context.viewer
+        where = which.where() if which else records.OutdialFilter()
+        page = await outdials.page(viewer, request(first, after, last, before), where=where)
+        return Listing(page, created_cursor, lambda: outdials.count(viewer, where=where))
+
+    @query(Scope.READ, OutdialTarget | None, "A target by its id; null where the viewer has none, or deleted it.")
+    async def target(
+        self,
+        info: Info,
+        target_id: Annotated[strawberry.ID, strawberry.argument(name="id", description="The target's id.")],
+    ) -> records.Target | None:
+        return await info.context.loaders.targets.load(parse_id(target_id))

@@ -1,0 +1,160 @@
+"""How the fields of outdials, targets and attempts are found where they are no plain attributes of their records.
+
+Each asks a loader. Those that need not wait are no coroutines: in a list of 100 targets that saves as many tasks.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Annotated, TypeAlias, TypeVar
+
+import strawberry
+from strawberry.dataloader import DataLoader
+
+from app import records
+from app.graphql.connections import After, Before, First, Last, Listing, claimed_cursor, created_cursor, request
+from app.graphql.context import Info
+from app.graphql.enums import TargetOrder, TargetStatus
+from app.graphql.fields import given
+from app.graphql.filters import AttemptFilter, TargetFilter
+from app.pagination import Page
+
+T = TypeVar("T")
+
+OfOutdial: TypeAlias = strawberry.Parent[records.Outdial]
+OfTarget: TypeAlias = strawberry.Parent[records.Target]
+OfAttempt: TypeAlias = strawberry.Parent[records.Attempt]
+OfTargetEvent: TypeAlias = strawberry.Parent[records.TargetEvent]
+OfOutdialEvent: TypeAlias = strawberry.Parent[records.OutdialEvent]
+
+WhichTargets: TypeAlias = Annotated[
+    TargetFilter | None, strawberry.argument(name="where", description="Only the targets that match.")
+]
+WhichAttempts: TypeAlias = Annotated[
+    AttemptFilter | None, strawberry.argument(name="where", description="Only the attempts that match.")
+]
+InOrder: TypeAlias = Annotated[
+    TargetOrder | None,
+    strawberry.argument(description="By which the list and its cursors go; NEWEST_FIRST where it is null."),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class TargetDestination:
+    """A destination that is set, with what is known of it."""
+
+    index: int
+    destination: records.Destination
+    try_count: int
+    max_try_count: int
+    usable: bool
+
+
+async def _listing(
+    parent_id: str,
+    pages: DataLoader[str, Page[T] | None],
+    cursor: Callable[[T], str],
+    counts: Callable[[], DataLoader[str, int | None]],
+) -> Listing[T]:
+    page = await pages.load(parent_id)
+
+    async def count() -> int:
+        return await counts().load(parent_id) or 0
+
+    return Listing(page or Page(), cursor, count)
+
+
+# ---------------------------------------------------------------- of an outdial
+
+
+def progress(outdial: OfOutdial, info: Info) -> Awaitable[records.Progress | None]:
+    return info.context.loaders.progress.load(outdial.id)
+
+
+async def targets_of_outdial(
+    outdial: OfOutdial,
+    info: Info,
+    first: First = strawberry.UNSET,
+    after: After = strawberry.UNSET,
+    last: Last = strawberry.UNSET,
+    before: Before = strawberry.UNSET,
+    which: WhichTargets = strawberry.UNSET,
+    order_by: InOrder = strawberry.UNSET,
+) -> Listing[records.Target]:
+    loaders = info.context.loaders
+    where = which.where() if which else records.TargetFilter()
+    pages = loaders.targets_of_outdials(
+        request(first, after, last, before), where, given(order_by) or TargetOrder.NEWEST_FIRST
+    )
+    # The targets ask for their outdial, for the policy's limits; it is at hand.
+    loaders.outdials_even_deleted.prime(outdial.id, outdial)
+    return await _listing(outdial.id, pages, created_cursor, lambda: loaders.target_counts_of_outdials(where))
+
+
+async def attempts_of_outdial(
+    outdial: OfOutdial,
+    info: Info,
+    first: First = strawberry.UNSET,
+    after: After = strawberry.UNSET,
+    last: Last = strawberry.UNSET,
+    before: Before = strawberry.UNSET,
+    which: WhichAttempts = strawberry.UNSET,
+) -> Listing[records.Attempt]:
+    loaders = info.context.loaders
+    where = which.where() if which else records.AttemptFilter()
+    pages = loaders.attempts_of_outdials(request(first, after, last, before), where)
+    return await _listing(outdial.id, pages, claimed_cursor, lambda: loaders.attempt_counts_of_outdials(where))
+
+
+def event_cursor(outdial: OfOutdial, info: Info) -> Awaitable[str]:
+    return info.context.event_cursor(outdial.id)
+
+
+# ---------------------------------------------------------------- of a target
+
+
+def outdial_of_target(target: OfTarget, info: Info) -> Awaitable[records.Outdial | None]:
+    return info.context.loaders.outdials_even_deleted.load(target.outdial_id)
+
+
+async def destinations(target: OfTarget, info: Info) -> list[TargetDestination]:
+    outdial = await info.context.loaders.outdials_even_deleted.load(target.outdial_id)
+    if outdial is None:
+        raise LookupError(f"target {target.id} without its outdial {target.outdial_id}")
+    tries = target.tries(outdial.dial_policy)
+    return [
+        TargetDestination(index, destination, tries.counts[index], tries.limits[index], tries.usable(index))
+        for index, destination in enumerate(target.destinations)
+        if destination is not None
+    ]
+
+
+def current_attempt(target: OfTarget, info: Info) -> Awaitable[records.Attempt | None] | None:
+    if target.status is not TargetStatus.PROGRESSING or target.last_attempt_id is None:
+        return None
+    return info.context.loaders.attempts.load(target.last_attempt_id)
+
+
+async def attempts_of_target(
+    target: OfTarget,
+    info: Info,
+    first: First = strawberry.UNSET,
+    after: After = strawberry.UNSET,
+) -> Listing[records.Attempt]:
+    loaders = info.context.loaders
+    pages = loaders.attempts_of_targets(request(first, after))
+    return await _listing(target.id, pages, claimed_cursor, loaders.attempt_counts_of_targets)
+
+
+# ---------------------------------------------------------------- of an attempt and of events
+
+
+def target_of_attempt(attempt: OfAttempt, info: Info) -> Awaitable[records.Target | None]:
+    return info.context.loaders.targets_even_deleted.load(attempt.target_id)
+
+
+def target_of_event(event: OfTargetEvent, info: Info) -> Awaitable[records.Target | None] | None:
+    return None if event.target_id is None else info.context.loaders.targets.load(event.target_id)
+
+
+def outdial_of_event(event: OfOutdialEvent, info: Info) -> Awaitable[records.Outdial | None]:
+    return info.context.loaders.outdials.load(event.outdial_id)

@@ -1,0 +1,65 @@
+"""The scalars of our own: instants and positions in an outdial's event log."""
+
+from datetime import UTC, datetime
+from typing import NewType
+
+import strawberry
+from strawberry.types.scalar import ScalarDefinition
+
+EventCursor = NewType("EventCursor", str)
+
+
+def instant_text(value: datetime) -> str:
+    """An aware instant as text, always with six digits so that texts sort as the instants do."""
+    if value.tzinfo is not UTC:
+        value = value.astimezone(UTC)
+    return value.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
+
+
+def instant(value: object) -> datetime:
+    """The instant that an ISO 8601 text names, in UTC.
+
+    What it raises is told to the client, with the place that graphql-core adds.
+
+    Raises:
+        TypeError: it is no text.
+        ValueError: it is no instant, names no offset, or lies outside the years 1 to 9999.
+    """
+    if not isinstance(value, str):
+        raise TypeError("DateTime is a text in ISO 8601.")
+    text = value.upper()  # RFC 3339 allows a small t and z
+    try:
+        # Python takes any character between date and time; ISO 8601 a T, RFC 3339 a space too.
+        parsed = datetime.fromisoformat(text) if "T" in text or " " in text else None
+        if parsed is not None and parsed.tzinfo is not None:
+            return parsed.astimezone(UTC)
+    except ValueError:
+        raise ValueError("DateTime is no instant in ISO 8601.") from None
+    except OverflowError:
+        raise ValueError("DateTime is outside the years 1 to 9999 in UTC.") from None
+    raise ValueError("DateTime needs a date, a time and its offset from UTC, as in 2022-04-28T01:41:40.503790Z.")
+
+
+def cursor(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError("EventCursor is a text.")
+    return value
+
+
+SCALARS: dict[object, ScalarDefinition] = {
+    datetime: strawberry.scalar(
+        name="DateTime",
+        description="An instant in UTC, ISO 8601 with microseconds: 2022-04-28T01:41:40.503790Z.",
+        serialize=instant_text,
+        parse_value=instant,
+    ),
+    EventCursor: strawberry.scalar(
+        name="EventCursor",
+        description=(
+            "An opaque position in an outdial's event log. Cursors of one outdial are ordered; "
+            "compare them only by passing them back."
+        ),
+        serialize=str,
+        parse_value=cursor,
+    ),
+}

@@ -1,0 +1,119 @@
+"""Responses as an event stream: graphql-sse's distinct connections mode.
+
+https://github.com/enisdenjo/graphql-sse/blob/master/PROTOCOL.md; the format of the stream is HTML's, with LF line ends.
+"""
+
+import asyncio
+import math
+from collections.abc import AsyncGenerator
+from contextlib import suppress
+from datetime import datetime
+from typing import Any
+
+from starlette.types import Receive, Send
+
+from app import clock
+from app.errors import Unauthenticated
+from app.graphql import masking
+from app.graphql.execution import Payload
+from app.graphql.masking import Refused
+
+PING_SECONDS = 12
+"""Proxies and browsers give up on a silent connection after 30 to 60 seconds."""
+SEND_SECONDS_MAX = 30
+_PING = b":\n\n"
+_COMPLETE = b"event: complete\ndata:\n\n"
+_HEADERS = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-store"),
+    (b"vary", b"Accept"),
+    (b"x-accel-buffering", b"no"),  # nginx would gather events
+]
+
+
+async def send_refusal(send: Send, refused: Refused) -> None:
+    """A stream of what is wrong with the request: clients of event streams show no other answer's body."""
+    await _start(send)
+    await _write(send, _refusal(refused), more=False)
+
+
+async def stream(
+    receive: Receive,
+    send: Send,
+    responses: AsyncGenerator[Payload, None],
+    *,
+    expires_at: datetime | None,
+    stopping: asyncio.Event,
+) -> None:
+    """Send the responses until they end, the client leaves, the token expires or the server stops.
+
+    A client that reads slowly holds up its own stream alone; one that reads nothing for SEND_SECONDS_MAX is left.
+    """
+    leaving = asyncio.create_task(_disconnect(receive), name="sse disconnect")
+    stop = asyncio.create_task(stopping.wait(), name="sse stop")
+    step: asyncio.Task[tuple[bytes, bool]] | None = None
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + (expires_at - clock.now()).total_seconds() if expires_at else math.inf
+    more = True
+    try:
+        await _start(send)
+        while more:
+            step = step or asyncio.create_task(_event(responses), name="sse step")
+            left = deadline - loop.time()
+            if left > 0:
+                tasks = {step, leaving, stop}
+                await asyncio.wait(tasks, timeout=min(PING_SECONDS, left), return_when=asyncio.FIRST_COMPLETED)
+            if leaving.done():
+                return
+            if deadline <= loop.time():
+                body, more = _refusal(masking.refuse(Unauthenticated("The token has expired."))), False
+            elif step.done():
+                (body, more), step = step.result(), None
+            elif stop.done():
+                body, more = b"", False  # without `complete`: the client connects again
+            else:
+                body = _PING
+            await _write(send, body, more=more)
+    except (TimeoutError, OSError):
+        return  # it reads nothing, or is gone
+    finally:
+        pending: list[asyncio.Task[Any]] = [task for task in (leaving, stop, step) if task is not None]
+        for task in pending:
+            task.cancel()
+        await asyncio.gather(*pending, return_exceptions=True)
+        with suppress(Exception):
+            await responses.aclose()
+
+
+async def _event(responses: AsyncGenerator[Payload, None]) -> tuple[bytes, bool]:
+    """The next event, and whether more may follow."""
+    try:
+        return _next(await anext(responses)), True
+    except StopAsyncIteration:
+        return _COMPLETE, False
+    except Refused as refused:
+        return _refusal(refused), False
+
+
+async def _start(send: Send) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
+    # The first bytes let the client know at once that it is connected.
+    await _write(send, _PING)
+
+
+async def _write(send: Send, body: bytes, *, more: bool = True) -> None:
+    async with asyncio.timeout(SEND_SECONDS_MAX):
+        await send({"type": "http.response.body", "body": body, "more_body": more})
+
+
+def _refusal(refused: Refused) -> bytes:
+    return _next(refused.payload) + _COMPLETE
+
+
+def _next(payload: Payload) -> bytes:
+    return b"event: next\ndata: " + masking.encode(payload) + b"\n\n"
+
+
+async def _disconnect(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
