@@ -1,0 +1,185 @@
+"""The server: routes, and what starts and stops with it."""
+
+import asyncio
+import gc
+import logging
+import signal
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from types import FrameType
+from typing import Any
+
+import structlog
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.routing import Route, WebSocketRoute
+
+from app import db, housekeeping, logs, metrics, validation
+from app.auth import TokenReader
+from app.errors import BadUserInput, Expected, NotFound
+from app.graphql import masking
+from app.graphql.context import Context
+from app.graphql.execution import Execution
+from app.graphql.http import HttpEndpoint
+from app.graphql.schema import schema
+from app.graphql.websocket import WebSocketEndpoint
+from app.server.edge import REQUEST_ID_HEADER, Edge
+from app.server.page import Page
+from app.server.readiness import Readiness
+from app.settings import Settings, ensure_secret
+
+HOUSEKEEPING_PAUSE_SECONDS = 1.0
+_PREFLIGHT_SECONDS = 600
+
+log = structlog.get_logger("outdial.server")
+
+
+def create() -> Starlette:
+    """The application as the environment describes it, for `uvicorn --factory` and worker processes.
+
+    Raises:
+        SettingsError: a setting is wrong.
+    """
+    settings = ensure_secret(Settings.load())
+    logs.configure(settings)
+    return create_app(settings)
+
+
+def create_app(settings: Settings) -> Starlette:
+    """The application on the database that the settings name, which it opens when it is started.
+
+    Raises:
+        SettingsError: the settings hold no key for tokens.
+    """
+    _silence_query_strings()
+    validation.configure(default_region=settings.default_region)
+    reader = TokenReader(settings)
+    stopping = asyncio.Event()
+    execution = Execution(schema, Context)
+    page = Page()
+    http = HttpEndpoint(execution, reader, page=page, stopping=stopping)
+    websocket = WebSocketEndpoint(execution, reader, allowed_origins=settings.allowed_origins, stopping=stopping)
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        await db.connect(settings.database_url, pool_size=settings.database_pool_size)
+        try:
+            keeping = asyncio.create_task(_keep_house(settings), name="housekeeping")
+            # What lives as long as the process is no business of the garbage collector's full rounds.
+            gc.collect()
+            gc.freeze()
+            with _told_of_signals(stopping):
+                yield
+            stopping.set()
+            keeping.cancel()
+            with suppress(asyncio.CancelledError):
+                await keeping
+        finally:
+            await db.close()
+
+    return Starlette(
+        routes=[
+            Route("/graphql", http),
+            WebSocketRoute("/graphql", websocket),
+            *page.routes(),
+            Route("/healthz", _health),
+            Route("/readyz", Readiness().respond),
+            Route("/metrics", _metrics),
+            Route("/", _home),
+        ],
+        middleware=[
+            Middleware(Edge),
+            Middleware(
+                CORSMiddleware,
+                allow_origins=settings.allowed_origins,
+                allow_credentials=True,
+                allow_methods=["GET", "POST", "PUT", "DELETE"],
+                allow_headers=["authorization", "content-type", REQUEST_ID_HEADER],
+                expose_headers=[REQUEST_ID_HEADER],
+                max_age=_PREFLIGHT_SECONDS,
+            ),
+        ],
+        exception_handlers={HTTPException: _problem},
+        lifespan=lifespan,
+    )
+
+
+async def _keep_house(settings: Settings) -> None:
+    """Housekeeping, started anew whenever it fails."""
+    while True:
+        try:
+            await housekeeping.run(event_retention_hours=settings.event_retention_hours)
+        except Expected as error:
+            log.warning("housekeeping waits", reason=error.message)
+        except Exception:
+            log.exception("housekeeping failed")
+        await asyncio.sleep(HOUSEKEEPING_PAUSE_SECONDS)
+
+
+async def _health(_request: Request) -> Response:
+    return JSONResponse({"alive": True})
+
+
+async def _metrics(_request: Request) -> Response:
+    # Adding up the files of several workers takes milliseconds, which the loop need not wait for.
+    content, media_type = await asyncio.to_thread(metrics.render)
+    return Response(content, headers={"Content-Type": media_type})
+
+
+async def _home(_request: Request) -> Response:
+    return RedirectResponse("/graphql")
+
+
+async def _problem(_request: Request, error: Exception) -> Response:
+    """What the router finds wrong: no such path, no such method."""
+    if not isinstance(error, HTTPException):
+        raise error
+    problem = NotFound("There is nothing here.") if error.status_code == 404 else BadUserInput(error.detail)
+    return JSONResponse({"errors": [masking.render(problem)]}, error.status_code, error.headers)
+
+
+@contextmanager
+def _told_of_signals(stopping: asyncio.Event) -> Iterator[None]:
+    """Set `stopping` when the process is told to end.
+
+    uvicorn closes WebSockets then, but waits for streams, which do not end by themselves; and it tells the lifespan
+    only after that.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # Python handles signals in the main thread alone
+        return
+    loop = asyncio.get_running_loop()
+    before: dict[int, Any] = {}
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        loop.call_soon_threadsafe(stopping.set)
+        if callable(before[number]):
+            before[number](number, frame)
+
+    for told in (signal.SIGTERM, signal.SIGINT):
+        before[told] = signal.signal(told, handle)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _silence_query_strings() -> None:
+    """Keep from the log what uvicorn says of each request: URLs with their query, which may be a token."""
+    for name in ("uvicorn.access", "uvicorn.error"):
+        logger = logging.getLogger(name)
+        if _says_no_url not in logger.filters:
+            logger.addFilter(_says_no_url)
+
+
+def _says_no_url(record: logging.LogRecord) -> bool:
+    # Below INFO websockets writes out handshakes and frames.
+    return (
+        record.name != "uvicorn.access" and record.levelno >= logging.INFO and '"WebSocket %s"' not in str(record.msg)
+    )

@@ -1,0 +1,141 @@
+"""What happens to every request and socket: its id, security headers, metrics, one log line, and a 500 for a bug."""
+
+import re
+import time
+from dataclasses import dataclass
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app import ids, logs, metrics
+from app.graphql import masking
+
+REQUEST_ID_HEADER = "X-Request-Id"
+PATH_CHARACTERS_MAX = 200
+"""In a log line."""
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_NO_ROUTE = "none"
+_QUIET_ROUTES = {"/healthz", "/readyz", "/metrics"}
+"""Asked every few seconds by machines."""
+_SECURITY_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+}
+
+log = structlog.get_logger("outdial.access")
+
+
+class Edge:
+    """The outermost ASGI middleware."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self.app(scope, receive, send)
+            return
+        given = Headers(scope=scope).get(REQUEST_ID_HEADER, "")
+        request_id = given if _REQUEST_ID.fullmatch(given) else ids.new()
+        token = logs.request_id.set(request_id)
+        try:
+            serve = _Request(scope, send, request_id).serve if scope["type"] == "http" else _Socket(scope, send).serve
+            await serve(self.app, receive)
+        finally:
+            logs.request_id.reset(token)
+
+
+@dataclass(slots=True)
+class _Request:
+    scope: Scope
+    outer_send: Send
+    request_id: str
+    status: int = 0
+    is_stream: bool = False
+    first_byte_seconds: float = 0.0
+    started_at: float = 0.0
+
+    async def serve(self, app: ASGIApp, receive: Receive) -> None:
+        self.started_at = time.perf_counter()
+        try:
+            await app(self.scope, receive, self.send)
+        except Exception as error:  # noqa: BLE001 - a bug: the log has it, the client gets its id
+            rendered = masking.render(error)
+            if not self.status:
+                await self._fail(masking.encode({"errors": [rendered]}))
+        finally:
+            self._record()
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            self.first_byte_seconds = time.perf_counter() - self.started_at
+            headers = MutableHeaders(scope=message)
+            self.is_stream = headers.get("content-type", "").startswith("text/event-stream")
+            headers[REQUEST_ID_HEADER] = self.request_id
+            for name, value in _SECURITY_HEADERS.items():
+                headers.setdefault(name, value)
+        await self.outer_send(message)
+
+    async def _fail(self, body: bytes) -> None:
+        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+        await self.send({"type": "http.response.start", "status": 500, "headers": headers})
+        await self.send({"type": "http.response.body", "body": body})
+
+    def _record(self) -> None:
+        seconds = time.perf_counter() - self.started_at
+        route = _route(self.scope)
+        method: str = self.scope["method"]
+        if self.status:
+            # A stream lasts as long as its client listens; what counts is how soon it began.
+            metrics.observe_request(method, route, self.status, self.first_byte_seconds if self.is_stream else seconds)
+        write = log.debug if route in _QUIET_ROUTES else log.info
+        write(
+            "request",
+            method=method,
+            path=_path(self.scope),
+            status=self.status or "disconnected",
+            milliseconds=round(seconds * 1_000, 1),
+        )
+
+
+@dataclass(slots=True)
+class _Socket:
+    scope: Scope
+    outer_send: Send
+    is_open: bool = False
+    close_code: int | None = None
+    """Null where the client closed it."""
+
+    async def serve(self, app: ASGIApp, receive: Receive) -> None:
+        started_at = time.perf_counter()
+        try:
+            await app(self.scope, receive, self.send)
+        finally:
+            if self.is_open:
+                metrics.open_sockets.dec()
+            seconds = round(time.perf_counter() - started_at, 3)
+            log.info("socket", path=_path(self.scope), close_code=self.close_code, seconds=seconds)
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "websocket.accept":
+            self.is_open = True
+            metrics.open_sockets.inc()
+        elif message["type"] == "websocket.close":
+            self.close_code = message.get("code", 1000)
+        await self.outer_send(message)
+
+
+def _route(scope: Scope) -> str:
+    """The route's pattern. Never the path: each would be a time series for good."""
+    return getattr(scope.get("route"), "path", _NO_ROUTE)
+
+
+def _path(scope: Scope) -> str:
+    """As it came, with its escapes, so that no path can break a log line; without the query, which may hold a token."""
+    raw = scope.get("raw_path") or scope["path"].encode()
+    path: str = raw.decode("ascii", errors="backslashreplace").partition("?")[0]
+    return path[:PATH_CHARACTERS_MAX]

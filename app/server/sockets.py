@@ -1,0 +1,44 @@
+"""How uvicorn is to speak HTTP and WebSocket here: `uvicorn.Config(app, **OPTIONS)`."""
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+from app.graphql.http import BODY_BYTES_MAX
+
+DRAIN_SECONDS_MAX = 5.0
+"""So long a client has, once its socket has ended, to take what was sent before."""
+
+
+class WebSocketProtocol(WebSocketsSansIOProtocol):
+    """uvicorn's, for clients that have gone silent or stopped reading."""
+
+    _dropping: asyncio.TimerHandle | None = None
+
+    def keepalive_timeout(self) -> None:
+        # uvicorn would close with 1011, after which graphql-ws never connects again: a laptop that wakes up must.
+        # A connection that is cut it takes for a lost network, and comes back.
+        self.transport.abort()
+
+    async def run_asgi(self) -> None:
+        await super().run_asgi()
+        if self.transport.get_write_buffer_size():
+            self._dropping = self.loop.call_later(DRAIN_SECONDS_MAX, self.transport.abort)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._dropping is not None:
+            self._dropping.cancel()
+        super().connection_lost(exc)
+
+
+OPTIONS: dict[str, Any] = {
+    "ws": WebSocketProtocol,
+    "ws_max_size": BODY_BYTES_MAX,
+    "ws_ping_interval": 20.0,
+    "ws_ping_timeout": 20.0,
+    # It would cost each socket memory and each message more time than its execution.
+    "ws_per_message_deflate": False,
+    "access_log": False,  # ours leaves query strings out
+    "server_header": False,
+}
