@@ -92,7 +92,11 @@ def configure(settings: Settings) -> None:
     level = logging.getLevelNamesMapping()[settings.log_level]
     root.setLevel(level)
     for name in _TALKATIVE:
-        logging.getLogger(name).setLevel(max(level, logging.WARNING))
+        logger = logging.getLogger(name)
+        logger.setLevel(max(level, logging.WARNING))
+        # uvicorn's own configuration, where somebody ran it with that, would keep its lines from our handler
+        logger.handlers.clear()
+        logger.propagate = True
     logging.captureWarnings(capture=True)
 
     structlog.configure(

@@ -1,9 +1,8 @@
 """Bringing a database's schema up to date, once however many processes start."""
 
 import asyncio
-import hashlib
-import sqlite3
-import tempfile
+import fcntl
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -21,6 +20,7 @@ from app.db.dialects import Dialect
 
 MIGRATION_WAIT_SECONDS = 60
 """How long a process waits while another one migrates."""
+LOCK_POLL_SECONDS = 0.05
 ADVISORY_LOCK = 0x0D1A1
 
 
@@ -116,7 +116,7 @@ async def _alone(address: Address) -> AsyncIterator[None]:
             yield
     else:
         assert address.path is not None
-        async with _file_lock(address.path):
+        async with _folder_lock(address.path.parent):
             yield
 
 
@@ -133,18 +133,24 @@ async def _postgres_lock(address: Address) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def _file_lock(path: Path) -> AsyncIterator[None]:
-    """A lock that the system drops with the process: an exclusive transaction on an empty database of its own."""
-    connection = sqlite3.connect(
-        _lock_path(path), timeout=MIGRATION_WAIT_SECONDS, isolation_level=None, check_same_thread=False
-    )
+async def _folder_lock(folder: Path) -> AsyncIterator[None]:
+    """A lock on the database's folder: it leaves no file behind, and the system drops it with the process.
+
+    A lock on the database itself would not do: closing it would take SQLite's own locks of this process with it.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        await asyncio.to_thread(connection.execute, "BEGIN EXCLUSIVE")
+        async with asyncio.timeout(MIGRATION_WAIT_SECONDS):
+            while not _locked(descriptor):  # noqa: ASYNC110 - nobody tells when another process unlocks
+                await asyncio.sleep(LOCK_POLL_SECONDS)
         yield
     finally:
-        connection.close()
+        os.close(descriptor)
 
 
-def _lock_path(path: Path) -> Path:
-    name = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]
-    return Path(tempfile.gettempdir()) / f"outdial-migrate-{name}.lock"
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -1,0 +1,151 @@
+"""Customers, outdials and targets to test with, made through the use-cases."""
+
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from itertools import count
+from typing import Any
+from uuid import uuid4
+
+from app import attempts, clock, outdials, targets
+from app.addresses import DestinationType
+from app.auth import Scope, Viewer
+from app.errors import UserErrorCode
+from app.lifecycle import DESTINATIONS, Disposition
+from app.records import (
+    Attempt,
+    AttemptBatch,
+    AttemptResult,
+    AttemptStart,
+    DestinationDraft,
+    DuplicateAction,
+    Outdial,
+    OutdialDraft,
+    PolicyDraft,
+    Target,
+    TargetDraft,
+)
+
+TARGETS_IN_A_CALL_MAX = 1_000
+
+_numbers = count()
+
+
+def make_viewer(customer_id: str | None = None, *, scopes: Iterable[Scope] = tuple(Scope)) -> Viewer:
+    return Viewer(customer_id or str(uuid4()), "tester", frozenset(scopes), None)
+
+
+def phone_number() -> str:
+    """A possible number that nobody has, another one each time (until 100,000): +1 555 01…"""
+    return f"+155501{next(_numbers) % 100_000:05d}"
+
+
+def destinations(*given: str | DestinationDraft | None) -> tuple[DestinationDraft | None, ...]:
+    """Five places: the given addresses (text is a telephone number), then none."""
+    drafts = [DestinationDraft(item, DestinationType.TEL) if isinstance(item, str) else item for item in given]
+    return (*drafts, *[None] * (DESTINATIONS - len(drafts)))
+
+
+def target_draft(*addresses: str | DestinationDraft | None, **fields: Any) -> TargetDraft:
+    """A draft with the given addresses, or with one new number."""
+    return TargetDraft(destinations=destinations(*(addresses or (phone_number(),))), **fields)
+
+
+async def make_outdial(viewer: Viewer, *, policy: dict[str, Any] | None = None, **fields: Any) -> Outdial:
+    """An active outdial; `policy` takes the fields of a PolicyDraft."""
+    fields.setdefault("name", "test outdial")
+    draft = OutdialDraft(dial_policy=PolicyDraft(**policy) if policy is not None else None, **fields)
+    return await outdials.create(viewer, draft=draft)
+
+
+async def make_target(
+    viewer: Viewer, outdial_id: str, *addresses: str | DestinationDraft | None, **fields: Any
+) -> Target:
+    return await targets.create(viewer, outdial_id, draft=target_draft(*addresses, **fields))
+
+
+async def make_targets(
+    viewer: Viewer, outdial_id: str, n: int, *, destinations: int = 1, **fields: Any
+) -> list[Target]:
+    """So many targets, each with so many new numbers, all with the given fields."""
+    drafts = [target_draft(*[phone_number() for _ in range(destinations)], **fields) for _ in range(n)]
+    made: list[Target] = []
+    for start in range(0, n, TARGETS_IN_A_CALL_MAX):
+        made += await create_many(viewer, outdial_id, drafts[start : start + TARGETS_IN_A_CALL_MAX])
+    return made
+
+
+async def create_many(viewer: Viewer, outdial_id: str, drafts: Sequence[TargetDraft]) -> list[Target]:
+    """All of the drafts as targets; one that is refused is an error of the test."""
+    created = await targets.create_many(viewer, outdial_id, drafts=drafts, on_duplicate_key=DuplicateAction.REJECT)
+    assert created.errors == ()
+    return [target for target in created.targets if target is not None]
+
+
+async def read(viewer: Viewer, target_id: str, *, deleted: bool = False) -> Target:
+    """The target as it is now."""
+    found = await targets.get_many(viewer, [target_id], deleted=deleted)
+    return found[target_id]
+
+
+async def read_attempt(viewer: Viewer, attempt_id: str) -> Attempt:
+    found = await attempts.get_many(viewer, [attempt_id])
+    return found[attempt_id]
+
+
+async def claim(viewer: Viewer, outdial_id: str, **fields: Any) -> Attempt:
+    """The one attempt that is there to be had."""
+    [attempt] = await attempts.claim(viewer, outdial_id, **fields)
+    return attempt
+
+
+async def start(viewer: Viewer, attempt_id: str, call_id: str | None = None) -> AttemptBatch:
+    return await attempts.start(viewer, starts=[AttemptStart(attempt_id, call_id)])
+
+
+async def extend(viewer: Viewer, attempt_id: str, lease_seconds: int | None = None) -> AttemptBatch:
+    return await attempts.extend(viewer, attempt_ids=[attempt_id], lease_seconds=lease_seconds)
+
+
+async def complete(
+    viewer: Viewer, attempt_id: str, disposition: Disposition = Disposition.BUSY, **fields: Any
+) -> AttemptBatch:
+    return await attempts.complete(viewer, results=[AttemptResult(attempt_id, disposition, **fields)])
+
+
+async def release(viewer: Viewer, attempt_id: str) -> AttemptBatch:
+    return await attempts.release(viewer, attempt_ids=[attempt_id])
+
+
+def one(batch: AttemptBatch) -> Attempt:
+    """The one attempt of a batch that met no error."""
+    assert batch.errors == ()
+    [attempt] = batch.attempts
+    return attempt
+
+
+def code(batch: AttemptBatch) -> UserErrorCode:
+    """The code of the one error of a batch that changed nothing."""
+    assert list(batch.attempts) == []
+    [error] = batch.errors
+    return error.code
+
+
+def pass_time(seconds: float) -> None:
+    """Move the clock that leases are measured by."""
+    clock.shift += timedelta(seconds=seconds)
+
+
+async def sweep() -> None:
+    """What the server does each second: end the attempts whose lease ran out."""
+    await attempts.sweep()
+
+
+async def finish_exhausted() -> None:
+    """What the server goes on with after limits were lowered, to its end."""
+    while await outdials.finish_exhausted():
+        pass
+
+
+async def expire(seconds: float) -> None:
+    pass_time(seconds)
+    await sweep()

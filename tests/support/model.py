@@ -1,0 +1,101 @@
+"""A plain model of what a target goes through, written from the contract and not from the code."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from app.lifecycle import AttemptState, Disposition, DoneReason, TargetStatus, UnconfirmedAction
+
+PLACES = range(5)
+LIVE = {AttemptState.CLAIMED, AttemptState.DIALING}
+ENDED = {AttemptState.COMPLETED, AttemptState.RELEASED}
+
+
+@dataclass
+class Policy:
+    limits: tuple[int, ...]
+    interval: int
+    lease: int
+    action: UnconfirmedAction
+
+
+@dataclass
+class ModelAttempt:
+    id: str
+    target: "ModelTarget"
+    index: int
+    address: str
+    lease: int
+    expires: datetime
+    state: AttemptState = AttemptState.CLAIMED
+    disposition: Disposition | None = None
+
+    def holds(self, now: datetime) -> bool:
+        return self.state in LIVE and now < self.expires
+
+
+@dataclass
+class ModelTarget:
+    id: str
+    addresses: list[str | None]
+    priority: int
+    due: datetime | None
+    limits: tuple[int, ...] | None = None
+    status: TargetStatus = TargetStatus.IDLE
+    reason: DoneReason | None = None
+    counts: list[int] = field(default_factory=lambda: [0] * 5)
+    invalid: set[int] = field(default_factory=set)
+    newest: ModelAttempt | None = None
+    """Its last attempt, unless the target was reset or cancelled since."""
+    deleted: bool = False
+
+    def next_index(self, policy: Policy, counts: list[int] | None = None) -> int | None:
+        limits = self.limits or policy.limits
+        tried = counts or self.counts
+        for index in PLACES:
+            if self.addresses[index] is not None and index not in self.invalid and tried[index] < limits[index]:
+                return index
+        return None
+
+    def finish(self, reason: DoneReason) -> None:
+        self.status, self.reason, self.due = TargetStatus.DONE, reason, None
+
+    def idle_or_exhausted(self, policy: Policy, due: datetime) -> None:
+        if self.next_index(policy) is None:
+            self.finish(DoneReason.EXHAUSTED)
+        else:
+            self.status, self.reason, self.due = TargetStatus.IDLE, None, due
+
+    def revoke(self) -> None:
+        if self.newest is not None and self.newest.state in LIVE:
+            self.newest.state = AttemptState.REVOKED
+
+    def complete(
+        self, attempt: ModelAttempt, disposition: Disposition, policy: Policy, ended: datetime, after: int | None
+    ) -> None:
+        """What a report that counts leads to; not for DO_NOT_CALL under another attempt than the newest."""
+        attempt.state, attempt.disposition = AttemptState.COMPLETED, disposition
+        wait = policy.interval
+        if disposition is Disposition.INVALID_DESTINATION:
+            wait = 0
+            if self.addresses[attempt.index] == attempt.address:
+                self.invalid.add(attempt.index)
+        if after is not None:
+            wait = after
+        if disposition is Disposition.ANSWERED:
+            self.finish(DoneReason.ANSWERED)
+        elif disposition is Disposition.DO_NOT_CALL:
+            self.finish(DoneReason.DO_NOT_CALL)
+        else:
+            self.idle_or_exhausted(policy, ended + timedelta(seconds=wait))
+
+    def lapse(self, attempt: ModelAttempt, policy: Policy) -> None:
+        retry = attempt.expires + timedelta(seconds=policy.interval)
+        if attempt.state is AttemptState.CLAIMED:
+            attempt.state = AttemptState.EXPIRED
+            self.idle_or_exhausted(policy, retry)
+            return
+        attempt.state = AttemptState.UNCONFIRMED
+        if policy.action is UnconfirmedAction.RETRY:
+            self.idle_or_exhausted(policy, retry)
+        else:
+            self.finish(DoneReason.UNCONFIRMED)

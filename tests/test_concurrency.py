@@ -1,0 +1,329 @@
+"""Many at once: no target is taken twice, and of two events that meet, one came first."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from app import attempts, events, outdials, targets
+from app.auth import Viewer
+from app.errors import Rejected, UserErrorCode
+from app.lifecycle import Disposition, DoneReason, OutdialState, UnconfirmedAction
+from app.pagination import PageRequest
+from app.records import DuplicateAction, PolicyDraft, TargetFilter, TargetOrder
+from tests.support import factories as make
+from tests.support import races, rows
+from tests.support.graphql_client import Client
+from tests.support.races import Event, Scene
+from tests.support.server import ServerProcess
+
+CLAIMERS = 50
+TARGETS = 10_000
+ROUNDS = 20
+CANCELED_OPERATIONS = 300
+
+
+@pytest.mark.slow
+async def test_fifty_claimers_never_share_a_target(database: str, viewer: Viewer) -> None:
+    outdial = await make.make_outdial(viewer)
+    made = await make.make_targets(viewer, outdial.id, TARGETS)
+
+    async def claimer(number: int) -> list[str]:
+        mine: list[str] = []
+        while claimed := await attempts.claim(viewer, outdial.id, limit=random.randint(1, 50), dialer=f"d{number}"):
+            mine += [attempt.target_id for attempt in claimed]
+        return mine
+
+    taken = [target_id for mine in await asyncio.gather(*map(claimer, range(CLAIMERS))) for target_id in mine]
+
+    assert len(taken) == TARGETS
+    assert set(taken) == {target.id for target in made}
+    tables = await rows.of(database, viewer.customer_id)
+    assert len(tables["attempt"]) == TARGETS
+    rows.check(tables)
+    rows.check_events(tables)
+
+
+@pytest.mark.slow
+async def test_fifty_claimers_of_four_servers_never_share_a_target(
+    postgres_url: str, tmp_path_factory: pytest.TempPathFactory, viewer: Viewer
+) -> None:
+    servers = [ServerProcess(postgres_url, tmp_path_factory.mktemp("server")) for _ in range(4)]
+    try:
+        await asyncio.gather(*[server.started() for server in servers])
+        clients = [Client(server.url, viewer.customer_id) for server in servers]
+        outdial = await clients[0].outdial()
+        for _ in range(TARGETS // 1_000):
+            drafts = [{"destination0": {"target": make.phone_number()}} for _ in range(1_000)]
+            query = "mutation($input: CreateTargetsInput!) { createTargets(input: $input) { createdCount } }"
+            await clients[0].run(query, input={"outdialId": outdial["id"], "targets": drafts})
+
+        async def claimer(number: int) -> list[str]:
+            client, mine = clients[number % len(clients)], list[str]()
+            query = (
+                "mutation($input: ClaimTargetsInput!) { claimTargets(input: $input) { attempts { target { id } } } }"
+            )
+            while True:
+                limit = random.randint(20, 100)
+                data = await client.run(query, input={"outdialId": outdial["id"], "limit": limit})
+                taken = [attempt["target"]["id"] for attempt in data["claimTargets"]["attempts"]]
+                if not taken:
+                    return mine
+                mine += taken
+
+        taken = [target_id for mine in await asyncio.gather(*map(claimer, range(CLAIMERS))) for target_id in mine]
+
+        assert len(taken) == len(set(taken)) == TARGETS
+        tables = await rows.of(postgres_url, viewer.customer_id)
+        rows.check(tables)
+        rows.check_events(tables)
+        await asyncio.gather(*[client.http.aclose() for client in clients])
+        for server in servers:
+            server.stop()
+    finally:
+        for server in servers:
+            server.kill()
+
+
+# ---------------------------------------------------------------- two events that meet
+
+
+async def claim(scene: Scene) -> Any:
+    return await attempts.claim(scene.viewer, scene.outdial_id)
+
+
+async def pause(scene: Scene) -> Any:
+    return await outdials.update(scene.viewer, scene.outdial_id, changes={"state": OutdialState.PAUSED})
+
+
+async def lower_limits(scene: Scene) -> Any:
+    changes = {"dial_policy": PolicyDraft(max_try_counts=(0,) * 5)}
+    return await outdials.update(scene.viewer, scene.outdial_id, changes=changes)
+
+
+async def lower_own_limits(scene: Scene) -> Any:
+    return await targets.update(scene.viewer, scene.target_id, changes={"max_try_counts": (0,) * 5})
+
+
+async def rename(scene: Scene) -> Any:
+    return await targets.update(scene.viewer, scene.target_id, changes={"name": "new"})
+
+
+async def rename_if_unchanged(scene: Scene) -> Any:
+    version = 1 + len(scene.attempt_ids)
+    return await targets.update(scene.viewer, scene.target_id, changes={"name": "newer"}, if_version=version)
+
+
+async def delete_outdial(scene: Scene) -> Any:
+    return await outdials.delete(scene.viewer, scene.outdial_id)
+
+
+async def delete(scene: Scene) -> Any:
+    return await targets.delete(scene.viewer, scene.target_id)
+
+
+async def cancel(scene: Scene) -> Any:
+    return await targets.cancel(scene.viewer, scene.target_id)
+
+
+async def reset(scene: Scene) -> Any:
+    reasons = [reason for reason in DoneReason if reason is not DoneReason.DO_NOT_CALL]
+    return await targets.reset(scene.viewer, scene.outdial_id, done_reasons=reasons)
+
+
+async def reset_by_id(scene: Scene) -> Any:
+    return await targets.reset(scene.viewer, scene.outdial_id, target_ids=[scene.target_id])
+
+
+async def sweep(_scene: Scene) -> Any:
+    await attempts.sweep()
+
+
+async def start(scene: Scene) -> Any:
+    return await make.start(scene.viewer, scene.attempt_id)
+
+
+async def extend(scene: Scene) -> Any:
+    return await make.extend(scene.viewer, scene.attempt_id)
+
+
+async def release(scene: Scene) -> Any:
+    return await make.release(scene.viewer, scene.attempt_id)
+
+
+def report(disposition: Disposition, attempt: int = -1) -> Event:
+    async def complete(scene: Scene) -> Any:
+        return await make.complete(scene.viewer, scene.attempt_ids[attempt], disposition)
+
+    return complete
+
+
+answered, busy, invalid = (
+    report(Disposition.ANSWERED),
+    report(Disposition.BUSY),
+    report(Disposition.INVALID_DESTINATION),
+)
+do_not_call, do_not_call_before = report(Disposition.DO_NOT_CALL), report(Disposition.DO_NOT_CALL, attempt=0)
+
+
+async def done(viewer: Viewer) -> Scene:
+    scene = await races.claimed(viewer)
+    make.one(await answered(scene))
+    return scene
+
+
+async def run_out(viewer: Viewer, *, started: bool = True, **policy: Any) -> Scene:
+    scene = await races.claimed(viewer, started=started, tries=2, lease_seconds=5, **policy)
+    make.pass_time(5)
+    return scene
+
+
+RETRY = {"on_unconfirmed": UnconfirmedAction.RETRY}
+
+
+async def swept(viewer: Viewer) -> Scene:
+    scene = await run_out(viewer, **RETRY)
+    await attempts.sweep()
+    return scene
+
+
+RACES: dict[str, tuple[Callable[[Viewer], Awaitable[Scene]], Event, Event]] = {
+    "claim, claim": (races.idle, claim, claim),
+    "claim, pause": (races.idle, claim, pause),
+    "claim, delete outdial": (races.idle, claim, delete_outdial),
+    "claim, delete": (races.idle, claim, delete),
+    "claim, cancel": (races.idle, claim, cancel),
+    "claim, reset": (done, claim, reset),
+    "claim, reset by id": (done, claim, reset_by_id),
+    "claim, policy change": (races.idle, claim, lower_limits),
+    "claim, own limits": (races.idle, claim, lower_own_limits),
+    "claim, update": (races.idle, claim, rename),
+    "claim, update if unchanged": (races.idle, claim, rename_if_unchanged),
+    "claim, do not call": (lambda viewer: races.idle(viewer, tries=1), claim, do_not_call),
+    "claim, late result": (swept, claim, answered),
+    "claim, sweep": (lambda viewer: run_out(viewer, started=False), claim, sweep),
+    "complete, sweep": (lambda viewer: run_out(viewer, **RETRY), busy, sweep),
+    "complete and finish, sweep": (run_out, answered, sweep),
+    "complete unstarted, sweep": (lambda viewer: run_out(viewer, started=False), answered, sweep),
+    "do not call, sweep": (lambda viewer: run_out(viewer, started=False), do_not_call, sweep),
+    "do not call before, sweep": (run_out, do_not_call_before, sweep),
+    "sweep, sweep": (run_out, sweep, sweep),
+    "sweep, cancel": (run_out, sweep, cancel),
+    "sweep, delete outdial": (run_out, sweep, delete_outdial),
+    "complete, cancel": (races.claimed, busy, cancel),
+    "complete, delete": (races.claimed, answered, delete),
+    "complete, delete outdial": (races.claimed, answered, delete_outdial),
+    "complete, reset": (races.claimed, answered, reset),
+    "complete, policy change": (races.claimed, busy, lower_limits),
+    "complete, own limits": (races.claimed, busy, lower_own_limits),
+    "complete, update": (races.claimed, invalid, rename),
+    "complete, complete": (races.claimed, busy, answered),
+    "complete, complete the same": (races.claimed, busy, busy),
+    "complete, do not call before": (lambda viewer: races.claimed(viewer, tries=2), answered, do_not_call_before),
+    "complete, release": (races.claimed, busy, release),
+    "release, start": (races.claimed, release, start),
+    "release, cancel": (races.claimed, release, cancel),
+    "start, cancel": (races.claimed, start, cancel),
+    "extend, delete": (races.claimed, extend, delete),
+    "cancel, delete": (races.claimed, cancel, delete),
+    "cancel, cancel": (races.claimed, cancel, cancel),
+    "reset, do not call": (done, reset, do_not_call),
+    "reset by id, do not call": (done, reset_by_id, do_not_call),
+    "reset, reset": (done, reset, reset),
+    "reset, own limits": (done, reset, lower_own_limits),
+    "reset, policy change": (done, reset, lower_limits),
+    "reset, delete": (done, reset, delete),
+    "delete, delete outdial": (races.claimed, delete, delete_outdial),
+    "update, update if unchanged": (races.idle, rename, rename_if_unchanged),
+}
+
+
+@pytest.mark.parametrize("race", RACES)
+async def test_of_two_events_that_meet_one_came_first(race: str, database: str, viewer: Viewer) -> None:
+    prepare, one, two = RACES[race]
+    await races.run(lambda: prepare(viewer), one, two, rounds=ROUNDS, passes_over=one is claim)
+    rows.check(await rows.of(database, viewer.customer_id), resets=True)
+
+
+@pytest.mark.parametrize("action", ["pause", "delete"])
+async def test_once_a_pause_or_delete_has_answered_no_attempt_appears(
+    action: str, database: str, viewer: Viewer
+) -> None:
+    outdial = await make.make_outdial(viewer)
+    await make.make_targets(viewer, outdial.id, 1_000)
+    stopped = asyncio.Event()
+    late: list[str] = []
+    refusals: list[UserErrorCode] = []
+
+    async def claimer() -> None:
+        while True:
+            was_stopped = stopped.is_set()
+            try:
+                claimed = await attempts.claim(viewer, outdial.id, limit=2)
+            except Rejected as refusal:
+                refusals.extend(error.code for error in refusal.errors)
+                return
+            if was_stopped:
+                late.extend(attempt.id for attempt in claimed)
+
+    claimers = [asyncio.create_task(claimer()) for _ in range(20)]
+    await asyncio.sleep(0.1)
+    scene = Scene(viewer, outdial.id, "", [])
+    await (pause if action == "pause" else delete_outdial)(scene)
+    stopped.set()
+    at_once = len((await rows.of(database, viewer.customer_id))["attempt"])
+    await asyncio.gather(*claimers)
+    tables = await rows.of(database, viewer.customer_id)
+    assert (len(tables["attempt"]), late) == (at_once, [])
+    assert refusals == [UserErrorCode.PAUSED if action == "pause" else UserErrorCode.NOT_FOUND] * 20
+    rows.check(tables)
+
+
+async def test_one_of_many_creators_gets_the_key(database: str, viewer: Viewer) -> None:
+    outdial = await make.make_outdial(viewer)
+
+    async def create(action: DuplicateAction) -> Any:
+        drafts = [make.target_draft(key=f"key {number}") for number in range(20)]
+        random.shuffle(drafts)
+        return await targets.create_many(viewer, outdial.id, drafts=drafts, on_duplicate_key=action)
+
+    results = await asyncio.gather(*[create(action) for action in DuplicateAction for _ in range(4)])
+
+    assert sum(result.created for result in results) == 20
+    tables = await rows.of(database, viewer.customer_id)
+    assert sorted(target["key"] for target in tables["target"]) == sorted(f"key {number}" for number in range(20))
+    rows.check(tables)
+    rows.check_events(tables)
+
+
+async def test_hundreds_of_canceled_operations_leave_the_database_usable(database: str, viewer: Viewer) -> None:
+    outdial = await make.make_outdial(viewer, policy={"retry_interval_seconds": 0})
+    await make.make_targets(viewer, outdial.id, 100)
+
+    async def dial() -> None:
+        for attempt in await attempts.claim(viewer, outdial.id, limit=3):
+            await make.complete(viewer, attempt.id)
+
+    async def read() -> None:
+        request, where = PageRequest(), TargetFilter()
+        await targets.pages(viewer, [outdial.id], request=request, where=where, order=TargetOrder.NEWEST_FIRST)
+        await targets.counts(viewer, [outdial.id], where=where)
+
+    async def watch() -> None:
+        async for _ in events.tail(viewer, outdial.id):
+            pass
+
+    operations = [dial, read, watch, lambda: make.make_targets(viewer, outdial.id, 5)]
+    for number in range(CANCELED_OPERATIONS):
+        task = asyncio.create_task(operations[number % len(operations)]())
+        await asyncio.sleep(random.uniform(0, 0.006))
+        task.cancel()
+        await asyncio.wait([task])
+
+    async with asyncio.timeout(20):
+        await asyncio.gather(*[read() for _ in range(20)], *[dial() for _ in range(20)])
+        tables = await rows.of(database, viewer.customer_id)
+    rows.check(tables)
+    rows.check_events(tables)

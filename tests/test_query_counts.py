@@ -1,0 +1,151 @@
+"""How many statements an operation takes: the same for one outdial and for a hundred, and none for what nobody asks."""
+
+import asyncio
+from contextlib import aclosing
+from typing import Any
+
+import pytest
+
+from app import attempts, db, events
+from app.auth import Viewer
+from app.graphql.context import Context
+from app.graphql.execution import Execution, Operation
+from app.graphql.schema import schema
+from tests.support import factories as make
+
+EXECUTION = Execution(schema, Context)
+TARGETS_EACH = 4
+
+TARGET = """
+    id outdialId key name detail data status doneReason priority maxTryCounts version nextTryAt
+    tmCreate tmUpdate tmDelete
+    destination0 { type target name } destination1 { type target name } tryCount0 tryCount1
+    destinations { index tryCount maxTryCount usable destination { type target } }
+"""
+NESTED = f"""query($first: Int) {{ outdials(first: $first) {{
+    edges {{ cursor }} pageInfo {{ hasNextPage hasPreviousPage startCursor endCursor }}
+    nodes {{ id name state dialPolicy {{ maxTryCounts leaseSeconds }}
+        targets(first: 3) {{ edges {{ cursor }} pageInfo {{ hasNextPage hasPreviousPage }} nodes {{
+            {TARGET} outdial {{ id name }} currentAttempt {{ id state destination {{ target }} target {{ id name }} }}
+        }} }} }} }} }}"""
+
+# Each with the number of statements that it takes, whatever there is.
+QUERIES: dict[str, tuple[str, int]] = {
+    "viewer": ("{ viewer { customerId } }", 0),
+    "outdials": ("query($first: Int) { outdials(first: $first) { nodes { id name } } }", 1),
+    "outdials with their pages of targets and attempts under way": (NESTED, 4),
+    "progress": ("query($first: Int) { outdials(first: $first) { nodes { progress { total idle attempts } } } }", 2),
+    "total counts": (
+        "query($first: Int) { outdials(first: $first) { totalCount nodes { targets { totalCount nodes { id } } } } }",
+        4,
+    ),
+    "attempts of outdials": (
+        """query($first: Int) { outdials(first: $first) { nodes {
+            attempts(first: 5) { nodes { id target { name } } } } } }""",
+        3,
+    ),
+    "attempts of targets": (
+        """query($first: Int) { outdials(first: $first) { nodes { targets(first: 4) { nodes {
+            attempts(first: 5) { nodes { id state } } } } } } }""",
+        3,
+    ),
+    "two pages of each": (
+        """query($first: Int) { outdials(first: $first) { nodes {
+            idle: targets(where: {statuses: [IDLE]}) { nodes { id } }
+            busy: targets(where: {statuses: [PROGRESSING]}) { nodes { id } } } } }""",
+        3,
+    ),
+    "the event cursor": ("query($first: Int) { outdials(first: $first) { nodes { eventCursor } } }", 2),
+}
+
+
+async def fill(viewer: Viewer, outdials: int) -> list[str]:
+    ids = []
+    for _ in range(outdials):
+        outdial = await make.make_outdial(viewer)
+        await make.make_targets(viewer, outdial.id, TARGETS_EACH, destinations=2)
+        await attempts.claim(viewer, outdial.id, limit=2)
+        ids.append(outdial.id)
+    return ids
+
+
+async def statements(viewer: Viewer, query: str, **variables: Any) -> tuple[int, dict[str, Any]]:
+    """How many statements the operation takes, and its data."""
+    before = db.statements
+    payload = await EXECUTION.execute(EXECUTION.prepare(Operation(query, variables), viewer))
+    assert "errors" not in payload, payload
+    return db.statements - before, payload["data"]
+
+
+@pytest.mark.parametrize("name", QUERIES)
+async def test_a_query_takes_a_fixed_number_of_statements(name: str, database: str, viewer: Viewer) -> None:
+    query, wanted = QUERIES[name]
+    variables = {"first": 100} if "$first" in query else {}
+    await fill(viewer, 1)
+    assert (await statements(viewer, query, **variables))[0] == wanted
+    await fill(viewer, 24)
+    number, data = await statements(viewer, query, **variables)
+    assert number == wanted
+    if "outdials" in data:
+        assert len(data["outdials"]["nodes"]) == 25
+
+
+async def test_a_hundred_outdials_cost_what_one_costs(database: str, viewer: Viewer) -> None:
+    await fill(viewer, 100)
+    query, wanted = QUERIES["outdials with their pages of targets and attempts under way"]
+    number, data = await statements(viewer, query, first=100)
+    assert number == wanted
+    under_way = [
+        target["currentAttempt"]["target"]["id"] == target["id"]
+        for outdial in data["outdials"]["nodes"]
+        for target in outdial["targets"]["nodes"]
+        if target["currentAttempt"]
+    ]
+    assert under_way == [True] * len(under_way)
+    assert len(under_way) >= 100
+
+
+async def test_nodes_of_any_kind_take_a_fixed_number_of_statements(database: str, viewer: Viewer) -> None:
+    query = """query($ids: [ID!]!) { nodes(ids: $ids) { id
+        ... on Outdial { name } ... on OutdialTarget { outdial { name } } ... on Attempt { target { name } } } }"""
+    ids = await fill(viewer, 10)
+    targets = [target.id for outdial_id in ids for target in await make.make_targets(viewer, outdial_id, 2)]
+    few, _ = await statements(viewer, query, ids=[ids[0], targets[0]])
+    many, data = await statements(viewer, query, ids=ids + targets)
+    assert [node["id"] for node in data["nodes"]] == ids + targets
+    assert many == few
+
+
+async def test_paging_on_costs_one_statement_more_at_any_depth(database: str, viewer: Viewer) -> None:
+    """Whether there are rows before the page is asked for only where somebody pages."""
+    outdial = await make.make_outdial(viewer)
+    await make.make_targets(viewer, outdial.id, 300)
+    query = """query($id: ID!, $after: String) { outdial(id: $id) { targets(first: 100, after: $after) {
+        nodes { id } pageInfo { endCursor hasNextPage hasPreviousPage } } } }"""
+    first, data = await statements(viewer, query, id=outdial.id)
+    costs = []
+    for _ in range(2):
+        after = data["outdial"]["targets"]["pageInfo"]["endCursor"]
+        cost, data = await statements(viewer, query, id=outdial.id, after=after)
+        costs.append(cost)
+    assert (first, costs) == (2, [3, 3])
+
+
+async def test_a_batch_of_events_takes_a_fixed_number_of_statements(database: str, viewer: Viewer) -> None:
+    query = """subscription($id: ID!, $after: EventCursor) { targetEvents(outdialId: $id, after: $after) {
+        cursor events { version target { id name currentAttempt { id } outdial { name } } } } }"""
+    costs = []
+    for number in (1, 300):
+        outdial = await make.make_outdial(viewer)
+        after = events.cursor(outdial.id, await events.position())
+        await make.make_targets(viewer, outdial.id, number)
+        await attempts.claim(viewer, outdial.id, limit=number // 2 or 1)
+        before = db.statements
+        prepared = EXECUTION.prepare(Operation(query, {"id": outdial.id, "after": after}), viewer)
+        async with asyncio.timeout(10), aclosing(EXECUTION.subscribe(prepared)) as batches:
+            async for payload in batches:
+                assert "errors" not in payload
+                if payload["data"]["targetEvents"]["events"]:
+                    costs.append(db.statements - before)
+                    break
+    assert costs[0] == costs[1]

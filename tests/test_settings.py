@@ -1,0 +1,259 @@
+"""Settings: read once, checked, frozen; a wrong one is one line that names it."""
+
+import stat
+import threading
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from pydantic import ValidationError
+
+from app.settings import Settings, SettingsError, ensure_secret
+
+SECRET = "0123456789abcdef0123456789abcdef"
+
+
+@pytest.fixture(autouse=True)
+def _bare_environment(monkeypatch, tmp_path):
+    for name in Settings.model_fields:
+        monkeypatch.delenv(f"OUTDIAL_{name.upper()}", raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+def pem_of(key):
+    return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+
+
+@pytest.fixture(scope="module")
+def private_key():
+    return ec.generate_private_key(ec.SECP256R1())
+
+
+def refusal(monkeypatch, **variables):
+    for name, value in variables.items():
+        monkeypatch.setenv(f"OUTDIAL_{name.upper()}", value)
+    with pytest.raises(SettingsError) as caught:
+        Settings.load()
+    line = str(caught.value)
+    assert "\n" not in line
+    assert caught.value.__cause__ is None
+    assert caught.value.__context__ is None
+    return line
+
+
+def test_an_empty_environment_has_every_default():
+    settings = Settings.load()
+    assert settings.database_url == "sqlite:///outdial.db"
+    assert settings.is_sqlite
+    assert settings.sqlite_path == Path("outdial.db")
+    assert settings.database_pool_size == 10
+    assert settings.event_retention_hours == 72
+    assert (settings.log_level, settings.log_format) == ("INFO", "text")
+    assert settings.allowed_origins == ()
+    assert not settings.has_key
+    assert settings.default_region is None
+
+
+def test_an_empty_variable_is_an_unset_one(monkeypatch):
+    for name in Settings.model_fields:
+        monkeypatch.setenv(f"OUTDIAL_{name.upper()}", "")
+    assert Settings.load() == Settings()
+
+
+def test_every_setting_comes_from_its_variable(monkeypatch):
+    for name, value in {
+        "DATABASE_URL": "postgresql://ann:pw@db:5433/calls",
+        "DATABASE_POOL_SIZE": "20",
+        "JWT_SECRET": SECRET,
+        "JWT_AUDIENCE": "outdial",
+        "JWT_ISSUER": "https://login.example.com/",
+        "DEFAULT_REGION": "kr",
+        "ALLOWED_ORIGINS": "https://App.example.com:443/, http://localhost:5173 ,",
+        "EVENT_RETENTION_HOURS": "1",
+        "LOG_LEVEL": "debug",
+        "LOG_FORMAT": "JSON",
+    }.items():
+        monkeypatch.setenv(f"OUTDIAL_{name}", value)
+    settings = Settings.load()
+    assert settings.database_url == "postgresql://ann:pw@db:5433/calls"
+    assert not settings.is_sqlite
+    assert settings.sqlite_path is None
+    assert settings.database_pool_size == 20
+    assert settings.jwt_secret.get_secret_value() == SECRET
+    assert (settings.jwt_audience, settings.jwt_issuer) == ("outdial", "https://login.example.com/")
+    assert settings.default_region == "KR"
+    assert settings.allowed_origins == ("https://app.example.com", "http://localhost:5173")
+    assert settings.event_retention_hours == 1
+    assert (settings.log_level, settings.log_format) == ("DEBUG", "json")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("DATABASE_URL", "mysql://ann:hunter2@db/calls", "sqlite:/// or postgresql://"),
+        ("DATABASE_URL", "hunter2", "sqlite:/// or postgresql://"),
+        ("DATABASE_URL", "sqlite:///", "needs a file"),
+        ("DATABASE_URL", "sqlite:///:memory:", "needs a file"),
+        ("DATABASE_URL", "sqlite:///directory/", "needs a file"),
+        ("DATABASE_URL", "postgresql://ann:hunter2@db", "postgresql://user:password@host:port/name"),
+        ("DATABASE_URL", "postgresql://ann:hunter2@db:port/calls", "postgresql://user:password@host:port/name"),
+        ("DATABASE_URL", "postgresql://ann:hunter2@[db/calls", "postgresql://user:password@host:port/name"),
+        ("DATABASE_URL", "postgresql:///calls", "postgresql://user:password@host:port/name"),
+        ("DATABASE_POOL_SIZE", "1", "greater than or equal to 2"),
+        ("DATABASE_POOL_SIZE", "101", "less than or equal to 100"),
+        ("JWT_SECRET", "hunter2", "32 bytes"),
+        ("JWT_PUBLIC_KEY", "/no/such/file.pem", "PEM text"),
+        ("JWT_PUBLIC_KEY", "-----BEGIN PUBLIC KEY-----\nhunter2\n-----END PUBLIC KEY-----", "PEM text"),
+        ("JWT_JWKS_URL", "file:///etc/passwd", "https://"),
+        ("JWT_JWKS_URL", "https://ann:hunter2@login.example.com/keys", "https://"),
+        ("DEFAULT_REGION", "XX", "two letters"),
+        ("DEFAULT_REGION", "001", "two letters"),
+        ("ALLOWED_ORIGINS", "*", "origins such as"),
+        ("ALLOWED_ORIGINS", "https://app.example.com,null", "origins such as"),
+        ("ALLOWED_ORIGINS", "https://app.example.com/path", "origins such as"),
+        ("EVENT_RETENTION_HOURS", "0", "greater than or equal to 1"),
+        ("EVENT_RETENTION_HOURS", "three", "integer"),
+        ("LOG_LEVEL", "loud", "'INFO'"),
+        ("LOG_FORMAT", "xml", "'json'"),
+    ],
+)
+def test_a_wrong_setting_is_one_line_that_names_it_and_tells_no_secret(monkeypatch, name, value, words):
+    line = refusal(monkeypatch, **{name: value})
+    assert line.startswith(f"OUTDIAL_{name}: ")
+    assert words in line
+    assert "hunter2" not in line
+
+
+def test_a_unix_socket_is_a_host(monkeypatch):
+    monkeypatch.setenv("OUTDIAL_DATABASE_URL", "postgresql:///calls?host=/run/postgresql")
+    assert not Settings.load().is_sqlite
+
+
+def test_sqlite_urls_are_relative_or_absolute():
+    assert Settings(database_url="sqlite:///data/calls.db").sqlite_path == Path("data/calls.db")
+    assert Settings(database_url="sqlite:////var/lib/calls.db").sqlite_path == Path("/var/lib/calls.db")
+    assert Settings(database_url="sqlite:///my%20calls.db").sqlite_path == Path("my calls.db")
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("JWT_SECRET", "JWT_PUBLIC_KEY"), ("JWT_SECRET", "JWT_JWKS_URL"), ("JWT_PUBLIC_KEY", "JWT_JWKS_URL")],
+)
+def test_two_ways_to_verify_tokens_are_refused(monkeypatch, private_key, first, second):
+    values = {
+        "JWT_SECRET": SECRET,
+        "JWT_PUBLIC_KEY": pem_of(private_key),
+        "JWT_JWKS_URL": "https://login.example.com/keys",
+    }
+    line = refusal(monkeypatch, **{first: values[first], second: values[second]})
+    assert line == f"OUTDIAL_{first} and OUTDIAL_{second}: set only one of them"
+
+
+def test_a_public_key_may_be_text_or_a_path(monkeypatch, private_key, tmp_path):
+    pem = pem_of(private_key)
+    (tmp_path / "key.pem").write_text(pem)
+    for value in (pem, pem.replace("\n", "\\n"), str(tmp_path / "key.pem"), "key.pem"):
+        monkeypatch.setenv("OUTDIAL_JWT_PUBLIC_KEY", value)
+        assert Settings.load().jwt_public_key == pem
+
+
+def test_weak_and_private_keys_are_refused(monkeypatch, private_key):
+    private_pem = private_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    assert "private key" in refusal(monkeypatch, JWT_PUBLIC_KEY=private_pem)
+    weak = rsa.generate_private_key(public_exponent=65537, key_size=1024)
+    assert "2048 bits" in refusal(monkeypatch, JWT_PUBLIC_KEY=pem_of(weak))
+    assert "P-256" in refusal(monkeypatch, JWT_PUBLIC_KEY=pem_of(ec.generate_private_key(ec.SECP384R1())))
+
+
+def test_a_public_key_is_no_secret(monkeypatch):
+    pem = pem_of(ed25519.Ed25519PrivateKey.generate())
+    assert refusal(monkeypatch, JWT_SECRET=pem).endswith("set OUTDIAL_JWT_PUBLIC_KEY instead")
+
+
+def test_settings_are_frozen_and_never_show_what_is_secret():
+    settings = Settings(jwt_secret=SECRET, database_url="postgresql://ann:hunter2@db/calls")
+    with pytest.raises(ValidationError):
+        settings.log_level = "DEBUG"
+    assert SECRET not in repr(settings) + str(settings)
+    assert "hunter2" not in repr(settings) + str(settings)
+
+
+# ---------------------------------------------------------------- the secret beside the database
+
+
+def test_a_key_that_is_set_is_left_alone(tmp_path):
+    settings = Settings(jwt_secret=SECRET)
+    said = []
+    assert ensure_secret(settings, said.append) is settings
+    assert said == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_made_secret_is_kept_beside_the_database_for_its_owner_alone(tmp_path):
+    said = []
+    first = ensure_secret(Settings(), said.append)
+    second = ensure_secret(Settings(), said.append)
+    path = tmp_path / "outdial.db.secret"
+    assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert first.jwt_secret.get_secret_value() == path.read_text().strip()
+    assert len(path.read_text().strip()) == 64
+    assert second == first
+    assert said == [
+        "OUTDIAL_JWT_SECRET is not set: made a secret and keep it in outdial.db.secret.",
+        "OUTDIAL_JWT_SECRET is not set: using the secret in outdial.db.secret.",
+    ]
+    assert path.read_text().strip() not in "".join(said)
+
+
+def test_processes_that_start_together_get_the_same_secret(tmp_path):
+    barrier = threading.Barrier(16)
+    got = []
+
+    def start():
+        barrier.wait()
+        got.append(ensure_secret(Settings(database_url=f"sqlite:///{tmp_path}/x.db")).jwt_secret.get_secret_value())
+
+    threads = [threading.Thread(target=start) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(got) == 16
+    assert len(set(got)) == 1
+    assert [entry.name for entry in tmp_path.iterdir()] == ["x.db.secret"]
+
+
+def test_a_secret_that_others_can_read_is_refused(tmp_path):
+    ensure_secret(Settings())
+    (tmp_path / "outdial.db.secret").chmod(0o644)
+    with pytest.raises(SettingsError, match="chmod 600"):
+        ensure_secret(Settings())
+
+
+def test_a_secret_file_without_a_secret_is_refused(tmp_path):
+    path = tmp_path / "outdial.db.secret"
+    path.touch(0o600)
+    with pytest.raises(SettingsError, match="holds no secret"):
+        ensure_secret(Settings())
+
+
+def test_a_link_is_not_followed_to_a_secret(tmp_path):
+    (tmp_path / "elsewhere").write_text(SECRET)
+    (tmp_path / "elsewhere").chmod(0o600)
+    (tmp_path / "outdial.db.secret").symlink_to("elsewhere")
+    with pytest.raises(SettingsError, match="OUTDIAL_JWT_SECRET"):
+        ensure_secret(Settings())
+
+
+def test_a_directory_that_is_not_there_is_one_line():
+    with pytest.raises(SettingsError, match="cannot keep one: No such file or directory"):
+        ensure_secret(Settings(database_url="sqlite:///no/such/x.db"))
+
+
+def test_postgresql_gets_no_made_secret(tmp_path):
+    with pytest.raises(SettingsError, match=r"^OUTDIAL_JWT_SECRET is not set") as caught:
+        ensure_secret(Settings(database_url="postgresql://ann:hunter2@db/calls"))
+    assert "hunter2" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
