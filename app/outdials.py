@@ -70,7 +70,7 @@ def _conditions(viewer: Viewer, where: OutdialFilter) -> Callable[[Parameters], 
         if where.states:
             met.append(f"state {db.any_of(parameter([state.value for state in where.states]), 'text')}")
         if where.name_contains:
-            met.append(f"lower(name) LIKE {parameter(_containing(where.name_contains))} ESCAPE '!'")
+            met.append(f"lower(name) LIKE {parameter(_containing(validation.sought(where.name_contains)))} ESCAPE '!'")
         return " AND ".join(met)
 
     return conditions

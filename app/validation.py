@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from app import addresses, ids
-from app.errors import UserError, invalid
+from app.errors import BadUserInput, UserError, invalid
 from app.lifecycle import DESTINATIONS, UnconfirmedAction
 from app.records import Destination, DestinationDraft, DialPolicy, PolicyDraft
 
@@ -20,6 +20,7 @@ KEY_CHARACTERS_MAX = 255
 CALL_ID_CHARACTERS_MAX = 255
 DIALER_CHARACTERS_MAX = 255
 IDEMPOTENCY_KEY_CHARACTERS_MAX = 255
+SOUGHT_CHARACTERS_MAX = 1_000
 PRIORITY_MAX = 9
 TRY_COUNT_MAX = 100
 RETRY_INTERVAL_SECONDS_MAX = 2_592_000
@@ -62,6 +63,19 @@ def text(value: Any, limit: int, errors: list[UserError], *path: str) -> str:
         errors.append(invalid("Text cannot hold the character NUL.", *path))
     elif not _encodable(value):
         errors.append(invalid("Text cannot hold half of a surrogate pair.", *path))
+    return value
+
+
+def sought(value: str) -> str:
+    """Text to look for in stored text.
+
+    Raises:
+        BadUserInput: neither database could hold it, and they do not even take it as a question.
+    """
+    if len(value) > SOUGHT_CHARACTERS_MAX:
+        raise BadUserInput(f"Text to look for has at most {SOUGHT_CHARACTERS_MAX:,} characters.")
+    if "\x00" in value or not _encodable(value):
+        raise BadUserInput("Text cannot hold the character NUL, or half of a surrogate pair.")
     return value
 
 

@@ -10,6 +10,7 @@ from app.listing import counts as listing_counts
 from app.listing import pages as listing_pages
 from app.pagination import Page, PageRequest
 from app.records import Attempt, AttemptFilter
+from app.validation import sought
 
 OF_OUTDIALS = Listing(table="attempt", columns=rows.ATTEMPT_COLUMNS, parent="outdial_id", instant="claimed_at")
 OF_TARGETS = Listing(table="attempt", columns=rows.ATTEMPT_COLUMNS, parent="target_id", instant="claimed_at")
@@ -80,9 +81,9 @@ def _conditions(viewer: Viewer, where: AttemptFilter) -> Callable[[Parameters], 
             elif values:
                 met.append(f"{column} {db.any_of(parameter([value.value for value in values]), 'text')}")
         if where.dialer is not None:
-            met.append(f"dialer = {parameter(where.dialer)}")
+            met.append(f"dialer = {parameter(sought(where.dialer))}")
         if where.call_id is not None:
-            met.append(f"call_id = {parameter(where.call_id)}")
+            met.append(f"call_id = {parameter(sought(where.call_id))}")
         return " AND ".join(met)
 
     return conditions

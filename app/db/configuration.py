@@ -20,6 +20,8 @@ LOCK_TIMEOUT_SECONDS = 10
 IDLE_IN_TRANSACTION_SECONDS = 60
 """A transaction that nobody goes on with holds up every subscriber of the cluster (see app.events)."""
 SQLITE_BUSY_SECONDS = 10
+SQLITE_VERSION_MIN = (3, 38)
+"""The first one with ->> for JSON."""
 
 MIGRATIONS_MODULE = "migrations"
 APP = "outdial"
@@ -74,6 +76,8 @@ class Address:
         """
         if self.path is None:
             return
+        if sqlite3.sqlite_version_info < SQLITE_VERSION_MIN:
+            raise Unavailable(f"this Python brings SQLite {sqlite3.sqlite_version}; 3.38 or later is needed")
         try:
             with closing(sqlite3.connect(self.path)) as connection:
                 connection.execute("PRAGMA schema_version").fetchall()

@@ -92,9 +92,9 @@ def _conditions(viewer: Viewer, where: TargetFilter) -> Callable[[Parameters], s
             met.append("status = 'DONE'")
             met.append(_one_of("done_reason", [reason.value for reason in where.done_reasons], parameter))
         if where.key is not None:
-            met.append(f"key = {parameter(where.key)}")
+            met.append(f"key = {parameter(validation.sought(where.key))}")
         if where.destination is not None:
-            spellings = addresses.spellings(where.destination, validation.default_region())
+            spellings = addresses.spellings(validation.sought(where.destination), validation.default_region())
             met.append(f"id IN ({_with_address(customer, parameter(list(spellings)))})")
         return " AND ".join(met)
 

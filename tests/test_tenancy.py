@@ -1,0 +1,112 @@
+"""Every statement on a tenant's rows is restricted by its customer, so that the tables can be distributed by it."""
+
+import re
+from typing import Any
+
+import pytest
+
+from app import attempts, db, events, outdials, targets
+from app.auth import Viewer
+from app.lifecycle import Disposition, DoneReason
+from app.pagination import PageRequest, Place
+from app.records import AttemptFilter, DuplicateAction, OutdialFilter, PolicyDraft, TargetFilter
+from tests.support import factories
+
+TENANT_TABLES = re.compile(
+    r"\b(?:FROM|JOIN|UPDATE|INTO) (?:outdial|outdial_counter|target|attempt|target_event|outdial_event"
+    r"|idempotency_key)\b"
+)
+OVER_ALL_CUSTOMERS = (
+    "SELECT id, customer_id, outdial_id FROM attempt",  # leases that ran out
+    "SELECT id, customer_id FROM outdial WHERE exhausted_to IS NOT NULL",  # limits that were lowered
+    "DELETE FROM target_event",  # retention
+    "DELETE FROM outdial_event",
+    "DELETE FROM idempotency_key WHERE id IN",
+)
+"""What housekeeping looks for wherever it is; each row that it finds brings its customer along."""
+
+
+@pytest.fixture
+def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Every statement that is sent."""
+    sent: list[str] = []
+    run = db._run
+
+    async def listening(connection: Any, sql: str, args: Any) -> Any:
+        sent.append(" ".join(sql.split()))
+        return await run(connection, sql, args)
+
+    monkeypatch.setattr(db, "_run", listening)
+    return sent
+
+
+async def live_through_everything(viewer: Viewer) -> None:
+    outdial = await factories.make_outdial(viewer, policy={"lease_seconds": 5, "retry_interval_seconds": 0})
+    drafts = [factories.target_draft(key=f"k{number}") for number in range(8)]
+    await factories.create_many(viewer, outdial.id, drafts)
+    for action in DuplicateAction:
+        await targets.create_many(
+            viewer, outdial.id, drafts=drafts[:2], on_duplicate_key=action, idempotency_key=action
+        )
+    claimed = await attempts.claim(viewer, outdial.id, limit=6, dialer="d", idempotency_key="once")
+    await attempts.claim(viewer, outdial.id, limit=6, dialer="d", idempotency_key="once")
+    await factories.start(viewer, claimed[0].id)
+    await factories.extend(viewer, claimed[0].id)
+    await factories.release(viewer, claimed[1].id)
+    await factories.complete(viewer, claimed[0].id, Disposition.ANSWERED)
+    await factories.complete(viewer, claimed[0].id, Disposition.DO_NOT_CALL)
+    await targets.update(viewer, claimed[2].target_id, changes={"name": "another"})
+    await targets.cancel(viewer, claimed[2].target_id)
+    await targets.delete(viewer, claimed[3].target_id)
+    await factories.expire(10)
+    await outdials.update(viewer, outdial.id, changes={"dial_policy": PolicyDraft(max_try_counts=(1,) * 5)})
+    await outdials.finish_exhausted()
+    await targets.reset(viewer, outdial.id, done_reasons=list(DoneReason), dry_run=True)
+    await targets.reset(viewer, outdial.id, done_reasons=list(DoneReason))
+    place = Place(outdial.tm_create, outdial.id)
+    await outdials.page(viewer, PageRequest(after=place), where=OutdialFilter(name_contains="x"))
+    await outdials.count(viewer)
+    where = TargetFilter(destination="+15550100000", key="k1")
+    await targets.pages(viewer, [outdial.id], request=PageRequest(before=place, backward=True), where=where)
+    await targets.counts(viewer, [outdial.id], where=where)
+    await attempts.pages_of_outdials(viewer, [outdial.id], request=PageRequest(), where=AttemptFilter(dialer="d"))
+    await attempts.counts_of_outdials(viewer, [outdial.id])
+    await attempts.pages_of_targets(viewer, [claimed[0].target_id], request=PageRequest(after=place))
+    await attempts.counts_of_targets(viewer, [claimed[0].target_id])
+    start = events.cursor(outdial.id, events.Position(1, 0, 0))
+    stream = events.tail(viewer, outdial.id, after=start)
+    await anext(stream)
+    await stream.aclose()  # type: ignore[attr-defined]
+    await events.outdials_with_progress(viewer, [outdial.id])
+    await events.prune(await db.now(), limit=1_000)
+    await outdials.delete(viewer, outdial.id)
+
+
+async def test_every_statement_on_a_tenants_rows_names_its_customer(
+    database: str, viewer: Viewer, said: list[str]
+) -> None:
+    await live_through_everything(viewer)
+    on_tenants = [sql for sql in said if TENANT_TABLES.search(sql)]
+    assert len(set(on_tenants)) > 30
+    unrestricted = {
+        sql for sql in on_tenants if "customer_id" not in sql and not sql.lstrip().startswith(OVER_ALL_CUSTOMERS)
+    }
+    assert unrestricted == set()
+    for beginning in OVER_ALL_CUSTOMERS[:4]:
+        assert any(sql.startswith(beginning) for sql in on_tenants), beginning
+
+
+async def test_a_filter_that_no_database_could_hold_is_refused(database: str, viewer: Viewer) -> None:
+    from app.errors import BadUserInput
+
+    outdial = await factories.make_outdial(viewer)
+    for bad in ("\x00", "a\x00b", "\ud800", "x" * 100_000):
+        for question in (
+            outdials.page(viewer, PageRequest(), where=OutdialFilter(name_contains=bad)),
+            targets.pages(viewer, [outdial.id], request=PageRequest(), where=TargetFilter(key=bad)),
+            targets.counts(viewer, [outdial.id], where=TargetFilter(destination=bad)),
+            attempts.pages_of_outdials(viewer, [outdial.id], request=PageRequest(), where=AttemptFilter(dialer=bad)),
+            attempts.counts_of_outdials(viewer, [outdial.id], where=AttemptFilter(call_id=bad)),
+        ):
+            with pytest.raises(BadUserInput):
+                await question
