@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Databases
+from tests.support import node
 from tests.support.graphql_client import Client
 from tests.support.server import REPOSITORY, ServerProcess, token
 from tests.test_dialer import attempts, make_list
@@ -32,21 +33,23 @@ WAIT_SECONDS_MAX = 60
 def node_folder() -> Path:
     """A folder with the packages that the JavaScript examples import, kept from one run of the tests to the next.
 
-    Where node or npm are missing, or cannot install, the tests that want it fail.
+    Where npm cannot install, the tests that want it fail.
     """
-    for program in ("node", "npm"):
-        if shutil.which(program) is None:
-            pytest.fail(
-                f"the README's JavaScript examples are tested with node 20 or later; there is no {program} here"
-            )
+    _, npm, environment = node.commands()
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     folder = cache / "outdial-tests" / hashlib.sha256(" ".join(PACKAGES).encode()).hexdigest()[:16]
     complete = folder / "complete"
     if not complete.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        command = ["npm", "install", "--no-save", "--no-audit", "--no-fund", "--prefix", str(folder), *PACKAGES]
+        command = [*npm, "install", "--no-save", "--no-audit", "--no-fund", "--prefix", str(folder), *PACKAGES]
         done = subprocess.run(
-            command, cwd=folder, capture_output=True, text=True, timeout=INSTALL_SECONDS_MAX, check=False
+            command,
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=INSTALL_SECONDS_MAX,
+            check=False,
         )
         if done.returncode != 0:
             pytest.fail(f"npm cannot install the packages of the README's JavaScript examples:\n{done.stderr}")
@@ -119,7 +122,7 @@ class Live:
 @asynccontextmanager
 async def live(script_folder: Path, url: str, bearer: str, outdial_id: str, after: str) -> AsyncIterator[Live]:
     process = await asyncio.create_subprocess_exec(
-        "node", "live.mjs", url, outdial_id,
+        *node.commands()[0], "live.mjs", url, outdial_id,
         cwd=script_folder, env={**os.environ, "OUTDIAL_TOKEN": bearer, "AFTER": after},
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
@@ -286,7 +289,7 @@ async def test_the_apollo_cache_joins_pages_and_keeps_the_newer_version(client: 
     (script_folder / "check.mjs").write_text(APOLLO)
 
     done = await asyncio.to_thread(
-        subprocess.run, ["node", "check.mjs"],
+        subprocess.run, [*node.commands()[0], "check.mjs"],
         cwd=script_folder, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert (done.stdout, done.stderr, done.returncode) == ("good\n", "", 0)

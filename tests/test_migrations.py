@@ -174,7 +174,8 @@ async def test_each_query_of_the_hot_paths_finds_its_index(databases: Databases,
         try:
             for where, index in {
                 "outdial_id = 'o' AND tm_delete IS NULL ORDER BY tm_create DESC, id DESC": "target_page",
-                "outdial_id = 'o' AND status = 'DONE' AND tm_delete IS NULL ORDER BY tm_create, id": "target_page_status",
+                "outdial_id = 'o' AND status = 'DONE' AND tm_delete IS NULL"
+                " ORDER BY tm_create, id": "target_page_status",
                 "outdial_id = 'o' AND priority = 3 AND next_try_at <= 'x' AND status = 'IDLE' AND tm_delete IS NULL"
                 " ORDER BY next_try_at, id": "target_due",
                 "customer_id = 'c' AND destination_4 IS NOT NULL AND (destination_4 ->> 'target')"

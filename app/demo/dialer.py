@@ -1,0 +1,200 @@
+"""The reference dialer: it claims the targets of one outdial, calls them and reports how the calls ended.
+
+Start here for a dialer of your own: copy this file, which needs httpx alone, and replace `call`. The token needs the
+scopes read and dial. Ctrl-C ends it after the calls under way, a second Ctrl-C at once.
+
+    OUTDIAL_TOKEN=… python -m app.demo.dialer --url http://127.0.0.1:8000 --outdial ID
+"""
+
+import argparse
+import asyncio
+import logging
+import os
+import random
+import signal
+import uuid
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+LEASE_SECONDS = 30
+CALL_SECONDS_MAX = 3600
+GRACE_SECONDS = 60
+RETRY_SECONDS_MAX = 5.0
+POLL_SECONDS = 1.0
+GATHER_SECONDS = 0.1
+
+CLAIM = """mutation Claim($input: ClaimTargetsInput!) { claimTargets(input: $input) {
+  attempts { id state destination { type target } target { name } } userErrors { code message } } }"""
+START = "mutation Start($input: StartAttemptsInput!) { startAttempts(input: $input) { attempts { id } } }"
+EXTEND = "mutation Extend($input: ExtendAttemptsInput!) { extendAttempts(input: $input) { userErrors { code } } }"
+RELEASE = "mutation Release($input: ReleaseAttemptsInput!) { releaseAttempts(input: $input) { userErrors { code } } }"
+COMPLETE = """mutation Complete($input: CompleteAttemptsInput!) {
+  completeAttempts(input: $input) { userErrors { message path } } }"""
+OPEN = """query Open($id: ID!, $dialer: String!) { outdial(id: $id) { attempts(first: 100, where: { dialer: $dialer,
+  states: [CLAIMED, DIALING] }) { nodes { id state destination { type target } target { name } } } } }"""
+
+Attempt = dict[str, Any]  # as these queries answer it
+Disposition = str  # ANSWERED BUSY NO_ANSWER FAILED CANCELED TIMEOUT MACHINE INVALID_DESTINATION DO_NOT_CALL
+log = logging.getLogger("outdial.dialer")
+
+
+async def call(attempt: Attempt) -> Disposition | None:
+    """REPLACE THIS: place one call, wait until it ends and say how; None where nobody knows.
+
+    After a restart it is also asked about the calls that were placed before, whose state is DIALING: do not place them
+    again, ask the telephone for the call with the attempt's id. After None the outdial's `onUnconfirmed` decides.
+    """
+    odds = {"ANSWERED": 41, "NO_ANSWER": 25, "MACHINE": 15, "BUSY": 15, "INVALID_DESTINATION": 3, "DO_NOT_CALL": 1}
+    dice = random.Random(attempt["id"])  # noqa: S311 - this telephone only pretends; it knows each call by its id
+    ended = dice.choices(list(odds), list(odds.values()))[0]
+    if attempt["state"] != "DIALING":
+        await asyncio.sleep(dice.uniform(1, 3) + (3 if ended in {"ANSWERED", "MACHINE"} else 0))
+    return ended
+
+
+class Refused(Exception):  # noqa: N818 - what the server did
+    """What asking again does not mend, such as a bad token or no such outdial."""
+
+
+@dataclass
+class Dialer:
+    http: httpx.AsyncClient
+    outdial_id: str
+    name: str  # its own and no other's: by it, it finds its open attempts again after a restart
+    lines: int = 10  # calls at once, up to 100: as many open attempts as one page shows after a restart
+    telephone: Callable[[Attempt], Awaitable[Disposition | None]] = call
+    held: dict[str, Disposition | None] = field(default_factory=dict)  # by attempt id: how calls ended, None until then
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Dial until `stopping` is set and the calls under way have ended. Cancelled, it leaves those open."""
+        async with asyncio.TaskGroup() as tasks:
+            aides = [tasks.create_task(self.renew()), tasks.create_task(self.report())]
+            await self.recover(tasks)
+            await self.dial(stopping, tasks)
+            while self.held:  # noqa: ASYNC110 - a tenth of a second late is soon enough
+                await asyncio.sleep(GATHER_SECONDS)
+            for aide in aides:
+                aide.cancel()
+
+    async def recover(self, tasks: asyncio.TaskGroup) -> None:
+        """See to what an earlier run left: give back what it did not dial, ask the telephone about the rest."""
+        outdial = await self.send(OPEN, id=self.outdial_id, dialer=self.name)
+        if outdial is None:
+            raise Refused(f"There is no outdial {self.outdial_id}.")
+        await self.release([attempt for attempt in outdial["attempts"]["nodes"] if attempt["state"] == "CLAIMED"])
+        self.follow([attempt for attempt in outdial["attempts"]["nodes"] if attempt["state"] == "DIALING"], tasks)
+
+    async def dial(self, stopping: asyncio.Event, tasks: asyncio.TaskGroup) -> None:
+        """Claim as many targets as lines are free, and call them, again and again."""
+        while not stopping.is_set():
+            free = min(self.lines, 100) - len(self.held)
+            claimed = await self.claim(free) if free > 0 else []
+            if stopping.is_set():
+                await self.release(claimed)
+            elif claimed:
+                await self.start(claimed, tasks)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stopping.wait(), GATHER_SECONDS if claimed or free <= 0 else POLL_SECONDS)
+
+    async def claim(self, limit: int) -> list[Attempt]:
+        """Lease due targets. Because of the key a lost answer loses none: asked again, the same attempts come."""
+        wish = {"outdialId": self.outdial_id, "limit": limit, "dialer": self.name, "leaseSeconds": LEASE_SECONDS}
+        payload = await self.send(CLAIM, input=wish | {"idempotencyKey": str(uuid.uuid4())})
+        for error in payload["userErrors"]:
+            if error["code"] != "PAUSED":  # which passes
+                raise Refused(error["message"])
+        return [attempt for attempt in payload["attempts"] if attempt["state"] == "CLAIMED"]
+
+    async def start(self, claimed: list[Attempt], tasks: asyncio.TaskGroup) -> None:
+        """Say that the calls are placed before they are: who dies in between has nobody called twice."""
+        starts = [{"attemptId": attempt["id"], "callId": attempt["id"]} for attempt in claimed]
+        started = {attempt["id"] for attempt in (await self.send(START, input={"attempts": starts}))["attempts"]}
+        self.follow([attempt for attempt in claimed if attempt["id"] in started], tasks)  # the others' leases are lost
+
+    async def release(self, attempts: list[Attempt]) -> None:
+        if attempts:
+            await self.send(RELEASE, input={"attemptIds": [attempt["id"] for attempt in attempts]})
+
+    def follow(self, attempts: list[Attempt], tasks: asyncio.TaskGroup) -> None:
+        for attempt in attempts:
+            self.held[attempt["id"]] = None
+            tasks.create_task(self.see_through(attempt))
+
+    async def see_through(self, attempt: Attempt) -> None:
+        ended = None
+        try:
+            async with asyncio.timeout(CALL_SECONDS_MAX):
+                ended = await self.telephone(attempt)
+        except Exception:  # one call's fault ends no other; how it ended, nobody knows
+            log.exception("call %s failed", attempt["id"])
+        if ended:
+            self.held[attempt["id"]] = ended
+        else:
+            del self.held[attempt["id"]]  # its lease runs out
+
+    async def report(self) -> None:
+        """Report what ended close together in one request. DO_NOT_CALL counts even where the lease was lost."""
+        while True:
+            await asyncio.sleep(GATHER_SECONDS)
+            if batch := [{"attemptId": id_, "disposition": ended} for id_, ended in self.held.items() if ended]:
+                for error in (await self.send(COMPLETE, input={"results": batch}))["userErrors"]:
+                    log.warning("call %s: %s", batch[int(error["path"][1])]["attemptId"], error["message"])
+                for result in batch:
+                    del self.held[str(result["attemptId"])]
+
+    async def renew(self) -> None:
+        """Keep the leases while calls last. Where one is lost its call goes on: the result may still count."""
+        while True:
+            await asyncio.sleep(LEASE_SECONDS / 3)
+            if self.held:
+                await self.send(EXTEND, input={"attemptIds": list(self.held)})
+
+    async def send(self, query: str, **variables: Any) -> Any:
+        """The value of the query's one field. All that is sent here may be sent again, and is, until it is taken."""
+        wait = 0.1
+        while True:
+            try:
+                answer = (await self.http.post("/graphql", json={"query": query, "variables": variables})).json()
+                if "errors" not in answer:
+                    return next(iter(answer["data"].values()))
+                problem = answer["errors"][0]
+                if problem["extensions"]["code"] not in {"UNAVAILABLE", "RATE_LIMITED", "INTERNAL"}:  # which pass
+                    raise Refused(problem["message"])
+            except (httpx.RequestError, ValueError, LookupError) as error:  # no answer, or none of this server's
+                problem = repr(error)
+            log.warning("asking again: %s", problem)
+            await asyncio.sleep(wait * random.uniform(0.5, 1))  # noqa: S311
+            wait = min(2 * wait, RETRY_SECONDS_MAX)
+
+
+async def main() -> None:
+    parser = argparse.ArgumentParser(description="Call the targets of one outdial.")
+    parser.add_argument("--url", default="http://127.0.0.1:8000")
+    parser.add_argument("--outdial", required=True, metavar="ID")
+    parser.add_argument("--name", default="dialer-1", help="its own and no other's")
+    parser.add_argument("--lines", type=int, default=10, help="calls at once")
+    options = parser.parse_args()
+    headers = {"Authorization": f"Bearer {os.environ.get('OUTDIAL_TOKEN')}"}
+    stopping, loop = asyncio.Event(), asyncio.get_running_loop()
+    async with httpx.AsyncClient(base_url=options.url, headers=headers, timeout=10) as http:
+        running = asyncio.create_task(Dialer(http, options.outdial, options.name, options.lines).run(stopping))
+
+        def stop() -> None:
+            loop.call_later(0 if stopping.is_set() else GRACE_SECONDS, running.cancel)
+            stopping.set()
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stop)
+        with suppress(asyncio.CancelledError):  # what it left open, the next run of that name sees to
+            await running
+
+
+if __name__ == "__main__":
+    try:
+        asyncio.run(main())
+    except* Refused as refused:
+        raise SystemExit(f"dialer: {refused.exceptions[0]}") from None

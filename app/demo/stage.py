@@ -1,0 +1,284 @@
+"""The stage: a server on a throwaway database, sample outdials, and the reference dialer calling them.
+
+Nobody is called: the dialer's telephone only pretends. Everything goes through the public API over HTTP, as it would
+from another machine. A list that is done is called anew, apart from those who asked not to be called.
+"""
+
+import asyncio
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+from secrets import token_urlsafe
+from types import FrameType
+from typing import Any
+
+import httpx
+import typer
+import uvicorn
+
+from app import auth, db, ids, logs, server
+from app.auth import Scope
+from app.demo.dialer import Dialer, Refused
+from app.demo.samples import JsonObject, Sample, samples
+from app.settings import Settings
+
+HOST = "127.0.0.1"
+TOKEN_LIFETIME = timedelta(hours=12)
+LINES_EACH = 5
+"""Three lists with five lines each make about four calls a second."""
+REQUEST_SECONDS_MAX = 10
+DIALER_STOP_SECONDS = 0.6
+SERVER_STOP_SECONDS = 1
+PROGRESS_SECONDS = 1.0
+PROGRESS_LINE_SECONDS = 10.0
+"""Between two lines where lines cannot be overwritten."""
+AGAIN = ["ANSWERED", "EXHAUSTED", "UNCONFIRMED"]
+"""Why targets were finished that are called anew once their list is done."""
+
+_CREATE_OUTDIAL = """mutation CreateOutdial($input: CreateOutdialInput!) {
+  createOutdial(input: $input) { outdial { id name } userErrors { message path } } }"""
+_CREATE_TARGETS = """mutation CreateTargets($input: CreateTargetsInput!) {
+  createTargets(input: $input) { createdCount userErrors { message path } } }"""
+_RESET = """mutation Reset($input: ResetTargetsInput!) {
+  resetTargets(input: $input) { count userErrors { message path } } }"""
+_PROGRESS = """query Progress($ids: [ID!]!) { nodes(ids: $ids) {
+  id ... on Outdial { name state progress { total idle progressing done attempts } } } }"""
+_CLEAR = "\r\x1b[K"
+"""Back to the line's beginning, and empty it."""
+
+
+def run(port: int) -> None:
+    """Serve the demo until Ctrl-C; see `app.demo.run`."""
+    listener = _listen(port)
+    # Before the server takes signals over, SIGTERM is to clean up as Ctrl-C does.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with (
+        suppress(KeyboardInterrupt),
+        listener,
+        tempfile.TemporaryDirectory(prefix="outdial-demo-", ignore_cleanup_errors=True) as folder,
+    ):
+        tempfile.tempdir = folder  # whatever else is temporary goes with it
+        # Nothing that is set for a server of one's own counts here.
+        settings = Settings.load(
+            database_url=f"sqlite:///{Path(folder) / 'demo.db'}",
+            jwt_secret=token_urlsafe(48),
+            jwt_public_key=None,
+            jwt_jwks_url=None,
+            jwt_audience=None,
+            jwt_issuer=None,
+            default_region=None,
+            log_level="WARNING",
+        )
+        logs.configure(settings)
+        asyncio.run(_show(settings, listener))
+    _say("Stopped. The database is gone.")
+
+
+def _listen(port: int) -> socket.socket:
+    listener = socket.socket()
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((HOST, port))
+        listener.listen()
+    except OSError as error:
+        listener.close()
+        typer.echo(f"outdial: cannot listen on port {port}: {error.strerror}; try outdial demo --port 0", err=True)
+        sys.exit(1)
+    return listener
+
+
+class _Server(uvicorn.Server):
+    """Leaves it to the demo when to end: the dialers go first, while they still can give their targets back."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.stopping = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's signature
+        if self.stopping.is_set():
+            self.should_exit = self.force_exit = True
+        self._loop.call_soon_threadsafe(self.stopping.set)
+
+
+async def _show(settings: Settings, listener: socket.socket) -> None:
+    await db.migrate(settings.database_url)
+    options: dict[str, Any] = {"log_config": None, "access_log": False, "server_header": False, "lifespan": "on"}
+    config = uvicorn.Config(
+        server.create_app(settings), ws="websockets-sansio", timeout_graceful_shutdown=SERVER_STOP_SECONDS, **options
+    )
+    runner = _Server(config)
+    serving = asyncio.create_task(runner.serve(sockets=[listener]))
+    token = auth.issue(settings, ids.new(), "demo", list(Scope), TOKEN_LIFETIME)
+    async with httpx.AsyncClient(
+        base_url=f"http://{HOST}:{listener.getsockname()[1]}",
+        headers={"Authorization": f"Bearer {token}"},
+        timeout=REQUEST_SECONDS_MAX,
+        trust_env=False,  # a proxy has no way to here
+    ) as http:
+        performing = asyncio.create_task(_perform(http, token, runner.stopping))
+        await asyncio.wait([serving, performing], return_when=asyncio.FIRST_COMPLETED)
+        performing.cancel()
+        runner.should_exit = True
+        await serving
+        with suppress(asyncio.CancelledError):
+            await performing  # a fault of it is a bug, and shows
+
+
+async def _perform(http: httpx.AsyncClient, token: str, stopping: asyncio.Event) -> None:
+    """Create the lists and have them called until `stopping`."""
+    outdials = [await _create(http, sample) for sample in samples()]
+    _say(_introduction(str(http.base_url).rstrip("/"), token, outdials))
+    dialing = [
+        asyncio.create_task(_dial(Dialer(http, outdial["id"], "demo", LINES_EACH), outdial["name"], stopping))
+        for outdial in outdials
+    ]
+    watching = asyncio.create_task(_watch(http, {outdial["id"]: outdial["name"] for outdial in outdials}))
+    await stopping.wait()
+    watching.cancel()
+    _, left = await asyncio.wait(dialing, timeout=DIALER_STOP_SECONDS)
+    for task in left:  # their calls are cut off
+        task.cancel()
+    await asyncio.wait([watching, *dialing])
+
+
+async def _dial(dialer: Dialer, name: str, stopping: asyncio.Event) -> None:
+    try:
+        await dialer.run(stopping)
+    except* Refused as refused:  # somebody deleted the list, say
+        _say(f"{name}: the dialer left: {refused.exceptions[0]}")
+
+
+async def _create(http: httpx.AsyncClient, sample: Sample) -> JsonObject:
+    outdial: JsonObject = (await _send(http, _CREATE_OUTDIAL, input=sample.outdial))["outdial"]
+    await _send(http, _CREATE_TARGETS, input={"outdialId": outdial["id"], "targets": sample.targets})
+    return outdial
+
+
+async def _watch(http: httpx.AsyncClient, names: dict[str, str]) -> None:
+    """Tell how the lists go, and have those that are done called anew."""
+    status = _StatusLine()
+    while names:
+        await asyncio.sleep(PROGRESS_SECONDS)
+        found = {node["id"]: node for node in (await _send(http, _PROGRESS, ids=list(names))) if node}
+        status.show(list(found.values()))
+        for outdial_id, name in list(names.items()):
+            if outdial_id not in found:
+                del names[outdial_id]
+                _say(f"{name}: somebody deleted it.")
+            elif not found[outdial_id]["progress"]["idle"] and not found[outdial_id]["progress"]["progressing"]:
+                await _call_anew(http, outdial_id, names)
+
+
+async def _call_anew(http: httpx.AsyncClient, outdial_id: str, names: dict[str, str]) -> None:
+    count = (await _send(http, _RESET, input={"outdialId": outdial_id, "doneReasons": AGAIN}))["count"]
+    if count:
+        _say(f"{names[outdial_id]}: done. {count} targets are called anew, nobody who asked not to be.")
+    else:
+        _say(f"{names.pop(outdial_id)}: done, and nobody is left to call.")
+
+
+async def _send(http: httpx.AsyncClient, query: str, **variables: Any) -> Any:
+    """The value of the query's one field."""
+    response = await http.post("/graphql", json={"query": query, "variables": variables})
+    answer = response.json()
+    problems = answer.get("errors") or []
+    if not problems:
+        value = next(iter(answer["data"].values()))
+        problems = value["userErrors"] if isinstance(value, dict) else []
+        if not problems:
+            return value
+    raise RuntimeError(f"the demo's own request failed: {problems[0]}")
+
+
+# ---------------------------------------------------------------- what it prints
+
+
+class _StatusLine:
+    """One line that is written over where that is possible, else a line now and then."""
+
+    def __init__(self) -> None:
+        self._shown_at = 0.0
+
+    def show(self, outdials: list[JsonObject]) -> None:
+        lists = [f"{outdial['name']} {_progress(outdial)}" for outdial in outdials]
+        calls = sum(outdial["progress"]["attempts"] for outdial in outdials)
+        calling = sum(outdial["progress"]["progressing"] for outdial in outdials)
+        line = " · ".join([*lists, f"{calling} calling", f"{calls} calls"])
+        if sys.stdout.isatty():
+            width = shutil.get_terminal_size().columns - 1
+            sys.stdout.write(f"{_CLEAR}{line[:width]}")
+            sys.stdout.flush()
+        elif time.monotonic() >= self._shown_at + PROGRESS_LINE_SECONDS:
+            self._shown_at = time.monotonic()
+            typer.echo(line)
+
+
+def _progress(outdial: JsonObject) -> str:
+    paused = " (paused)" if outdial["state"] == "PAUSED" else ""
+    return f"{outdial['progress']['done']}/{outdial['progress']['total']}{paused}"
+
+
+def _say(text: str) -> None:
+    typer.echo(f"{_CLEAR if sys.stdout.isatty() else ''}{text}")
+
+
+def _introduction(url: str, token: str, outdials: list[JsonObject]) -> str:
+    ids_of_lists = ", ".join(f'"{outdial["id"]}"' for outdial in outdials)
+    return f"""
+Outdial demo: three lists on a throwaway database, and a dialer at work. Nobody is really called.
+
+GraphiQL, with a token that is good for {TOKEN_LIFETIME // timedelta(hours=1)} hours and may do everything:
+
+{url}/graphql#token={token}
+
+A query to paste there: the lists, how they go, and whom they call right now.
+
+query Lists {{
+  outdials(first: 10) {{
+    nodes {{
+      id name state
+      progress {{ total idle progressing done doneByReason {{ reason count }} }}
+      targets(first: 5, where: {{ statuses: [PROGRESSING] }}) {{
+        nodes {{ name detail currentAttempt {{ state tryNumber destination {{ type target targetName }} }} }}
+      }}
+    }}
+  }}
+}}
+
+A subscription: every change to the {outdials[0]["name"].lower()}, as it happens.
+
+subscription Changes {{
+  targetEvents(outdialId: "{outdials[0]["id"]}") {{
+    cursor
+    events {{ type status doneReason disposition tryCounts target {{ name }} }}
+  }}
+}}
+
+Another: how all three lists go.
+
+subscription Progress {{
+  outdialProgress(outdialIds: [{ids_of_lists}]) {{
+    outdials {{ name progress {{ idle progressing done }} }}
+  }}
+}}
+
+A mutation: pause that list; ACTIVE lets it go on.
+
+mutation Pause {{
+  updateOutdial(input: {{ id: "{outdials[0]["id"]}", state: PAUSED }}) {{ outdial {{ name state }} }}
+}}
+
+A list of your own is dialed by nobody until you do it. In a shell:
+
+export OUTDIAL_TOKEN={token}
+python -m app.demo.dialer --url {url} --outdial ID
+
+Ctrl-C stops the demo and removes its database.
+"""
