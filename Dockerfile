@@ -2,7 +2,7 @@
 
 FROM python:3.13-slim AS build
 WORKDIR /src
-COPY pyproject.toml README.md LICENSE constraints.txt ./
+COPY pyproject.toml hatch_build.py README.md LICENSE constraints.txt ./
 COPY app ./app
 COPY migrations ./migrations
 RUN python -m venv /opt/outdial \
@@ -16,7 +16,7 @@ ENV PATH=/opt/outdial/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     OUTDIAL_DATABASE_URL=sqlite:////data/outdial.db \
     OUTDIAL_LOG_FORMAT=json
-USER outdial
+USER 10001
 VOLUME /data
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s \

@@ -63,7 +63,6 @@ def run(port: int) -> None:
         listener,
         tempfile.TemporaryDirectory(prefix="outdial-demo-", ignore_cleanup_errors=True) as folder,
     ):
-        tempfile.tempdir = folder  # whatever else is temporary goes with it
         # Nothing that is set for a server of one's own counts here.
         settings = Settings.load(
             database_url=f"sqlite:///{Path(folder) / 'demo.db'}",
@@ -229,6 +228,12 @@ def _say(text: str) -> None:
     typer.echo(f"{_CLEAR if sys.stdout.isatty() else ''}{text}")
 
 
+def _python() -> str:
+    """This Python, as one can type it where the demo was started."""
+    here = Path(sys.executable)
+    return str(here.relative_to(Path.cwd())) if here.is_relative_to(Path.cwd()) else str(here)
+
+
 def _introduction(url: str, token: str, outdials: list[JsonObject]) -> str:
     ids_of_lists = ", ".join(f'"{outdial["id"]}"' for outdial in outdials)
     return f"""
@@ -278,7 +283,7 @@ mutation Pause {{
 A list of your own is dialed by nobody until you do it. In a shell:
 
 export OUTDIAL_TOKEN={token}
-python -m app.demo.dialer --url {url} --outdial ID
+{_python()} -m app.demo.dialer --url {url} --outdial ID
 
 Ctrl-C stops the demo and removes its database.
 """
