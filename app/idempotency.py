@@ -5,7 +5,7 @@ the unique index on PostgreSQL and by the write lock on SQLite. Kept 24 hours pe
 """
 
 import hashlib
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import orjson
@@ -38,9 +38,7 @@ def _plain(value: Any) -> Any:
     raise TypeError(type(value).__name__)
 
 
-async def begin(
-    tx: Transaction, viewer: Viewer, mutation: str, key: str | None, *, value: object, now: datetime
-) -> Any | None:
+async def begin(tx: Transaction, viewer: Viewer, mutation: str, key: str | None, *, value: object) -> Any | None:
     """Take a key for this call, or give the answer of the call that has it.
 
     Args:
@@ -49,13 +47,13 @@ async def begin(
         mutation: keys of two mutations are two keys.
         key: None where the caller gave none.
         value: the whole input but the key.
-        now: the time.
 
     Raises:
         Rejected: CONFLICT, where the key stands for another input.
     """
     if key is None:
         return None
+    now = await tx.now()
     await tx.fetch(
         "DELETE FROM idempotency_key WHERE customer_id = $1 AND mutation = $2 AND key = $3 AND tm_create < $4",
         viewer.customer_id,

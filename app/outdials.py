@@ -127,7 +127,7 @@ async def _create(
 ) -> Outdial:
     now = await tx.now()
     value = (texts, campaign_id, policy)
-    first_answer = await idempotency.begin(tx, viewer, "createOutdial", key, value=value, now=now)
+    first_answer = await idempotency.begin(tx, viewer, "createOutdial", key, value=value)
     if first_answer is not None:
         return await _read(tx, viewer, first_answer)
     outdial = Outdial(

@@ -66,7 +66,7 @@ async def _claim(
 ) -> tuple[list[Attempt], bool]:
     """The attempts, and whether they were made just now."""
     value = (outdial_id, limit, dialer, lease_seconds)
-    first = await idempotency.begin(tx, viewer, "claimTargets", key, value=value, now=await tx.now())
+    first = await idempotency.begin(tx, viewer, "claimTargets", key, value=value)
     if first is not None:
         known = await read_in(tx, viewer, first)
         return [known[attempt_id] for attempt_id in first], False

@@ -36,7 +36,7 @@ async def create(viewer: Viewer, outdial_id: str, *, draft: TargetDraft, idempot
 
 async def _create(tx: Transaction, viewer: Viewer, outdial_id: str, draft: drafts.Checked, key: str | None) -> Target:
     value = (outdial_id, draft)
-    first = await idempotency.begin(tx, viewer, "createTarget", key, value=value, now=await tx.now())
+    first = await idempotency.begin(tx, viewer, "createTarget", key, value=value)
     if first is not None:
         return (await _read(tx, viewer, [first]))[first]
     outdial = await store.lock_outdial(tx, viewer, outdial_id, "outdial_id")
@@ -136,7 +136,7 @@ async def _create_many(
     tx: Transaction, viewer: Viewer, outdial_id: str, given: Sequence[_Row], action: DuplicateAction, key: str | None
 ) -> CreatedTargets:
     value = (outdial_id, given, action)
-    first = await idempotency.begin(tx, viewer, "createTargets", key, value=value, now=await tx.now())
+    first = await idempotency.begin(tx, viewer, "createTargets", key, value=value)
     if first is not None:
         errors = [UserError(UserErrorCode(code), message, tuple(path)) for code, message, path in first["errors"]]
         outcome = _Outcome(first["ids"], [], errors, first["created"], first["updated"], first["skipped"])
