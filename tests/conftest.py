@@ -171,12 +171,19 @@ class Services:
         self._postgres_template = postgres_template
         self._folder = folder
         self._stack = ExitStack()
-        self._running: dict[Kind, ServerProcess] = {}
+        self._running: dict[str, ServerProcess] = {}
 
     def on(self, kind: Kind) -> ServerProcess:
         if kind not in self._running:
             self._running[kind] = self._stack.enter_context(ServerProcess(self._database(kind), self._folder))
         return self._running[kind]
+
+    def pair(self) -> tuple[ServerProcess, ServerProcess]:
+        """Two processes on one PostgreSQL."""
+        one = self.on("postgres")
+        if "peer" not in self._running:
+            self._running["peer"] = self._stack.enter_context(ServerProcess(one.database_url, self._folder))
+        return one, self._running["peer"]
 
     def _database(self, kind: Kind) -> str:
         if kind == "sqlite":

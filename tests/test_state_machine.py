@@ -345,7 +345,8 @@ class Dialing(RuleBasedStateMachine):
 
     def pick_attempt(self, data: st.DataObject) -> ModelAttempt:
         # What is under way comes first, then the newest: that is what most can happen to.
-        ordered = sorted(self.attempts[::-1], key=lambda attempt: attempt.state not in LIVE)
+        newest_first = self.attempts[::-1]
+        ordered = sorted(newest_first, key=lambda attempt: attempt.state not in LIVE)
         return data.draw(st.sampled_from(ordered[:8]), label="attempt")
 
     def is_gone(self, target: ModelTarget) -> bool:

@@ -26,10 +26,12 @@ import asyncpg
 START_SECONDS_MAX = 60
 MEMORY = Path("/dev/shm")
 MEMORY_BYTES_MIN = 2 * 1024**3
+STARTS_MAX = 3
 CONNECTIONS_MAX = 200
 
-# The shell waits for its standard input to end, which happens when the test session does, then ends the server.
-_SUPERVISOR = '"$@" & server=$!; cat >/dev/null; kill -QUIT $server; wait $server'
+# The shell waits for its standard input to end, which happens when the test session does, however that ends; then it
+# ends the server and removes the folder, its $0.
+_SUPERVISOR = '"$@" & server=$!; cat >/dev/null; kill -QUIT $server; wait $server; rm -rf "$0"'
 
 
 class PostgresError(Exception):
@@ -101,17 +103,21 @@ class OwnServer:
     """Our own PostgreSQL in a temporary folder, on 127.0.0.1 only."""
 
     def __init__(self) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="outdial-postgres-", dir=_roomy_memory()))
-        self._log = self._folder / "log"
+        self._folder = Path()
         self._process: subprocess.Popen[bytes] | None = None
         self.url = ""
 
     def __enter__(self) -> Self:
-        try:
-            self._start()
-        except BaseException:
-            self.stop()
-            raise
+        for patience in range(STARTS_MAX):  # another process may take the free port before PostgreSQL does
+            self._folder = Path(tempfile.mkdtemp(prefix="outdial-postgres-", dir=_roomy_memory()))
+            try:
+                self._start()
+            except BaseException as error:
+                self.stop()
+                if patience == STARTS_MAX - 1 or not isinstance(error, PostgresError):
+                    raise
+            else:
+                break
         return self
 
     def __exit__(
@@ -125,17 +131,16 @@ class OwnServer:
         data = self._folder / "data"
         data.mkdir(mode=0o700)
         if user := _user():
+            shutil.chown(self._folder, user)
             shutil.chown(data, user)
         _run([
             str(binaries / "initdb"), "--pgdata", str(data), "--username", "outdial", "--auth", "trust",
-            "--encoding", "UTF8", "--locale", "C.UTF-8", "--no-sync", "--no-instructions",
+            "--encoding", "UTF8", "--locale", "C", "--locale-provider", "builtin", "--builtin-locale", "C.UTF-8",
+            "--no-sync", "--no-instructions",
         ])  # fmt: skip
-        for _ in range(5):  # another process may take the free port before PostgreSQL does
-            if self._listens(binaries, data, free_port()):
-                return
-        raise PostgresError(f"PostgreSQL does not start:\n{self._log.read_text()}")
+        self._serve(binaries, data, free_port())
 
-    def _listens(self, binaries: Path, data: Path, port: int) -> bool:
+    def _serve(self, binaries: Path, data: Path, port: int) -> None:
         settings = {
             "listen_addresses": "127.0.0.1",
             "port": port,
@@ -152,9 +157,19 @@ class OwnServer:
         }
         options = [item for name, value in settings.items() for item in ("-c", f"{name}={value}")]
         user = _user()
-        with self._log.open("wb") as log:
+        output = self._folder / "log"
+        with output.open("wb") as log:
             self._process = subprocess.Popen(
-                ["/bin/sh", "-c", _SUPERVISOR, "sh", str(binaries / "postgres"), "-D", str(data), *options],
+                [
+                    "/bin/sh",
+                    "-c",
+                    _SUPERVISOR,
+                    str(self._folder),
+                    str(binaries / "postgres"),
+                    "-D",
+                    str(data),
+                    *options,
+                ],
                 user=user,
                 group=pwd.getpwnam(user).pw_gid if user else None,
                 extra_groups=[] if user else None,
@@ -166,16 +181,13 @@ class OwnServer:
             )
         deadline = time.monotonic() + START_SECONDS_MAX
         status = data / "postmaster.pid"
-        while time.monotonic() < deadline:
+        while time.monotonic() < deadline and "FATAL" not in output.read_text():
             lines = status.read_text().splitlines() if status.exists() else []
             if len(lines) > 7 and lines[7].strip() == "ready":
                 self.url = f"postgresql://outdial@127.0.0.1:{port}/postgres"
-                return True
-            if self._log.read_text().count("FATAL"):
-                break
+                return
             time.sleep(0.02)
-        self._end_process()
-        return False
+        raise PostgresError(f"PostgreSQL does not start:\n{output.read_text()}")
 
     def _end_process(self) -> None:
         if self._process is None:
