@@ -55,7 +55,7 @@ def default_region() -> str | None:
 def text(value: Any, limit: int, errors: list[UserError], *path: str) -> str:
     """Text of at most `limit` characters that either database can hold."""
     if not isinstance(value, str):
-        errors.append(invalid("Text is needed here; null is not possible.", *path))
+        errors.append(_no_text(*path))
         return ""
     if len(value) > limit:
         errors.append(invalid(f"At most {limit:,} characters.", *path))
@@ -64,6 +64,10 @@ def text(value: Any, limit: int, errors: list[UserError], *path: str) -> str:
     elif not _encodable(value):
         errors.append(invalid("Text cannot hold half of a surrogate pair.", *path))
     return value
+
+
+def _no_text(*path: str) -> UserError:
+    return invalid("Text is needed here; null is not possible.", *path)
 
 
 def sought(value: str) -> str:
@@ -99,14 +103,14 @@ def number(value: Any, low: int, high: int, errors: list[UserError], *path: str)
     return value
 
 
-def object_id(value: str, errors: list[UserError], *path: str) -> str:
-    parsed = ids.parse(value)
+def object_id(value: Any, errors: list[UserError], *path: str) -> str:
+    parsed = ids.parse(value) if isinstance(value, str) else None
     if parsed is None:
         errors.append(invalid("This is no id: ids are UUIDs.", *path))
     return parsed or ids.ZERO
 
 
-def campaign_id(value: str | None, errors: list[UserError], *path: str) -> str | None:
+def campaign_id(value: Any, errors: list[UserError], *path: str) -> str | None:
     """A campaign's id; null and the zero UUID both mean none."""
     if value is None:
         return None
@@ -134,18 +138,25 @@ def destination(draft: DestinationDraft | None, errors: list[UserError], *path: 
     """An address in its canonical form, with its labels."""
     if draft is None:
         return None
-    try:
-        address = addresses.canonical(draft.type, draft.target, default_region=_default_region)
-    except addresses.InvalidAddress as error:
-        errors.append(invalid(str(error), *path, "target"))
-        address = ""
     return Destination(
         type=draft.type,
-        target=address,
+        target=_address(draft, errors, *path, "target"),
         target_name=text(draft.target_name, NAME_CHARACTERS_MAX, errors, *path, "target_name"),
         name=text(draft.name, NAME_CHARACTERS_MAX, errors, *path, "name"),
         detail=text(draft.detail, DETAIL_CHARACTERS_MAX, errors, *path, "detail"),
     )
+
+
+def _address(draft: DestinationDraft, errors: list[UserError], *path: str) -> str:
+    given: Any = draft.target
+    if not isinstance(given, str):
+        errors.append(_no_text(*path))
+        return ""
+    try:
+        return addresses.canonical(draft.type, given, default_region=_default_region)
+    except addresses.InvalidAddress as error:
+        errors.append(invalid(str(error), *path))
+        return ""
 
 
 def policy(draft: PolicyDraft | None, base: DialPolicy, errors: list[UserError], *path: str) -> DialPolicy:

@@ -11,12 +11,12 @@ import orjson
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from app import clock
+from app import carriers, clock
 from app.auth import Viewer
+from app.carriers import TokenReader
 from app.errors import BadUserInput, LimitExceeded, Unauthenticated, Unavailable
-from app.graphql import carriers, masking
+from app.graphql import masking
 from app.graphql.execution import Execution, Operation, Payload
-from app.graphql.http import TokenReader
 from app.graphql.masking import Refused
 
 SUBPROTOCOL = "graphql-transport-ws"

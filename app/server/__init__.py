@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route, WebSocketRoute
 
-from app import db, housekeeping, logs, metrics, validation
+from app import db, housekeeping, logs, metrics, rest, validation
 from app.auth import TokenReader
 from app.errors import BadUserInput, Expected, NotFound
 from app.graphql import masking
@@ -87,6 +87,7 @@ def create_app(settings: Settings) -> Starlette:
             Route("/graphql", http),
             WebSocketRoute("/graphql", websocket),
             *page.routes(),
+            *rest.routes(reader),
             Route("/healthz", _health),
             Route("/readyz", Readiness().respond),
             Route("/metrics", _metrics),

@@ -1,17 +1,24 @@
 """Where a request carries its token. The first carrier that is present counts, whatever it holds."""
 
 from collections.abc import Collection
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, QueryParams
 from starlette.requests import cookie_parser
 
+from app.auth import Viewer
 from app.errors import Unauthenticated
 
 COOKIE = "token"
 QUERY_PARAMETER = "token"
 _PAYLOAD_KEYS = ("authorization", "token")
+
+
+class TokenReader(Protocol):
+    """What knows who a token speaks for."""
+
+    async def viewer(self, token: str) -> Viewer: ...
 
 
 def http_token(headers: Headers, *, is_json: bool) -> str:
@@ -32,6 +39,14 @@ def http_token(headers: Headers, *, is_json: bool) -> str:
     if not is_json:
         raise Unauthenticated("The cookie counts only with Content-Type: application/json.")
     return token
+
+
+def rest_token(headers: Headers, query: QueryParams) -> str | None:
+    """The token of a REST call, in the reference's order: cookie, query, `Authorization: Bearer`; None without one."""
+    for token in (_cookie(headers), query.get(QUERY_PARAMETER), _bearer(headers)):
+        if token is not None:
+            return token
+    return None
 
 
 def socket_token(

@@ -1,0 +1,59 @@
+"""The reference's REST calls: a second face of the use-cases, in which no rule lives."""
+
+from collections import defaultdict
+
+import orjson
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from app.carriers import TokenReader
+from app.rest import openapi, page
+from app.rest.calls import CALLS, PREFIX, Call
+from app.rest.endpoint import Endpoint, not_allowed, refuse, respond
+from app.rest.problems import Problem, Reason
+
+DOCUMENT_PATH = f"{PREFIX}/openapi.json"
+PAGE_PATH = f"{PREFIX}/docs"
+
+__all__ = ["DOCUMENT_PATH", "PAGE_PATH", "routes"]
+
+
+def routes(reader: TokenReader) -> list[Route]:
+    """Everything below /v1.0: the calls for whoever has a token, their description for everybody."""
+    by_path: defaultdict[str, dict[str, Call]] = defaultdict(dict)
+    for call in CALLS:
+        by_path[call.path][call.method] = call
+    document = openapi.document()
+    shown = _Static(
+        page.render(document, DOCUMENT_PATH).encode(),
+        "text/html",
+        {"Content-Security-Policy": page.CONTENT_SECURITY_POLICY},
+    )
+    return [
+        *(Route(path, Endpoint(calls, reader)) for path, calls in by_path.items()),
+        Route(DOCUMENT_PATH, _Static(orjson.dumps(document), "application/json")),
+        Route(PAGE_PATH, shown),
+        *(Route(path, _Nothing()) for path in (PREFIX, f"{PREFIX}/{{path:path}}")),
+    ]
+
+
+class _Static:
+    """What is the same for everybody."""
+
+    def __init__(self, content: bytes, media_type: str, headers: dict[str, str] | None = None) -> None:
+        self._content = content
+        self._media_type = media_type
+        self._headers = {"Cache-Control": "no-cache", **(headers or {})}
+
+    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
+        if scope["method"] not in {"GET", "HEAD"}:
+            await refuse(send, not_allowed(scope["method"], {"GET": self}))
+            return
+        await respond(send, 200, self._content, media_type=self._media_type, headers=self._headers)
+
+
+class _Nothing:
+    """Any other path."""
+
+    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+        await refuse(send, Problem(Reason.ROUTE_NOT_FOUND))

@@ -1,0 +1,111 @@
+"""The calls over HTTP: token, scope, ids, query, body; then the use-case; then its result or one envelope."""
+
+from collections.abc import Mapping
+from http import HTTPMethod
+from typing import Any
+
+import orjson
+from starlette.datastructures import Headers, QueryParams
+from starlette.types import Receive, Scope, Send
+
+from app import bodies, carriers, ids
+from app.auth import Viewer
+from app.carriers import TokenReader
+from app.pagination import PageRequest
+from app.rest import members, paging, problems
+from app.rest.calls import Call, Request
+from app.rest.problems import Problem, Reason
+
+BODY_BYTES_MAX = 1024 * 1024
+"""The longest data there can be takes 786 kB, with every character of it escaped as \\ud83d\\ude00 is."""
+BODY_SECONDS_MAX = 30
+JSON = "application/json"
+
+
+class Endpoint:
+    """The ASGI application of one path.
+
+    Args:
+        calls: those of the path.
+        reader: of tokens.
+    """
+
+    def __init__(self, calls: Mapping[str, Call], reader: TokenReader) -> None:
+        self._calls = calls
+        self._reader = reader
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        method: str = scope["method"]
+        call = self._calls.get(HTTPMethod.GET if method == HTTPMethod.HEAD else method)
+        if call is None:
+            await refuse(send, not_allowed(method, self._calls))
+            return
+        try:
+            request = await self._request(call, scope, receive)
+            body = orjson.dumps(await call.run(request))
+        except bodies.Disconnected:
+            pass
+        except Exception as error:  # noqa: BLE001 - whatever it is, the client gets the envelope
+            await refuse(send, problems.of(error, missing=call.missing, body_path=call.body_path))
+        else:
+            await respond(send, 200, body)
+
+    async def _request(self, call: Call, scope: Scope, receive: Receive) -> Request:
+        headers = Headers(scope=scope)
+        query = QueryParams(scope["query_string"])
+        viewer = await self._viewer(headers, query)
+        viewer.require(call.scope)
+        return Request(
+            viewer,
+            ids={name: _id(scope["path_params"][name]) for name in call.id_names},
+            page=paging.request(query) if call.is_list else PageRequest(),
+            given={} if call.body is None else members.parse(call.body, await _body(receive, headers)),
+        )
+
+    async def _viewer(self, headers: Headers, query: QueryParams) -> Viewer:
+        # A page of another origin can have a browser send the cookie along. It does no harm: what it can send without
+        # being asked first (CORS' preflight) is GET, whose answer the browser keeps from it, and POST as a form or as
+        # plain text, which is 415 here before anything is read of it. PUT and DELETE are always asked for, and only
+        # allowed origins get a yes. So GET and DELETE need no content type, which the reference's commands do not send.
+        token = carriers.rest_token(headers, query)
+        if token is None:
+            message = "A token is needed: Authorization: Bearer <token>, ?token=<token> or the cookie token."
+            raise Problem(Reason.AUTHENTICATION_REQUIRED, message)
+        return await self._reader.viewer(token)
+
+
+def _id(text: str) -> str:
+    found = ids.parse(text)
+    if found is None:
+        raise Problem(Reason.INVALID_ID, "The path holds no id in its place: ids are UUIDs.")
+    return found
+
+
+async def _body(receive: Receive, headers: Headers) -> Any:
+    bodies.check_headers(headers, {JSON})
+    return bodies.decode(await bodies.read(receive, headers, bytes_max=BODY_BYTES_MAX, seconds_max=BODY_SECONDS_MAX))
+
+
+def not_allowed(method: str, allowed: Mapping[str, Any]) -> Problem:
+    names = [HTTPMethod.GET, HTTPMethod.HEAD] if HTTPMethod.GET in allowed else []
+    names += [HTTPMethod(name) for name in allowed if name != HTTPMethod.GET]
+    return Problem(Reason.METHOD_NOT_ALLOWED, f"{method} is not offered.", headers={"Allow": ", ".join(names)})
+
+
+async def refuse(send: Send, problem: Problem) -> None:
+    headers = problem.headers
+    await respond(send, problem.reason.http_status, orjson.dumps(problem.envelope), headers=headers)
+
+
+async def respond(
+    send: Send, status: int, body: bytes, *, media_type: str = JSON, headers: Mapping[str, str] | None = None
+) -> None:
+    shown = {
+        "content-type": f"{media_type}; charset=utf-8",
+        "content-length": str(len(body)),
+        "cache-control": "no-store",
+        **{name.lower(): value for name, value in (headers or {}).items()},
+    }
+    raw = [(name.encode(), value.encode()) for name, value in shown.items()]
+    await send({"type": "http.response.start", "status": status, "headers": raw})
+    await send({"type": "http.response.body", "body": body})

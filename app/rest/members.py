@@ -1,0 +1,273 @@
+"""The members of what goes in and out, each described once: it is parsed, rendered and documented from here."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from app import addresses, ids, validation
+from app.addresses import DestinationType
+from app.errors import Rejected, UserError, invalid
+from app.lifecycle import DESTINATIONS, TargetStatus
+from app.records import DestinationDraft
+
+NEVER = "9999-01-01 00:00:00.000000"
+"""The reference's way to say that something has not happened."""
+
+Schema = Mapping[str, Any]
+"""JSON Schema 2020-12."""
+Rendered = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One member of an object that is answered, and how it is read from a record."""
+
+    name: str
+    schema: Schema
+    description: str
+    of: Callable[[Any], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """An object that is answered; the order of the members is the reference's."""
+
+    name: str
+    members: Sequence[Member]
+
+    def render(self, record: Any) -> Rendered:
+        return {member.name: member.of(record) for member in self.members}
+
+
+def _as_given(value: Any, _errors: list[UserError], *_path: str) -> Any:
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One member of an object that is sent.
+
+    `read` makes of it what a use-case takes and reports what cannot be made so. What a text may hold is the use-case's
+    to say, and so is what is no text.
+    """
+
+    name: str
+    schema: Schema
+    description: str
+    read: Callable[..., Any] = _as_given
+    is_required: bool = False
+
+    def required(self) -> "Field":
+        return replace(self, is_required=True)
+
+
+def parse(fields: Sequence[Field], body: Any) -> dict[str, Any]:
+    """The fields that are given; what is none of them is ignored, as the reference does.
+
+    Raises:
+        Rejected: INVALID.
+    """
+    if not isinstance(body, dict):
+        raise Rejected([invalid("The body must be a JSON object.")])
+    errors: list[UserError] = []
+    given = {field.name: field.read(body[field.name], errors, field.name) for field in fields if field.name in body}
+    errors += [
+        invalid("This is needed.", field.name) for field in fields if field.is_required and field.name not in body
+    ]
+    if errors:
+        raise Rejected(errors)
+    return given
+
+
+def text_schema(limit: int) -> Schema:
+    return {"type": "string", "maxLength": limit}
+
+
+ID_SCHEMA: Schema = {"type": "string", "format": "uuid"}
+_TIME_SCHEMA: Schema = {"type": "string", "pattern": r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{6}$"}
+_NAME_SCHEMA = text_schema(validation.NAME_CHARACTERS_MAX)
+_DETAIL_SCHEMA = text_schema(validation.DETAIL_CHARACTERS_MAX)
+_DATA_SCHEMA = text_schema(validation.DATA_CHARACTERS_MAX)
+
+_TIME = "UTC"
+_NEVER_DELETED = f"{_TIME}; {NEVER} until it is deleted."
+
+
+def _time(instant: datetime | None) -> str:
+    return NEVER if instant is None else instant.replace(tzinfo=None).isoformat(" ", "microseconds")
+
+
+# ---------------------------------------------------------------- destinations
+
+_TYPES = {kind.value.lower(): kind for kind in DestinationType}
+_EXAMPLE = {"type": "tel", "target": "+821021656521"}
+_TYPE_SCHEMA: Schema = {"type": "string", "enum": list(_TYPES)}
+_ADDRESS_SCHEMA: Schema = {"type": "string", "minLength": 1, "maxLength": addresses.ADDRESS_CHARACTERS_MAX}
+_ADDRESS = "The address itself, in its type's canonical form."
+_TARGET_NAME = "Whose address it is."
+_LABEL = "The owner's name for it."
+_NOTES = "Notes on it."
+
+
+def _read_type(value: Any, errors: list[UserError], *path: str) -> DestinationType:
+    if isinstance(value, str) and value in _TYPES:
+        return _TYPES[value]
+    errors.append(invalid(f"One of {', '.join(_TYPES)}.", *path))
+    return DestinationType.TEL
+
+
+_DESTINATION_FIELDS = (
+    Field("type", {**_TYPE_SCHEMA, "default": "tel"}, "What kind of address it is.", _read_type),
+    Field(
+        "target",
+        {**_ADDRESS_SCHEMA, "examples": [_EXAMPLE["target"]]},
+        "The address itself; it is kept in its type's canonical form.",
+    ),
+    Field("target_name", _NAME_SCHEMA, _TARGET_NAME),
+    Field("name", _NAME_SCHEMA, _LABEL),
+    Field("detail", _DETAIL_SCHEMA, _NOTES),
+)
+
+DESTINATION = Shape(
+    "Destination",
+    (
+        Member("type", _TYPE_SCHEMA, "What kind of address it is.", lambda destination: destination.type.value.lower()),
+        Member("target", _ADDRESS_SCHEMA, _ADDRESS, lambda destination: destination.target),
+        Member("target_name", _NAME_SCHEMA, _TARGET_NAME, lambda destination: destination.target_name),
+        Member("name", _NAME_SCHEMA, _LABEL, lambda destination: destination.name),
+        Member("detail", _DETAIL_SCHEMA, _NOTES, lambda destination: destination.detail),
+    ),
+)
+
+
+def object_schema(fields: Sequence[Field]) -> Schema:
+    """Of an object that is sent. Further members are ignored, so they are allowed."""
+    schema: dict[str, Any] = {
+        "type": "object",
+        "properties": {field.name: {**field.schema, "description": field.description} for field in fields},
+    }
+    if required := [field.name for field in fields if field.is_required]:
+        schema["required"] = required
+    return schema
+
+
+def _destination_schema() -> Schema:
+    labels = [field.name for field in _DESTINATION_FIELDS if field.name != "target"]
+    # {} is unset like null; whatever describes an address needs one
+    needed = {name: ["target"] for name in labels}
+    return {
+        **object_schema(_DESTINATION_FIELDS),
+        "type": ["object", "null"],
+        "dependentRequired": needed,
+        "examples": [_EXAMPLE],
+    }
+
+
+def _read_destination(value: Any, errors: list[UserError], *path: str) -> DestinationDraft | None:
+    if value is None:
+        return None
+    if not isinstance(value, dict):
+        errors.append(invalid("An object is needed here, or null.", *path))
+        return None
+    given = {
+        field.name: field.read(value[field.name], errors, *path, field.name)
+        for field in _DESTINATION_FIELDS
+        if field.name in value
+    }
+    return DestinationDraft(**{"target": "", **given}) if given else None
+
+
+def _destination_of(index: int) -> Callable[[Any], Rendered | None]:
+    def read(target: Any) -> Rendered | None:
+        destination = target.destinations[index]
+        return None if destination is None else DESTINATION.render(destination)
+
+    return read
+
+
+def _try_count_of(index: int) -> Callable[[Any], int]:
+    def read(target: Any) -> int:
+        count: int = target.try_counts[index]
+        return count
+
+    return read
+
+
+# ---------------------------------------------------------------- outdials
+
+_CAMPAIGN = f"The campaign that dials it; {ids.ZERO} is none."
+
+NAME = Field("name", _NAME_SCHEMA, "Its name.")
+DETAIL = Field("detail", _DETAIL_SCHEMA, "What it is for.")
+DATA = Field("data", _DATA_SCHEMA, "Free text for the owner's use; never interpreted.")
+CAMPAIGN = Field("campaign_id", {**ID_SCHEMA, "type": ["string", "null"]}, f"{_CAMPAIGN[:-1]}, and so is null.")
+
+OUTDIAL = Shape(
+    "Outdial",
+    (
+        Member("id", ID_SCHEMA, "Its id.", lambda outdial: outdial.id),
+        Member("campaign_id", ID_SCHEMA, _CAMPAIGN, lambda outdial: outdial.campaign_id or ids.ZERO),
+        Member("name", _NAME_SCHEMA, NAME.description, lambda outdial: outdial.name),
+        Member("detail", _DETAIL_SCHEMA, DETAIL.description, lambda outdial: outdial.detail),
+        Member("data", _DATA_SCHEMA, DATA.description, lambda outdial: outdial.data),
+        Member("tm_create", _TIME_SCHEMA, f"{_TIME}.", lambda outdial: _time(outdial.tm_create)),
+        Member(
+            "tm_update",
+            _TIME_SCHEMA,
+            f"{_TIME}; {NEVER} until its first update.",
+            lambda outdial: _time(outdial.tm_update),
+        ),
+        Member("tm_delete", _TIME_SCHEMA, _NEVER_DELETED, lambda outdial: _time(outdial.tm_delete)),
+    ),
+)
+
+
+# ---------------------------------------------------------------- targets
+
+_STATUSES = [status.value.lower() for status in TargetStatus]
+DESTINATION_NAMES = tuple(f"destination_{index}" for index in range(DESTINATIONS))
+_DESTINATION_OR_NULL: Schema = {"anyOf": [{"$ref": f"#/components/schemas/{DESTINATION.name}"}, {"type": "null"}]}
+
+
+def _turn(index: int) -> str:
+    return "The first to be tried" if index == 0 else f"Tried once destination {index - 1} is used up"
+
+
+DESTINATION_FIELDS = tuple(
+    Field(name, _destination_schema(), f"{_turn(index)}; {{}}, null and nothing are unset.", _read_destination)
+    for index, name in enumerate(DESTINATION_NAMES)
+)
+
+TARGET = Shape(
+    "OutdialTarget",
+    (
+        Member("id", ID_SCHEMA, "Its id.", lambda target: target.id),
+        Member("outdial_id", ID_SCHEMA, "The outdial that it is in.", lambda target: target.outdial_id),
+        Member("name", _NAME_SCHEMA, "Who or what it is.", lambda target: target.name),
+        Member("detail", _DETAIL_SCHEMA, _NOTES, lambda target: target.detail),
+        Member("data", _DATA_SCHEMA, DATA.description, lambda target: target.data),
+        Member(
+            "status",
+            {"type": "string", "enum": _STATUSES},
+            "Waiting to be called, being called, or over.",
+            lambda target: target.status.value.lower(),
+        ),
+        *(
+            Member(name, _DESTINATION_OR_NULL, f"{_turn(index)}; null where it is unset.", _destination_of(index))
+            for index, name in enumerate(DESTINATION_NAMES)
+        ),
+        *(
+            Member(
+                f"try_count_{index}",
+                {"type": "integer", "minimum": 0},
+                f"How often destination {index} was tried.",
+                _try_count_of(index),
+            )
+            for index in range(DESTINATIONS)
+        ),
+        Member("tm_create", _TIME_SCHEMA, f"{_TIME}.", lambda target: _time(target.tm_create)),
+        Member("tm_update", _TIME_SCHEMA, f"{_TIME}; at first its tm_create.", lambda target: _time(target.tm_update)),
+        Member("tm_delete", _TIME_SCHEMA, _NEVER_DELETED, lambda target: _time(target.tm_delete)),
+    ),
+)

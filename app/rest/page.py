@@ -1,0 +1,123 @@
+"""The description as a page for people: plain HTML made of the OpenAPI document, without a script."""
+
+import base64
+import hashlib
+from collections.abc import Iterator, Mapping
+from html import escape
+from typing import Any
+
+from app.rest.openapi import Document
+
+_STYLE = """\
+:root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
+body { max-width: 60rem; margin: 0 auto; padding: 1rem; }
+section { border-top: 1px solid #8888; margin-top: 2rem; }
+code { font-family: ui-monospace, monospace; font-size: .9em; overflow-wrap: anywhere; }
+table { border-collapse: collapse; width: 100%; margin: .5rem 0 1rem; }
+caption { text-align: left; font-weight: 600; }
+th, td { text-align: left; vertical-align: top; padding: .25rem .75rem .25rem 0; border-bottom: 1px solid #8884; }
+"""
+_STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
+
+CONTENT_SECURITY_POLICY = (
+    f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+
+def render(document: Document, document_path: str) -> str:
+    """The page.
+
+    Args:
+        document: in OpenAPI.
+        document_path: where that is served, to link to.
+    """
+    info = document["info"]
+    paragraphs = "".join(f"<p>{escape(text)}</p>\n" for text in info["description"].split("\n\n"))
+    calls = [
+        (method, path, operation) for path, item in document["paths"].items() for method, operation in item.items()
+    ]
+    contents = "".join(
+        f'<li><a href="#{operation["operationId"]}"><code>{method.upper()} {escape(path)}</code></a></li>\n'
+        for method, path, operation in calls
+    )
+    return f"""\
+<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{escape(info["title"])}</title>
+<style>{_STYLE}</style>
+</head>
+<body>
+<h1>{escape(info["title"])} {escape(info["version"])}</h1>
+{paragraphs}<p>For machines: <a href="{escape(document_path)}">the same in OpenAPI {document["openapi"]}</a>.</p>
+<ul>
+{contents}</ul>
+{"".join(_call(method, path, operation) for method, path, operation in calls)}\
+{"".join(_object(name, schema) for name, schema in document["components"]["schemas"].items())}\
+</body>
+</html>
+"""
+
+
+def _call(method: str, path: str, operation: Document) -> str:
+    parts = [f"<p>{escape(operation['summary'])}</p>\n"]
+    parameters = {f"{parameter['name']} ({parameter['in']})": parameter for parameter in operation["parameters"]}
+    if parameters:
+        rows = {name: {**given["schema"], "description": given["description"]} for name, given in parameters.items()}
+        parts.append(_table("Parameters", rows))
+    if "requestBody" in operation:
+        [content] = operation["requestBody"]["content"].values()
+        parts.append(_table("Body", content["schema"]["properties"], content["schema"].get("required", ())))
+    answers = "".join(
+        f"<tr><td><code>{status}</code></td><td>{_type(answer['content']['application/json']['schema'])}</td>"
+        f"<td>{escape(answer['description'])}</td></tr>\n"
+        for status, answer in operation["responses"].items()
+    )
+    parts.append(f"<table>\n<caption>Answers</caption>\n{answers}</table>\n")
+    title = f"<code>{method.upper()} {escape(path)}</code>"
+    return f'<section id="{operation["operationId"]}">\n<h2>{title}</h2>\n{"".join(parts)}</section>\n'
+
+
+def _object(name: str, schema: Document) -> str:
+    return f'<section id="{name}">\n<h2>{name}</h2>\n{_table("Members", schema["properties"])}</section>\n'
+
+
+def _table(caption: str, properties: Mapping[str, Document], required: Any = ()) -> str:
+    rows = "".join(
+        f"<tr><td><code>{escape(name)}</code></td><td>{_type(schema)}{' required' if name in required else ''}</td>"
+        f"<td>{escape(schema.get('description', ''))}</td></tr>\n"
+        for name, schema in _flat(properties)
+    )
+    return f"<table>\n<caption>{caption}</caption>\n{rows}</table>\n"
+
+
+def _flat(properties: Mapping[str, Document], prefix: str = "") -> Iterator[tuple[str, Document]]:
+    """The members and those of objects in them."""
+    for name, schema in properties.items():
+        yield f"{prefix}{name}", schema
+        yield from _flat(schema.get("properties", {}), f"{prefix}{name}.")
+        yield from _flat(schema.get("items", {}).get("properties", {}), f"{prefix}{name}[].")
+
+
+def _type(schema: Document) -> str:
+    """A schema in a few words."""
+    if "$ref" in schema:
+        name = schema["$ref"].rpartition("/")[2]
+        return f'<a href="#{name}">{name}</a>'
+    if "anyOf" in schema:
+        return " or ".join(_type(option) for option in schema["anyOf"])
+    names = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+    words = [" or ".join(names)]
+    if "items" in schema:
+        words.append(f"of {_type(schema['items'])}")
+    if "enum" in schema:
+        words.append(": " + ", ".join(f"<code>{escape(value)}</code>" for value in schema["enum"]))
+    if "format" in schema:
+        words.append(f"({schema['format']})")
+    if "maxLength" in schema:
+        words.append(f"up to {schema['maxLength']:,} characters")
+    if "default" in schema:
+        words.append(f"default <code>{escape(str(schema['default']))}</code>")
+    return " ".join(words)

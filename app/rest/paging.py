@@ -1,0 +1,79 @@
+"""Pages as the reference asks for them: page_size and page_token, newest first."""
+
+import re
+from datetime import UTC, datetime
+
+from starlette.datastructures import QueryParams
+
+from app import ids, pagination
+from app.errors import BadUserInput, Rejected, UserError, invalid
+from app.pagination import Page, PageRequest, Place
+from app.records import Outdial, Target
+from app.rest.members import Field, Rendered, Shape
+
+SIZE_MAX = pagination.PAGE_SIZE_MAX
+_NUMBER = re.compile(r"[0-9]+")
+_TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{1,6})?", re.ASCII)
+
+
+def _read_size(text: str, errors: list[UserError], *path: str) -> int:
+    # By its digits: Python makes no number of more than 4,300 of them.
+    digits = text.lstrip("0") if _NUMBER.fullmatch(text) else ""
+    if not digits:
+        errors.append(invalid("A number from 1 on.", *path))
+        return SIZE_MAX
+    return SIZE_MAX if len(digits) > len(str(SIZE_MAX)) else min(int(digits), SIZE_MAX)
+
+
+def _read_token(text: str, errors: list[UserError], *path: str) -> Place | None:
+    try:
+        if not text:
+            return None
+        if _TIMESTAMP.fullmatch(text):
+            # What the reference handed out: created before. No id is lower, so nothing of that very instant follows.
+            return Place(datetime.fromisoformat(text).replace(tzinfo=UTC), ids.ZERO)
+        return pagination.place_of(text)
+    except (BadUserInput, ValueError):  # ValueError: no such day
+        errors.append(invalid("This is no page token.", *path))
+        return None
+
+
+PAGE_SIZE = Field(
+    "page_size",
+    {"type": "integer", "minimum": 1, "default": SIZE_MAX},
+    f"So many at most; above {SIZE_MAX} is taken as {SIZE_MAX}.",
+    _read_size,
+)
+PAGE_TOKEN = Field(
+    "page_token",
+    {"type": "string"},
+    "The next_page_token of the page before. A timestamp, YYYY-MM-DD HH:MM:SS.ffffff, means what was created before.",
+    _read_token,
+)
+PARAMETERS = (PAGE_SIZE, PAGE_TOKEN)
+
+
+def request(query: QueryParams) -> PageRequest:
+    """The page that a query string asks for.
+
+    Raises:
+        Rejected: INVALID.
+    """
+    errors: list[UserError] = []
+    size = query.get(PAGE_SIZE.name)
+    token = query.get(PAGE_TOKEN.name)
+    wanted = PageRequest(
+        size=SIZE_MAX if size is None else PAGE_SIZE.read(size, errors, PAGE_SIZE.name),
+        after=None if token is None else PAGE_TOKEN.read(token, errors, PAGE_TOKEN.name),
+    )
+    if errors:
+        raise Rejected(errors)
+    return wanted
+
+
+def render(page: Page[Outdial] | Page[Target], shape: Shape) -> Rendered:
+    last = page.items[-1] if page.has_next else None
+    return {
+        "result": [shape.render(item) for item in page.items],
+        "next_page_token": pagination.cursor_of(last.tm_create, last.id) if last else "",
+    }

@@ -1,0 +1,51 @@
+"""What schemathesis is told of the server it tests: ids that exist, and addresses that can be called.
+
+It makes ids and addresses up, so few of its calls would get as far as an object. Loaded by SCHEMATHESIS_HOOKS.
+"""
+
+import json
+import os
+from typing import Any
+from uuid import UUID
+
+import schemathesis
+
+_known: list[list[str]] = json.loads(os.environ["SCHEMATHESIS_KNOWN_TARGETS"])
+"""[[outdial id, target id], …]"""
+_ADDRESSES: list[dict[str, str]] = [
+    {"target": "+821021656521"},
+    {"type": "tel", "target": "+1 (415) 555-0100", "name": "at work"},
+    {"type": "email", "target": "somebody@EXAMPLE.com"},
+    {"type": "sip", "target": "sip:alice@example.com"},
+    {"type": "agent", "target": "7"},
+]
+
+
+def _number(value: Any) -> int | None:
+    """Of an id that is well-formed: others are to be refused as they are."""
+    try:
+        return UUID(value).int if isinstance(value, str) and len(value) == 36 else None
+    except ValueError:
+        return None
+
+
+@schemathesis.hook
+def map_path_parameters(_context: Any, path_parameters: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Three well-formed ids of four name something, each time the same."""
+    if not path_parameters:
+        return path_parameters
+    numbers = {name: _number(value) for name, value in path_parameters.items()}
+    number = numbers.get("target_id", numbers.get("id"))
+    if number is None or None in numbers.values() or number % 4 == 0:
+        return path_parameters
+    outdial_id, target_id = _known[number % len(_known)]
+    return {name: target_id if name == "target_id" else outdial_id for name in path_parameters}
+
+
+@schemathesis.hook
+def map_body(context: Any, body: Any) -> Any:
+    """A new target without a destination gets one."""
+    is_target = context.operation.path.endswith("/targets")
+    if not is_target or not isinstance(body, dict) or any(name.startswith("destination_") for name in body):
+        return body
+    return {**body, "destination_0": _ADDRESSES[len(body) % len(_ADDRESSES)]}
