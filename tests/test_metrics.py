@@ -6,7 +6,6 @@ import sys
 import textwrap
 from pathlib import Path
 
-import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from app import metrics
@@ -91,7 +90,6 @@ def test_operations_count_by_name_type_and_outcome(monkeypatch):
     assert value("outdial_graphql_operations_total", **labels) - before == 1
 
 
-@pytest.mark.skipif(os.name != "posix", reason="workers are POSIX processes")
 def test_the_numbers_of_all_workers_are_added_up_and_the_dead_hold_no_sockets(tmp_path):
     worker = textwrap.dedent("""
         import sys

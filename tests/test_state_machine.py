@@ -23,6 +23,7 @@ from tests.support.model import ENDED, LIVE, ModelAttempt, ModelTarget, Policy
 
 EXAMPLES = 50
 STEPS = 40
+SHRINKING_SECONDS_MAX = 40
 LEASE_SECONDS = 100
 INTERVALS = st.sampled_from((0, 1_000))
 ACTIONS = st.sampled_from(UnconfirmedAction)
@@ -373,7 +374,11 @@ class Dialing(RuleBasedStateMachine):
 
 
 @pytest.mark.slow
-def test_counts_add_up_and_folding_every_event_gives_what_a_fresh_read_gives(kind: Kind, databases: Databases) -> None:
+def test_counts_add_up_and_folding_every_event_gives_what_a_fresh_read_gives(
+    kind: Kind, databases: Databases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A failure is to be told before the test's own timeout; Hypothesis would look for a shorter one for 300 seconds.
+    monkeypatch.setattr("hypothesis.internal.conjecture.engine.MAX_SHRINKING_SECONDS", SHRINKING_SECONDS_MAX)
     with asyncio.Runner() as runner:
         database = databases.fresh(kind)
         url = runner.run(database.__aenter__())

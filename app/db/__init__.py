@@ -335,7 +335,7 @@ async def _sqlite_unit(work: Callable[..., Awaitable[T]], *args: Any, **kwargs: 
             result = await work(unit, *args, **kwargs)
             topics = await unit._announce()  # noqa: SLF001
             await connection.execute_fetchall("COMMIT")
-        except BaseException:
+        except BaseException:  # a loop that stops included: the next one to write must not find a transaction open
             await connection.rollback()
             raise
     _committed(topics)
