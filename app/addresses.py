@@ -81,12 +81,23 @@ def spellings(text: str, default_region: str | None) -> tuple[str, ...]:
 # vanity numbers: in a calling list "FLOWERS" is rarer than a note or a shifted column, and what is dialed by mistake
 # belongs to somebody.
 _NUMBER = re.compile(r"(?:tel:)?([+＋]?[\d\s()./\-‐-―−]*)", re.IGNORECASE)  # noqa: RUF001 - meant
+_SCIENTIFIC = re.compile(r"[+-]?\d+(?:[.,]\d+)?\s*[eE]\s*[+-]?\d+")
 _EXTENSION = re.compile(r"(?:#|;ext=|,|\b(?:ext|extension|x)\b|x(?=\d)).*\d", re.IGNORECASE)
+
+
+def is_scientific(text: str) -> bool:
+    """Whether a spreadsheet made a number in scientific notation of it (4.91512E+11), whose last digits are lost."""
+    return _SCIENTIFIC.fullmatch(text.strip()) is not None
 
 
 def _e164(text: str, default_region: str | None) -> str:
     match = _NUMBER.fullmatch(text)
     if match is None:
+        if is_scientific(text):
+            raise InvalidAddress(
+                "A spreadsheet has turned the number into scientific notation and its last digits are lost; "
+                "make the column text and enter it again."
+            )
         if _EXTENSION.search(text):
             raise InvalidAddress("The number has an extension, which E.164 cannot hold; leave it out.")
         raise InvalidAddress("The number may contain digits, spaces and ( ) . / - only, after an optional +.")
@@ -108,11 +119,14 @@ def _e164(text: str, default_region: str | None) -> str:
     if reason not in {ValidationResult.IS_POSSIBLE, ValidationResult.IS_POSSIBLE_LOCAL_ONLY}:
         raise InvalidAddress("The number has the wrong length for its country.")
     form = phonenumbers.format_number(number, PhoneNumberFormat.E164)
-    if not _is_stable(form):
+    # What has the digits of its own form was parsed as that form just now; a second parsing takes as long as the first.
+    reads_back = international and number_text.isascii() and f"+{_NO_DIGITS.sub('', number_text)}" == form
+    if not reads_back and not _is_stable(form):
         raise InvalidAddress("The number is ambiguous; write it with its country code, as +…")
     return form
 
 
+_NO_DIGITS = re.compile(r"\D")
 _NO_COUNTRY = "The number has no country code: begin it with +, or set OUTDIAL_DEFAULT_REGION on the server."
 
 

@@ -1,8 +1,9 @@
-"""JSON bodies of requests: which are taken, how much of them, and for how long one waits. The same for both faces."""
+"""Bodies of requests: which are taken, how much of them, and for how long one waits. The same for both faces."""
 
 import asyncio
 import re
-from collections.abc import Container
+from collections.abc import AsyncIterator, Container
+from contextlib import suppress
 from typing import Any, NoReturn
 
 import orjson
@@ -13,6 +14,7 @@ from app.errors import BadUserInput, Expected, LimitExceeded
 
 DISCARDED_BYTES_MAX = 32 * 1024 * 1024
 """Of a body that is too long, so much is read, since most clients read no answer before they have sent it all."""
+DISCARD_SECONDS_MAX = 5.0
 _UTF_8 = {"utf-8", "utf8"}
 _DIGITS = re.compile(r"[0-9]{1,18}")
 
@@ -36,26 +38,25 @@ def media_type(headers: Headers) -> str:
     return headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
+def charset(headers: Headers) -> str | None:
+    """What the content type says of the text's encoding, lower-case."""
+    for parameter in headers.get("content-type", "").split(";")[1:]:
+        name, _, value = parameter.partition("=")
+        if name.strip().lower() == "charset":
+            return value.strip().strip('"').lower()
+    return None
+
+
 def check_headers(headers: Headers, media_types: Container[str]) -> None:
     """See that a body is JSON in UTF-8 by one of these names.
 
     Raises:
         Problem: 415.
     """
-    if media_type(headers) not in media_types or _charset(headers) not in _UTF_8:
+    if media_type(headers) not in media_types or (charset(headers) or "utf-8") not in _UTF_8:
         raise Problem(415, BadUserInput("The body must be application/json in UTF-8."))
     if headers.get("content-encoding", "identity").lower() != "identity":
         raise Problem(415, BadUserInput("The body must not be compressed."))
-
-
-def _charset(headers: Headers) -> str:
-    """As the content type says, or what JSON's is."""
-    charset = "utf-8"
-    for parameter in headers.get("content-type", "").split(";")[1:]:
-        name, _, value = parameter.partition("=")
-        if name.strip().lower() == "charset":
-            charset = value.strip().strip('"').lower()
-    return charset
 
 
 async def read(receive: Receive, headers: Headers, *, bytes_max: int, seconds_max: float) -> bytes:
@@ -90,6 +91,58 @@ async def read(receive: Receive, headers: Headers, *, bytes_max: int, seconds_ma
     if length > bytes_max:
         _refuse(bytes_max)
     return b"".join(chunks)
+
+
+class Upload:
+    """A body that is taken as it comes, no faster than it is used.
+
+    Args:
+        receive: of the request.
+        headers: of the request.
+        seconds_max: how long one waits for the next piece.
+    """
+
+    def __init__(self, receive: Receive, headers: Headers, *, seconds_max: float) -> None:
+        self._receive = receive
+        self._seconds_max = seconds_max
+        self._is_over = False
+        self._is_held_back = "expect" in headers
+        """The client waits to be told that its body is wanted."""
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """The body's bytes.
+
+        Raises:
+            Problem: 408.
+            Disconnected: the client went away before it had sent it all.
+        """
+        self._is_held_back = False
+        while not self._is_over:
+            try:
+                async with asyncio.timeout(self._seconds_max):
+                    message = await self._receive()
+            except TimeoutError:
+                error = BadUserInput(f"Nothing of the body came for {self._seconds_max:g} seconds.")
+                raise Problem(408, error, {"Connection": "close"}) from None
+            if message["type"] == "http.disconnect":
+                self._is_over = True
+                raise Disconnected
+            self._is_over = not message.get("more_body", False)
+            piece: bytes = message.get("body", b"")
+            if piece:
+                yield piece
+
+    async def discard(self) -> None:
+        """Read on for a while where an answer comes before the body's end: most clients read none before that."""
+        if self._is_held_back:
+            return
+        discarded = 0
+        with suppress(Problem, Disconnected, TimeoutError):
+            async with asyncio.timeout(DISCARD_SECONDS_MAX):
+                async for piece in self.pieces():
+                    discarded += len(piece)
+                    if discarded > DISCARDED_BYTES_MAX:
+                        return
 
 
 def _refuse(bytes_max: int) -> NoReturn:

@@ -8,3 +8,8 @@ shift = timedelta(0)
 
 def now() -> datetime:
     return datetime.now(UTC) + shift
+
+
+def spelled(instant: datetime) -> str:
+    """As SQLite keeps it: always the same width and in UTC, so that text compares as time does."""
+    return instant.astimezone(UTC).isoformat(" ", "microseconds")

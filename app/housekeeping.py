@@ -1,4 +1,4 @@
-"""What the server does by itself: expired leases, lowered limits, old events and keys, and hearing other servers.
+"""What the server does by itself: expired leases, lowered limits, lost imports, what is old, and hearing other servers.
 
 Every process runs all of it. What two of them find at once, one of them does.
 """
@@ -10,7 +10,7 @@ from datetime import timedelta
 
 import structlog
 
-from app import attempts, db, events, idempotency, metrics, outdials
+from app import attempts, db, events, idempotency, imports, metrics, outdials
 from app.errors import Unavailable
 
 SWEEP_EVERY_SECONDS = 1.0
@@ -25,13 +25,18 @@ PAUSE_AFTER_FAULT_SECONDS = 1.0
 log = structlog.get_logger(__name__)
 
 
-async def run(*, event_retention_hours: int) -> None:
+async def run(*, event_retention_hours: int, import_retention_days: int) -> None:
     """Keep house until cancelled."""
     await events.open_epoch()
+    if not db.is_postgres():
+        # one process serves a file, so whatever was under way ended with the last one
+        await imports.end_abandoned(seconds=0)
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(_again_and_again(_sweep, SWEEP_EVERY_SECONDS))
         tasks.create_task(_again_and_again(_search, SEARCH_EVERY_SECONDS))
         tasks.create_task(_again_and_again(lambda: _prune(event_retention_hours), PRUNE_EVERY_SECONDS))
+        tasks.create_task(_again_and_again(_end_imports, SWEEP_EVERY_SECONDS))
+        tasks.create_task(_again_and_again(lambda: _prune_imports(import_retention_days), PRUNE_EVERY_SECONDS))
         tasks.create_task(_again_and_again(_measure, LAG_EVERY_SECONDS))
         if db.is_postgres():
             tasks.create_task(_again_and_again(db.listen, RELISTEN_SECONDS))
@@ -67,6 +72,16 @@ async def _prune(retention_hours: int) -> None:
     while await events.prune(before, limit=PRUNE_EVENTS_MAX) == PRUNE_EVENTS_MAX:
         pass
     while await idempotency.purge(limit=PRUNE_EVENTS_MAX) == PRUNE_EVENTS_MAX:
+        pass
+
+
+async def _end_imports() -> None:
+    while await imports.end_abandoned():
+        pass
+
+
+async def _prune_imports(retention_days: int) -> None:
+    while await imports.prune(days=retention_days):
         pass
 
 

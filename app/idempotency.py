@@ -27,7 +27,7 @@ def checked(key: str | None, errors: list[UserError]) -> str | None:
     return text(key, IDEMPOTENCY_KEY_CHARACTERS_MAX, errors, "idempotency_key")
 
 
-def _hash(value: object) -> str:
+def digest(value: object) -> str:
     """Of the whole input, defaults filled in; sets have no order, so they are sorted."""
     return hashlib.sha256(orjson.dumps(value, default=_plain, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
@@ -61,7 +61,7 @@ async def begin(tx: Transaction, viewer: Viewer, mutation: str, key: str | None,
         key,
         now - timedelta(hours=KEPT_HOURS),
     )
-    digest = _hash(value)
+    value_digest = digest(value)
     taken = await tx.fetch(
         """
         INSERT INTO idempotency_key (id, customer_id, mutation, key, input_hash, tm_create)
@@ -71,7 +71,7 @@ async def begin(tx: Transaction, viewer: Viewer, mutation: str, key: str | None,
         viewer.customer_id,
         mutation,
         key,
-        digest,
+        value_digest,
         now,
     )
     if taken:
@@ -84,7 +84,7 @@ async def begin(tx: Transaction, viewer: Viewer, mutation: str, key: str | None,
             key,
         )
     )[0]
-    if stored["input_hash"] != digest:
+    if stored["input_hash"] != value_digest:
         raise rejected(UserErrorCode.CONFLICT, "This idempotency key was used with another input.", "idempotency_key")
     return orjson.loads(stored["answer"])
 

@@ -44,6 +44,15 @@ completed_attempts = Counter(
 swept_attempts = Counter(
     "outdial_swept_attempts", "Attempts whose lease ran out, by what became of them.", ["state"], registry=_registry
 )
+import_rows = Counter(
+    "outdial_import_rows", "Rows of imports, by what became of them.", ["outcome"], registry=_registry
+)
+imports_under_way = Gauge(
+    "outdial_imports_under_way",
+    "Imports that take in rows or wait for their turn.",
+    multiprocess_mode="livesum",
+    registry=_registry,
+)
 events_delivered = Counter("outdial_events_delivered", "Events that went out to subscribers.", registry=_registry)
 database_errors = Counter(
     "outdial_database_errors", "Statements and transactions that the database failed.", registry=_registry
@@ -77,6 +86,12 @@ def operation_name(name: str | None) -> str:
 def count_operation(name: str | None, operation_type: str, outcome: str) -> None:
     """Count a GraphQL operation that ended: query, mutation or subscription; and ok, or its first error's code."""
     operations.labels(operation_name(name), operation_type, outcome).inc()
+
+
+def count_import_rows(*, accepted: int, rejected: int) -> None:
+    """Count the rows of a committed chunk."""
+    import_rows.labels("accepted").inc(accepted)
+    import_rows.labels("rejected").inc(rejected)
 
 
 def observe_request(method: str, route: str, status: int, seconds: float) -> None:

@@ -177,3 +177,55 @@ class IdempotencyKey(Model):
 
     class Meta:
         table = "idempotency_key"
+
+
+# One run of a file into an outdial, as its sender and its watchers see it.
+class ImportJob(Model):
+    id = fields.UUIDField(primary_key=True)
+    customer_id = fields.UUIDField()
+    outdial: fields.ForeignKeyRelation[Outdial] = fields.ForeignKeyField("outdial.Outdial", on_delete=fields.RESTRICT)
+    file_name = fields.CharField(max_length=255)
+    state = fields.CharField(max_length=16)
+    stop_reason = fields.CharField(max_length=32, null=True)
+    message = fields.TextField(default="")
+    dry_run = fields.SmallIntField()
+    """1 where nothing but the report is stored."""
+    idempotency_key = fields.CharField(max_length=255, null=True)
+    input_hash = fields.CharField(max_length=64)
+    run = fields.IntField(default=1)
+    """Which upload of the file has the job; an earlier one that still goes on finds that it is no longer its own."""
+    began_paused = fields.SmallIntField(default=0)
+    """1 where the outdial was paused when the run began: only a pause that comes later stops it."""
+    rows_read = fields.BigIntField(default=0)
+    rows_created = fields.BigIntField(default=0)
+    rows_updated = fields.BigIntField(default=0)
+    rows_skipped = fields.BigIntField(default=0)
+    rows_rejected = fields.BigIntField(default=0)
+    checkpoint_line = fields.BigIntField(default=0)
+    """The last line of the file that is settled, with everything before it."""
+    checkpoint_digest = fields.CharField(max_length=64, default="")
+    """Of the rows up to there, to tell another file when it is sent again."""
+    warnings = fields.JSONField[list[str]]()
+    tm_create = fields.DatetimeField()
+    started_at = fields.DatetimeField(null=True)
+    heard_at = fields.DatetimeField()
+    """When the server that has it last showed that it lives."""
+    finished_at = fields.DatetimeField(null=True)
+
+    class Meta:
+        table = "import_job"
+
+
+class ImportReject(Model):
+    id = fields.UUIDField(primary_key=True)
+    customer_id = fields.UUIDField()
+    job: fields.ForeignKeyRelation[ImportJob] = fields.ForeignKeyField("outdial.ImportJob", on_delete=fields.RESTRICT)
+    line_number = fields.BigIntField()
+    column_name = fields.CharField(max_length=255, null=True)
+    code = fields.CharField(max_length=32)
+    message = fields.TextField()
+    row_text = fields.TextField()
+    recorded_at = fields.DatetimeField()
+
+    class Meta:
+        table = "import_reject"

@@ -33,6 +33,40 @@ class DuplicateAction(StrEnum):
     UPDATE = "UPDATE"
 
 
+class DedupeScope(StrEnum):
+    NONE = "NONE"
+    OUTDIAL = "OUTDIAL"
+    CUSTOMER = "CUSTOMER"
+
+
+class ImportState(StrEnum):
+    QUEUED = "QUEUED"
+    RUNNING = "RUNNING"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+    CANCELED = "CANCELED"
+
+
+class ImportStopReason(StrEnum):
+    FILE = "FILE"
+    TOO_LARGE = "TOO_LARGE"
+    TOO_MANY_REJECTS = "TOO_MANY_REJECTS"
+    INTERRUPTED = "INTERRUPTED"
+    CONFLICT = "CONFLICT"
+    INTERNAL = "INTERNAL"
+    CANCELED = "CANCELED"
+    PAUSED = "PAUSED"
+    DELETED = "DELETED"
+
+
+class RejectCode(StrEnum):
+    INVALID = "INVALID"
+    SCIENTIFIC_NOTATION = "SCIENTIFIC_NOTATION"
+    MALFORMED = "MALFORMED"
+    DUPLICATE_KEY = "DUPLICATE_KEY"
+    DUPLICATE_ADDRESS = "DUPLICATE_ADDRESS"
+
+
 # ---------------------------------------------------------------- what there is
 
 
@@ -43,6 +77,11 @@ class Destination:
     target_name: str
     name: str
     detail: str
+
+    @property
+    def address(self) -> str:
+        """What makes two destinations the same: one number may be a telephone's and a messenger's."""
+        return f"{self.type.value} {self.target}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +178,52 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
+class ImportCounts:
+    """Rows of a file, by what became of them; each row that was read is in one of the others."""
+
+    read: int = 0
+    created: int = 0
+    updated: int = 0
+    skipped: int = 0
+    rejected: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ImportJob:
+    id: str
+    customer_id: str
+    outdial_id: str
+    file_name: str
+    state: ImportState
+    stop_reason: ImportStopReason | None
+    """Why it ended early; None while it has not."""
+    message: str
+    dry_run: bool
+    idempotency_key: str | None
+    counts: ImportCounts
+    warnings: tuple[str, ...]
+    tm_create: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class ImportReject:
+    """A row that was not taken."""
+
+    id: str
+    job_id: str
+    line_number: int
+    """The line on which the row begins, the first of the file being 1."""
+    column: str | None
+    code: RejectCode
+    message: str
+    row: str
+    """As it stands in the file; a long one is cut."""
+    recorded_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class TargetEvent:
     cursor: str
     type: TargetEventType
@@ -197,6 +282,25 @@ class TargetDraft:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckedTarget:
+    """A draft in canonical form, which can be stored."""
+
+    key: str | None
+    name: str
+    detail: str
+    data: str
+    priority: int
+    max_try_counts: tuple[int, ...] | None
+    not_before: datetime | None
+    destinations: tuple[Destination | None, ...]
+
+    @property
+    def addresses(self) -> list[str | None]:
+        """As they are compared, by destination."""
+        return [None if value is None else value.address for value in self.destinations]
+
+
+@dataclass(frozen=True, slots=True)
 class PolicyDraft:
     """None leaves the default, or what was there before."""
 
@@ -213,6 +317,23 @@ class OutdialDraft:
     data: str = ""
     campaign_id: str | None = None
     dial_policy: PolicyDraft | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ImportOptions:
+    """How a file is to be read, and what becomes of its rows."""
+
+    is_ndjson: bool = False
+    mapping: tuple[str, ...] = ()
+    """`Header:field` pairs."""
+    extra_kept: bool = False
+    encoding: str | None = None
+    region: str | None = None
+    dedupe: DedupeScope = DedupeScope.NONE
+    on_duplicate_key: DuplicateAction = DuplicateAction.REJECT
+    dry_run: bool = False
+    rejects_max: int = 100_000
+    file_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +371,12 @@ class AttemptFilter:
     dispositions: tuple[Disposition, ...] = ()
     dialer: str | None = None
     call_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ImportFilter:
+    states: tuple[ImportState, ...] = ()
+    idempotency_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

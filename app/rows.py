@@ -15,7 +15,20 @@ from app.lifecycle import (
     TargetStatus,
     UnconfirmedAction,
 )
-from app.records import Attempt, Destination, DialPolicy, Outdial, Progress, Target
+from app.records import (
+    Attempt,
+    Destination,
+    DialPolicy,
+    ImportCounts,
+    ImportJob,
+    ImportReject,
+    ImportState,
+    ImportStopReason,
+    Outdial,
+    Progress,
+    RejectCode,
+    Target,
+)
 
 OUTDIAL_COLUMNS = (
     "id, customer_id, campaign_id, name, detail, data, state, max_try_counts, retry_interval_seconds, lease_seconds,"
@@ -31,6 +44,11 @@ ATTEMPT_COLUMNS = (
     "id, customer_id, outdial_id, target_id, destination_index, destination, try_number, state, disposition, detail,"
     " dialer, call_id, lease_seconds, expires_at, claimed_at, dialed_at, ended_at"
 )
+IMPORT_JOB_COLUMNS = (
+    "id, customer_id, outdial_id, file_name, state, stop_reason, message, dry_run, idempotency_key, rows_read,"
+    " rows_created, rows_updated, rows_skipped, rows_rejected, warnings, tm_create, started_at, finished_at"
+)
+IMPORT_REJECT_COLUMNS = "id, job_id, line_number, column_name, code, message, row_text, recorded_at"
 COUNTER_COLUMNS = ("idle", "progressing", "answered", "exhausted", "do_not_call", "canceled", "unconfirmed", "attempts")
 REASON_COLUMNS = {
     DoneReason.ANSWERED: "answered",
@@ -74,9 +92,13 @@ def outdial(row: Row) -> Outdial:
 
 
 def destination(text: str | None) -> Destination | None:
-    if text is None:
+    return None if text is None else destination_of(orjson.loads(text))
+
+
+def destination_of(stored: Mapping[str, str] | None) -> Destination | None:
+    """A destination of what `destination_value` made."""
+    if stored is None:
         return None
-    stored = orjson.loads(text)
     return Destination(
         DestinationType(stored["type"]), stored["target"], stored["target_name"], stored["name"], stored["detail"]
     )
@@ -219,4 +241,39 @@ def progress(row: Row) -> Progress:
         progressing=int(row["progressing"]),
         done_by_reason={reason: int(row[column]) for reason, column in REASON_COLUMNS.items()},
         attempts=int(row["attempts"]),
+    )
+
+
+def import_job(row: Row) -> ImportJob:
+    reason = row["stop_reason"]
+    return ImportJob(
+        id=row["id"],
+        customer_id=row["customer_id"],
+        outdial_id=row["outdial_id"],
+        file_name=row["file_name"],
+        state=ImportState(row["state"]),
+        stop_reason=None if reason is None else ImportStopReason(reason),
+        message=row["message"],
+        dry_run=bool(row["dry_run"]),
+        idempotency_key=row["idempotency_key"],
+        counts=ImportCounts(
+            row["rows_read"], row["rows_created"], row["rows_updated"], row["rows_skipped"], row["rows_rejected"]
+        ),
+        warnings=tuple(orjson.loads(row["warnings"])),
+        tm_create=row["tm_create"],
+        started_at=row["started_at"],
+        finished_at=row["finished_at"],
+    )
+
+
+def import_reject(row: Row) -> ImportReject:
+    return ImportReject(
+        id=row["id"],
+        job_id=row["job_id"],
+        line_number=row["line_number"],
+        column=row["column_name"],
+        code=RejectCode(row["code"]),
+        message=row["message"],
+        row=row["row_text"],
+        recorded_at=row["recorded_at"],
     )

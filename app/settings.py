@@ -55,6 +55,7 @@ class Settings(BaseSettings):
     default_region: str | None = None
     allowed_origins: Annotated[tuple[str, ...], NoDecode] = ()
     event_retention_hours: int = Field(default=72, ge=1, le=24 * 366 * 10)
+    import_retention_days: int = Field(default=30, ge=1, le=366 * 10)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
     log_format: Literal["text", "json"] = "text"
 

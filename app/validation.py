@@ -11,7 +11,7 @@ from typing import Any
 from app import addresses, ids
 from app.errors import BadUserInput, UserError, invalid
 from app.lifecycle import DESTINATIONS, UnconfirmedAction
-from app.records import Destination, DestinationDraft, DialPolicy, PolicyDraft
+from app.records import CheckedTarget, Destination, DestinationDraft, DialPolicy, PolicyDraft, TargetDraft
 
 NAME_CHARACTERS_MAX = 255
 DETAIL_CHARACTERS_MAX = 4_096
@@ -157,6 +157,26 @@ def _address(draft: DestinationDraft, errors: list[UserError], *path: str) -> st
     except addresses.InvalidAddress as error:
         errors.append(invalid(str(error), *path))
         return ""
+
+
+def target(draft: TargetDraft, errors: list[UserError], *path: str) -> CheckedTarget:
+    """A target's draft in canonical form; what is wrong with it goes into `errors`."""
+    given = texts({"name": draft.name, "detail": draft.detail, "data": draft.data}, errors, *path)
+    found = CheckedTarget(
+        key=optional_text(draft.key, KEY_CHARACTERS_MAX, errors, *path, "key"),
+        name=given["name"],
+        detail=given["detail"],
+        data=given["data"],
+        priority=number(draft.priority, 0, PRIORITY_MAX, errors, *path, "priority"),
+        max_try_counts=try_counts(draft.max_try_counts, errors, *path, "max_try_counts"),
+        not_before=instant(draft.not_before, errors, *path, "not_before"),
+        destinations=tuple(
+            destination(place, errors, *path, f"destination_{index}") for index, place in enumerate(draft.destinations)
+        ),
+    )
+    if not any(draft.destinations):
+        errors.append(invalid("At least one destination must be set.", *path))
+    return found
 
 
 def policy(draft: PolicyDraft | None, base: DialPolicy, errors: list[UserError], *path: str) -> DialPolicy:

@@ -19,7 +19,7 @@ from starlette.middleware import Middleware
 from app import ids, outdials, rest
 from app.errors import LimitExceeded, RateLimited, Rejected, Unavailable, UserErrorCode, rejected
 from app.pagination import PageRequest, Place, cursor_of
-from app.rest import calls, endpoint, paging, problems
+from app.rest import calls, endpoint, importing, paging, problems
 from app.rest.problems import Problem, Reason
 from app.server.edge import Edge
 from tests.support.rest import reason
@@ -34,7 +34,7 @@ class ServedCalls(Served):
 
     def __init__(self) -> None:
         super().__init__()
-        app = Starlette(routes=rest.routes(Reader()), middleware=[Middleware(Edge)])
+        app = Starlette(routes=rest.routes(Reader(), stopping=asyncio.Event()), middleware=[Middleware(Edge)])
         config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="critical", lifespan="off")
         self.server = uvicorn.Server(config)
 
@@ -199,7 +199,7 @@ def test_a_page_token_is_a_place_and_a_bare_timestamp_the_instant_before() -> No
 
 def test_every_reason_has_a_status_and_every_status_a_name() -> None:
     assert {reason.http_status for reason in Reason} == set(problems.STATUSES)
-    documented = {reason for call in calls.CALLS for reason in call.reasons}
+    documented = {reason for call in calls.CALLS for reason in call.reasons} | set(importing.REASONS)
     assert set(Reason) - documented == {Reason.ROUTE_NOT_FOUND, Reason.METHOD_NOT_ALLOWED}
 
 

@@ -28,7 +28,7 @@ from app.graphql.enums import describe
 from app.graphql.schema import schema
 from app.lifecycle import AttemptState, OutdialState, TargetStatus, UnconfirmedAction
 from app.pagination import Page
-from app.records import Attempt, Destination, DialPolicy, Outdial, Progress, Reset, Target
+from app.records import Attempt, Destination, DialPolicy, ImportJob, Outdial, Progress, Reset, Target
 
 ROOT = Path(__file__).resolve().parent.parent
 BORN = datetime(2022, 4, 28, 1, 41, 40, 503790, tzinfo=UTC)
@@ -118,17 +118,20 @@ def test_an_enum_with_an_undescribed_value_is_refused():
 # ---------------------------------------------------------------- scopes
 
 SCOPES = {
-    "Query": {"viewer": None, **dict.fromkeys(["node", "nodes", "outdial", "outdials", "target"], Scope.READ)},
+    "Query": {
+        "viewer": None, **dict.fromkeys(["node", "nodes", "outdial", "outdials", "target", "importJob"], Scope.READ)
+    },
     "Mutation": dict.fromkeys(
         [
             "createOutdial", "updateOutdial", "deleteOutdial",
             "createTarget", "createTargets", "updateTarget", "deleteTarget", "cancelTarget", "resetTargets",
+            "cancelImport",
         ],
         Scope.WRITE,
     ) | dict.fromkeys(
         ["claimTargets", "startAttempts", "extendAttempts", "completeAttempts", "releaseAttempts"], Scope.DIAL
     ),
-    "Subscription": dict.fromkeys(["targetEvents", "outdialProgress", "outdialEvents"], Scope.READ),
+    "Subscription": dict.fromkeys(["targetEvents", "outdialProgress", "outdialEvents", "importProgress"], Scope.READ),
 }  # fmt: skip
 
 
@@ -418,7 +421,7 @@ def calls(monkeypatch):
     }
     stand_in("outdials.page", lambda _request: Page(outdials, has_next=True))
     stand_in("outdials.count", lambda: 20)
-    for noun, kind in (("outdials", Outdial), ("targets", Target), ("attempts", Attempt)):
+    for noun, kind in (("outdials", Outdial), ("targets", Target), ("attempts", Attempt), ("imports", ImportJob)):
         stand_in(
             f"{noun}.get_many",
             lambda keys, kind=kind: {key: everything[key] for key in keys if isinstance(everything.get(key), kind)},
@@ -473,7 +476,7 @@ async def test_the_cursors_of_a_page_are_those_of_its_ends(calls):
     assert "outdials.count" not in calls
 
 
-async def test_nodes_are_found_in_three_calls_and_in_order(calls):
+async def test_nodes_are_found_in_one_call_for_each_kind_and_in_order(calls):
     context = Context(viewer_with(Scope.READ))
     page = (await run("{ outdials { nodes { id targets { nodes { id attempts { nodes { id } } } } } } }")).data[
         "outdials"
@@ -495,7 +498,7 @@ async def test_nodes_are_found_in_three_calls_and_in_order(calls):
         {"__typename": "OutdialTarget", "id": target["id"]},
         {"__typename": "Attempt", "id": attempt["id"]},
     ]
-    assert calls == {"outdials.get_many": 1, "targets.get_many": 1, "attempts.get_many": 1}
+    assert calls == {f"{noun}.get_many": 1 for noun in ("outdials", "targets", "attempts", "imports")}
 
 
 async def test_the_event_cursor_is_read_before_anything_else(calls, monkeypatch):

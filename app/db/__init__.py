@@ -7,6 +7,7 @@ A process serves one database at a time: `connect` at start, `close` at the end.
 """
 
 import asyncio
+import io
 import random
 import sqlite3
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -127,6 +128,11 @@ async def _connection(stack: AsyncExitStack, name: str) -> Any:
 
 def any_of(placeholder: str, kind: str = "uuid") -> str:
     return dialects.any_of(dialect(), placeholder, kind)
+
+
+def typed(placeholder: str, kind: str) -> str:
+    """A parameter where nothing else tells PostgreSQL its type; SQLite's cast would make a number of an id."""
+    return f"CAST({placeholder} AS {dialects.postgres_type(kind)})" if is_postgres() else placeholder
 
 
 def rowset(placeholder: str, columns: Mapping[str, str], alias: str) -> str:
@@ -261,6 +267,26 @@ class Transaction:
         if is_postgres():
             function = "pg_advisory_xact_lock_shared" if shared else "pg_advisory_xact_lock"
             await self.fetch(f"SELECT {function}(hashtextextended($1, 0))", name)
+
+    async def stage(self, name: str, columns: Mapping[str, str], rows: bytes, *, placeholder: str) -> tuple[str, str]:
+        """Many rows at once, as a table for one statement of this transaction.
+
+        Args:
+            name: of the table.
+            columns: the type of each column by its name.
+            rows: COPY's text on PostgreSQL, a JSON list of lists on SQLite.
+            placeholder: of the parameter that holds the rows, where they are one.
+
+        Returns:
+            The table, for FROM, and that parameter; "" where the rows went another way.
+        """
+        if not is_postgres():
+            return dialects.staged(placeholder, columns), rows.decode()
+        await self.fetch(dialects.staging_table(name, columns))
+        await self._connection.copy_to_table(
+            name, source=io.BytesIO(rows), columns=list(columns), format="text", timeout=CONNECTION_WAIT_SECONDS
+        )
+        return f"{name} AS staged", ""
 
     def wake(self, topic: str) -> None:
         """Once this is committed, tell whoever waits for `topic`, in every process, to look."""

@@ -7,12 +7,14 @@ one of the functions here gives them.
 import re
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
 from typing import Any
 
 import orjson
+
+from app import clock
 
 type_names = {"uuid", "text", "integer", "bigint", "instant", "json"}
 """The column types that the schema uses."""
@@ -27,20 +29,19 @@ _PLACEHOLDER = re.compile(r"\$(\d+)")
 _POSTGRES_TYPES = {"instant": "timestamptz", "json": "jsonb"}
 
 
+def postgres_type(kind: str) -> str:
+    return _POSTGRES_TYPES.get(kind, kind)
+
+
 @lru_cache(maxsize=512)
 def sqlite_placeholders(sql: str) -> str:
     """`$1` is a named parameter to SQLite; `?1` is the same thing by position."""
     return _PLACEHOLDER.sub(r"?\1", sql)
 
 
-def sqlite_instant(instant: datetime) -> str:
-    """Always the same width, so that text compares as time does."""
-    return instant.astimezone(UTC).isoformat(" ", "microseconds")
-
-
 def sqlite_value(value: Any) -> Any:
     if isinstance(value, datetime):
-        return sqlite_instant(value)
+        return clock.spelled(value)
     if isinstance(value, (list, tuple, set, frozenset)):
         return orjson.dumps(list(value)).decode()
     return value
@@ -68,7 +69,7 @@ def sqlite_rows(rows: Iterable[sqlite3.Row]) -> list[dict[str, Any]]:
 def any_of(dialect: Dialect, placeholder: str, kind: str = "uuid") -> str:
     """The right side of `column …` that holds for each element of a list parameter."""
     if dialect is Dialect.POSTGRES:
-        return f"= ANY(CAST({placeholder} AS {_POSTGRES_TYPES.get(kind, kind)}[]))"
+        return f"= ANY(CAST({placeholder} AS {postgres_type(kind)}[]))"
     return f"IN (SELECT value FROM json_each({placeholder}))"
 
 
@@ -82,7 +83,7 @@ def rowset(dialect: Dialect, placeholder: str, columns: Mapping[str, str], alias
         alias: the table's name in the statement. A column `ord` numbers its rows from 0 in SQLite only.
     """
     if dialect is Dialect.POSTGRES:
-        typed = ", ".join(f"{name} {_POSTGRES_TYPES.get(kind, kind)}" for name, kind in columns.items())
+        typed = ", ".join(f"{name} {postgres_type(kind)}" for name, kind in columns.items())
         return f"jsonb_to_recordset(CAST({placeholder} AS jsonb)) AS {alias}({typed})"
     extracted = ", ".join(
         # ->> would make text of a nested document; json_extract of an object gives it back as JSON text
@@ -104,8 +105,20 @@ def rowset_value(dialect: Dialect, rows: Sequence[Mapping[str, Any]]) -> str:
 
 def _sqlite_default(value: Any) -> str:
     if isinstance(value, datetime):
-        return sqlite_instant(value)
+        return clock.spelled(value)
     raise TypeError(type(value).__name__)
+
+
+def staged(placeholder: str, columns: Mapping[str, str]) -> str:
+    """For SQLite: a table, for FROM, made of one JSON parameter that holds a list of lists, in the columns' order."""
+    extracted = ", ".join(f"json_extract(value, '$[{number}]') AS {name}" for number, name in enumerate(columns))
+    return f"(SELECT {extracted} FROM json_each({placeholder})) AS staged"
+
+
+def staging_table(name: str, columns: Mapping[str, str]) -> str:
+    """For PostgreSQL: makes the table that COPY fills, once for each connection; it is empty after each commit."""
+    typed = ", ".join(f"{column} {postgres_type(kind)}" for column, kind in columns.items())
+    return f"CREATE TEMPORARY TABLE IF NOT EXISTS {name} ({typed}) ON COMMIT DELETE ROWS"
 
 
 def per_parent(dialect: Dialect, parents: int, branch: str, *, first: int) -> str:

@@ -50,12 +50,16 @@ class Entry(Generic[T]):
     cursor: str
 
 
-def created_cursor(record: records.Outdial | records.Target) -> str:
+def created_cursor(record: records.Outdial | records.Target | records.ImportJob) -> str:
     return pagination.cursor_of(record.tm_create, record.id)
 
 
 def claimed_cursor(attempt: records.Attempt) -> str:
     return pagination.cursor_of(attempt.claimed_at, attempt.id)
+
+
+def recorded_cursor(reject: records.ImportReject) -> str:
+    return pagination.cursor_of(reject.recorded_at, reject.id)
 
 
 def _entries(listing: Listing[T]) -> list[Entry[T]]:

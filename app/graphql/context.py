@@ -7,12 +7,15 @@ from typing import Any, TypeAlias, TypeVar
 import strawberry
 from strawberry.dataloader import DataLoader
 
-from app import attempts, events, outdials, targets
+from app import attempts, events, imports, outdials, targets
 from app.auth import Viewer
 from app.pagination import Page, PageRequest
 from app.records import (
     Attempt,
     AttemptFilter,
+    ImportFilter,
+    ImportJob,
+    ImportReject,
     Outdial,
     Progress,
     Target,
@@ -69,13 +72,17 @@ class Loaders:
         return _loader(partial(attempts.get_many, self._viewer))
 
     @cached_property
-    def nodes(self) -> DataLoader[str, Outdial | Target | Attempt | None]:
+    def imports(self) -> DataLoader[str, ImportJob | None]:
+        return _loader(partial(imports.get_many, self._viewer))
+
+    @cached_property
+    def nodes(self) -> DataLoader[str, Outdial | Target | Attempt | ImportJob | None]:
         return _loader(self._find)
 
-    async def _find(self, ids: list[str]) -> Mapping[str, Outdial | Target | Attempt]:
+    async def _find(self, ids: list[str]) -> Mapping[str, Outdial | Target | Attempt | ImportJob]:
         # An id does not tell what it names. Each floor is asked only for what the ones before it did not know.
-        found: dict[str, Outdial | Target | Attempt] = {}
-        for get_many in (outdials.get_many, targets.get_many, attempts.get_many):
+        found: dict[str, Outdial | Target | Attempt | ImportJob] = {}
+        for get_many in (outdials.get_many, targets.get_many, attempts.get_many, imports.get_many):
             if missing := [node_id for node_id in ids if node_id not in found]:
                 found |= await get_many(self._viewer, missing)
         return found
@@ -105,6 +112,18 @@ class Loaders:
 
     def attempt_counts_of_targets(self) -> DataLoader[str, int | None]:
         return self._by_arguments(attempts.counts_of_targets)
+
+    def imports_of_outdials(self, request: PageRequest, where: ImportFilter) -> DataLoader[str, Page[ImportJob] | None]:
+        return self._by_arguments(imports.pages, request=request, where=where)
+
+    def import_counts_of_outdials(self, where: ImportFilter) -> DataLoader[str, int | None]:
+        return self._by_arguments(imports.counts, where=where)
+
+    def rejects_of_imports(self, request: PageRequest) -> DataLoader[str, Page[ImportReject] | None]:
+        return self._by_arguments(imports.rejects, request=request)
+
+    def reject_counts_of_imports(self) -> DataLoader[str, int | None]:
+        return self._by_arguments(imports.reject_counts)
 
     def _by_arguments(
         self, fetch: Callable[..., Awaitable[Mapping[str, T]]], **arguments: Hashable

@@ -24,17 +24,21 @@ from app.lifecycle import (
     TargetStatus,
     UnconfirmedAction,
 )
-from app.records import DuplicateAction, TargetOrder
+from app.records import DedupeScope, DuplicateAction, ImportState, ImportStopReason, RejectCode, TargetOrder
 
 __all__ = [
     "AttemptState",
+    "DedupeScope",
     "DestinationType",
     "Disposition",
     "DoneReason",
     "DuplicateAction",
     "GapReason",
+    "ImportState",
+    "ImportStopReason",
     "OutdialEventType",
     "OutdialState",
+    "RejectCode",
     "Scope",
     "TargetEventType",
     "TargetOrder",
@@ -45,15 +49,15 @@ __all__ = [
 ]
 
 
-def describe(enum: type[StrEnum], description: str, values: Mapping[str, str]) -> None:
-    """Make an enum a GraphQL enum of the same name.
+def describe(enum: type[StrEnum], description: str, values: Mapping[str, str], *, name: str | None = None) -> None:
+    """Make an enum a GraphQL enum, of the same name unless another is given.
 
     Raises:
         ValueError: a value goes undescribed, or a description speaks of none.
     """
     if odd := enum.__members__.keys() ^ values.keys():
         raise ValueError(f"{enum.__name__}: values and descriptions differ in {', '.join(sorted(odd))}")
-    strawberry.enum(enum, description=description)
+    strawberry.enum(enum, name=name or enum.__name__, description=description)
     definition: StrawberryEnumDefinition = enum.__strawberry_definition__  # type: ignore[attr-defined]
     for value in definition.values:
         value.description = values[value.name]
@@ -167,6 +171,53 @@ describe(
         "SKIP": "Nothing; the target that has the key is returned.",
         "UPDATE": "It replaces what the target that has the key holds, but for status, try counts and attempts.",
     },
+)
+describe(
+    DedupeScope,
+    "Among which targets an address may stand once, in any of their five destinations.",
+    {
+        "NONE": "Addresses are not compared.",
+        "OUTDIAL": "Among those of the outdial, and the rows before it.",
+        "CUSTOMER": "Among those of all the customer's outdials, and the rows before it.",
+    },
+)
+describe(
+    ImportState,
+    "Where an import stands.",
+    {
+        "QUEUED": "It waits for its turn.",
+        "RUNNING": "Its rows are taken in.",
+        "COMPLETED": "The whole file was read; counts and rejects say what became of its rows.",
+        "FAILED": "It ended early; what it took in stays. Sent again with the same idempotency key, it goes on.",
+        "CANCELED": "Its owner stopped it; what it took in stays.",
+    },
+)
+describe(
+    ImportStopReason,
+    "Why an import ended early.",
+    {
+        "FILE": "The file cannot be read on: its encoding, its header, or a line beyond all limits.",
+        "TOO_LARGE": "The file is larger than is taken, or inflates to more.",
+        "TOO_MANY_REJECTS": "More rows were rejected than max_rejects.",
+        "INTERRUPTED": "The sender went away, or the server ended.",
+        "CONFLICT": "Sent again with the same idempotency key, the file was another one.",
+        "INTERNAL": "The server failed.",
+        "CANCELED": "cancelImport was called.",
+        "PAUSED": "The outdial was paused while it went on. Sent again with the same idempotency key, it goes on.",
+        "DELETED": "The outdial was deleted.",
+    },
+)
+describe(
+    RejectCode,
+    "What is wrong with a row of a file.",
+    {
+        "INVALID": "A value that cannot be accepted.",
+        "SCIENTIFIC_NOTATION": "A spreadsheet turned a telephone number into 4.91512E+11; its last digits are lost.",
+        "MALFORMED": "The line cannot be read: its quotes, its JSON, or the number of its cells.",
+        "DUPLICATE_KEY": "Its key is taken in the outdial.",
+        "DUPLICATE_ADDRESS": "Another target has one of its addresses, which dedupe does not allow.",
+    },
+    name="ImportRejectCode",
 )
 describe(
     UserErrorCode,

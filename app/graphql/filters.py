@@ -8,7 +8,15 @@ from strawberry import UNSET
 
 from app import records
 from app.errors import BadUserInput
-from app.graphql.enums import AttemptState, Disposition, DoneReason, OutdialState, TargetEventType, TargetStatus
+from app.graphql.enums import (
+    AttemptState,
+    Disposition,
+    DoneReason,
+    ImportState,
+    OutdialState,
+    TargetEventType,
+    TargetStatus,
+)
 from app.graphql.fields import given, parse_id
 
 T = TypeVar("T")
@@ -77,6 +85,19 @@ class AttemptFilter:
             dialer=given(self.dialer),
             call_id=given(self.call_id),
         )
+
+
+@strawberry.input(
+    description="Which imports. All that are given must hold; null and an empty list leave a field unfiltered."
+)
+class ImportFilter:
+    states: list[ImportState] | None = strawberry.field(default=UNSET, description="Any of these states.")
+    idempotency_key: str | None = strawberry.field(
+        default=UNSET, description="The key that the sender gave it, in full."
+    )
+
+    def where(self) -> records.ImportFilter:
+        return records.ImportFilter(states=_all(self.states), idempotency_key=given(self.idempotency_key))
 
 
 @strawberry.input(

@@ -14,7 +14,15 @@ from strawberry.types.base import StrawberryOptional, get_object_definition
 from strawberry.utils.str_converters import to_camel_case
 
 from app import records
-from app.graphql.enums import DestinationType, Disposition, DoneReason, DuplicateAction, OutdialState, UnconfirmedAction
+from app.graphql.enums import (
+    DedupeScope,
+    DestinationType,
+    Disposition,
+    DoneReason,
+    DuplicateAction,
+    OutdialState,
+    UnconfirmedAction,
+)
 from app.graphql.fields import given
 from app.lifecycle import DESTINATIONS
 
@@ -245,7 +253,12 @@ class CreateTargetsInput:
     outdial_id: strawberry.ID = strawberry.field(description="The outdial that gets them.")
     targets: list[TargetInput] = strawberry.field(description="The targets, 1 to 1,000.")
     on_duplicate_key: DuplicateAction = strawberry.field(
-        default=DuplicateAction.REJECT, description="What becomes of a row whose key is taken."
+        default=DuplicateAction.REJECT,
+        description="What becomes of a row whose key is taken. With dedupe, a row whose address is taken is skipped "
+        "under SKIP and refused with CONFLICT otherwise; one whose key is taken goes by the key alone.",
+    )
+    dedupe: DedupeScope = strawberry.field(
+        default=DedupeScope.NONE, description="Among which targets an address may stand once."
     )
     idempotency_key: str | None = strawberry.field(
         default=UNSET,

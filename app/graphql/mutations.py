@@ -4,7 +4,7 @@ from typing import Annotated
 
 import strawberry
 
-from app import attempts, outdials, records, targets
+from app import attempts, imports, outdials, records, targets
 from app.auth import Scope, Viewer
 from app.graphql import inputs
 from app.graphql.context import Info
@@ -15,6 +15,7 @@ from app.graphql.payloads import (
     NOTHING_RESET,
     AttemptsPayload,
     CreateTargetsPayload,
+    ImportPayload,
     Outcome,
     OutdialPayload,
     ResetTargetsPayload,
@@ -102,6 +103,7 @@ class Mutation:
                 wish.outdial_id,
                 drafts=wish.drafts(),
                 on_duplicate_key=wish.on_duplicate_key,
+                dedupe=wish.dedupe,
                 idempotency_key=given(wish.idempotency_key),
             ),
             refused=NOTHING_CREATED,
@@ -156,6 +158,20 @@ class Mutation:
             ),
             refused=NOTHING_RESET,
         )
+
+    # ------------------------------------------------------------ imports: files
+
+    @mutation(
+        Scope.WRITE,
+        ImportPayload,
+        "Stops an import at its next chunk of rows; what it took in stays. One that has ended stays as it is.",
+    )
+    async def cancel_import(
+        self,
+        info: Info,
+        import_id: Annotated[strawberry.ID, strawberry.argument(name="id", description="The import's id.")],
+    ) -> Outcome[records.ImportJob | None]:
+        return await outcome(imports.cancel(info.context.viewer, parse_id(import_id)), refused=None)
 
     # ------------------------------------------------------------ attempts
 

@@ -11,7 +11,7 @@ from app import errors, records
 from app.errors import Rejected
 from app.graphql.enums import UserErrorCode
 from app.graphql.fields import derived
-from app.graphql.types import Attempt, Outdial, OutdialTarget
+from app.graphql.types import Attempt, ImportJob, Outdial, OutdialTarget
 
 T = TypeVar("T")
 Batch = TypeVar("Batch", records.CreatedTargets, records.AttemptBatch)
@@ -102,7 +102,7 @@ def _rejected_count(answer: Outcome[records.CreatedTargets]) -> int:
     return answer.result.rejected
 
 
-@strawberry.type(description="What became of the rows of an import.")
+@strawberry.type(description="What became of the rows.")
 class CreateTargetsPayload:
     targets: list[OutdialTarget | None] = derived(
         _created_targets, "In the input's order; null for a row that was rejected."
@@ -136,4 +136,10 @@ def _attempts(answer: Outcome[records.AttemptBatch]) -> Sequence[records.Attempt
 @strawberry.type(description="Attempts in the input's order, those with an error left out.")
 class AttemptsPayload:
     attempts: list[Attempt] = derived(_attempts, "The attempts as they are now.")
+    user_errors: list[UserError] = _user_errors()
+
+
+@strawberry.type(description="What became of an import.")
+class ImportPayload:
+    import_job: ImportJob | None = derived(_result, "The import as it is now; null where the mutation was refused.")
     user_errors: list[UserError] = _user_errors()

@@ -11,7 +11,7 @@ from app.graphql.connections import After, Before, Connection, First, Last, List
 from app.graphql.context import Info
 from app.graphql.fields import parse_id, query
 from app.graphql.filters import OutdialFilter
-from app.graphql.types import Node, Outdial, OutdialTarget, Viewer
+from app.graphql.types import ImportJob, Node, Outdial, OutdialTarget, Viewer
 
 NODES_MAX = 100
 
@@ -27,7 +27,7 @@ class Query:
         self,
         info: Info,
         node_id: Annotated[strawberry.ID, strawberry.argument(name="id", description="The object's id.")],
-    ) -> records.Outdial | records.Target | records.Attempt | None:
+    ) -> records.Outdial | records.Target | records.Attempt | records.ImportJob | None:
         return await info.context.loaders.nodes.load(parse_id(node_id))
 
     @query(
@@ -39,7 +39,7 @@ class Query:
         self,
         info: Info,
         ids: Annotated[list[strawberry.ID], strawberry.argument(description="The objects' ids.")],
-    ) -> list[records.Outdial | records.Target | records.Attempt | None]:
+    ) -> list[records.Outdial | records.Target | records.Attempt | records.ImportJob | None]:
         if len(ids) > NODES_MAX:
             raise BadUserInput(f"nodes takes at most {NODES_MAX} ids.")
         return await info.context.loaders.nodes.load_many([parse_id(node_id) for node_id in ids])
@@ -76,3 +76,11 @@ class Query:
         target_id: Annotated[strawberry.ID, strawberry.argument(name="id", description="The target's id.")],
     ) -> records.Target | None:
         return await info.context.loaders.targets.load(parse_id(target_id))
+
+    @query(Scope.READ, ImportJob | None, "An import by its id; null where the viewer has none.")
+    async def import_job(
+        self,
+        info: Info,
+        import_id: Annotated[strawberry.ID, strawberry.argument(name="id", description="The import's id.")],
+    ) -> records.ImportJob | None:
+        return await info.context.loaders.imports.load(parse_id(import_id))

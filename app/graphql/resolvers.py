@@ -11,11 +11,21 @@ import strawberry
 from strawberry.dataloader import DataLoader
 
 from app import records
-from app.graphql.connections import After, Before, First, Last, Listing, claimed_cursor, created_cursor, request
+from app.graphql.connections import (
+    After,
+    Before,
+    First,
+    Last,
+    Listing,
+    claimed_cursor,
+    created_cursor,
+    recorded_cursor,
+    request,
+)
 from app.graphql.context import Info
 from app.graphql.enums import TargetOrder, TargetStatus
 from app.graphql.fields import given
-from app.graphql.filters import AttemptFilter, TargetFilter
+from app.graphql.filters import AttemptFilter, ImportFilter, TargetFilter
 from app.pagination import Page
 
 T = TypeVar("T")
@@ -23,6 +33,7 @@ T = TypeVar("T")
 OfOutdial: TypeAlias = strawberry.Parent[records.Outdial]
 OfTarget: TypeAlias = strawberry.Parent[records.Target]
 OfAttempt: TypeAlias = strawberry.Parent[records.Attempt]
+OfImport: TypeAlias = strawberry.Parent[records.ImportJob]
 OfTargetEvent: TypeAlias = strawberry.Parent[records.TargetEvent]
 OfOutdialEvent: TypeAlias = strawberry.Parent[records.OutdialEvent]
 
@@ -31,6 +42,9 @@ WhichTargets: TypeAlias = Annotated[
 ]
 WhichAttempts: TypeAlias = Annotated[
     AttemptFilter | None, strawberry.argument(name="where", description="Only the attempts that match.")
+]
+WhichImports: TypeAlias = Annotated[
+    ImportFilter | None, strawberry.argument(name="where", description="Only the imports that match.")
 ]
 InOrder: TypeAlias = Annotated[
     TargetOrder | None,
@@ -105,6 +119,21 @@ async def attempts_of_outdial(
     return await _listing(outdial.id, pages, claimed_cursor, lambda: loaders.attempt_counts_of_outdials(where))
 
 
+async def imports_of_outdial(
+    outdial: OfOutdial,
+    info: Info,
+    first: First = strawberry.UNSET,
+    after: After = strawberry.UNSET,
+    last: Last = strawberry.UNSET,
+    before: Before = strawberry.UNSET,
+    which: WhichImports = strawberry.UNSET,
+) -> Listing[records.ImportJob]:
+    loaders = info.context.loaders
+    where = which.where() if which else records.ImportFilter()
+    pages = loaders.imports_of_outdials(request(first, after, last, before), where)
+    return await _listing(outdial.id, pages, created_cursor, lambda: loaders.import_counts_of_outdials(where))
+
+
 def event_cursor(outdial: OfOutdial, info: Info) -> Awaitable[str]:
     return info.context.event_cursor(outdial.id)
 
@@ -143,6 +172,26 @@ async def attempts_of_target(
     loaders = info.context.loaders
     pages = loaders.attempts_of_targets(request(first, after))
     return await _listing(target.id, pages, claimed_cursor, loaders.attempt_counts_of_targets)
+
+
+# ---------------------------------------------------------------- of an import
+
+
+def outdial_of_import(job: OfImport, info: Info) -> Awaitable[records.Outdial | None]:
+    return info.context.loaders.outdials_even_deleted.load(job.outdial_id)
+
+
+async def rejects_of_import(
+    job: OfImport,
+    info: Info,
+    first: First = strawberry.UNSET,
+    after: After = strawberry.UNSET,
+    last: Last = strawberry.UNSET,
+    before: Before = strawberry.UNSET,
+) -> Listing[records.ImportReject]:
+    loaders = info.context.loaders
+    pages = loaders.rejects_of_imports(request(first, after, last, before))
+    return await _listing(job.id, pages, recorded_cursor, loaders.reject_counts_of_imports)
 
 
 # ---------------------------------------------------------------- of an attempt and of events

@@ -2,11 +2,11 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from datetime import datetime
-from typing import Annotated, Generic, Self, TypeVar
+from typing import Annotated, Generic, Self, TypeAlias, TypeVar
 
 import strawberry
 
-from app import events, records
+from app import events, imports, records
 from app.errors import BadUserInput
 from app.graphql import resolvers
 from app.graphql.context import Info
@@ -14,11 +14,16 @@ from app.graphql.enums import Disposition, DoneReason, GapReason, OutdialEventTy
 from app.graphql.fields import derived, given, parse_id, resolved, subscription
 from app.graphql.filters import TargetEventFilter
 from app.graphql.scalars import EventCursor
-from app.graphql.types import Outdial, OutdialTarget
+from app.graphql.types import ImportJob, Outdial, OutdialTarget
 
 OUTDIALS_MAX = 100
 INTERVAL_MILLISECONDS_MIN = 50
 INTERVAL_MILLISECONDS_MAX = 60_000
+
+Interval: TypeAlias = Annotated[
+    int,
+    strawberry.argument(description="At least so many milliseconds from one message to the next, 50 to 60,000."),
+]
 
 T = TypeVar("T")
 
@@ -122,6 +127,11 @@ class OutdialEvent:
 # ---------------------------------------------------------------- fields
 
 
+def _check_interval(milliseconds: int) -> None:
+    if not INTERVAL_MILLISECONDS_MIN <= milliseconds <= INTERVAL_MILLISECONDS_MAX:
+        raise BadUserInput(f"intervalMs is {INTERVAL_MILLISECONDS_MIN} to {INTERVAL_MILLISECONDS_MAX}.")
+
+
 @strawberry.type(description="What can be watched. Each value is read afresh: nothing of an earlier one is remembered.")
 class Subscription:
     @subscription(
@@ -167,17 +177,11 @@ class Subscription:
         outdial_ids: Annotated[
             list[strawberry.ID], strawberry.argument(description="The outdials to watch, 1 to 100.")
         ],
-        interval_ms: Annotated[
-            int,
-            strawberry.argument(
-                description="At least so many milliseconds from one message to the next, 50 to 60,000."
-            ),
-        ] = 250,
+        interval_ms: Interval = 250,
     ) -> Stream[Sequence[records.Outdial]]:
         if not 1 <= len(outdial_ids) <= OUTDIALS_MAX:
             raise BadUserInput(f"outdialIds takes 1 to {OUTDIALS_MAX} ids.")
-        if not INTERVAL_MILLISECONDS_MIN <= interval_ms <= INTERVAL_MILLISECONDS_MAX:
-            raise BadUserInput(f"intervalMs is {INTERVAL_MILLISECONDS_MIN} to {INTERVAL_MILLISECONDS_MAX}.")
+        _check_interval(interval_ms)
         changes = events.progress_changes(
             info.context.viewer, [parse_id(outdial_id) for outdial_id in outdial_ids], interval_ms=interval_ms
         )
@@ -191,3 +195,19 @@ class Subscription:
     )
     async def outdial_events(self, info: Info) -> Stream[records.OutdialEvent]:
         return Stream(events.outdial_changes(info.context.viewer))
+
+    @subscription(
+        Scope.READ,
+        ImportJob,
+        "An import as it is now, then whenever it changed, at most one message in `intervalMs`; the last state always "
+        "arrives. Completes when the import has ended.",
+    )
+    async def import_progress(
+        self,
+        info: Info,
+        import_id: Annotated[strawberry.ID, strawberry.argument(name="id", description="The import to watch.")],
+        interval_ms: Interval = 250,
+    ) -> Stream[records.ImportJob]:
+        _check_interval(interval_ms)
+        changes = imports.progress(info.context.viewer, parse_id(import_id), interval_ms=interval_ms)
+        return await Stream(changes).open()

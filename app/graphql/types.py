@@ -16,7 +16,10 @@ from app.graphql.enums import (
     DestinationType,
     Disposition,
     DoneReason,
+    ImportState,
+    ImportStopReason,
     OutdialState,
+    RejectCode,
     Scope,
     TargetStatus,
     UnconfirmedAction,
@@ -112,6 +115,7 @@ class Outdial(Node):
         resolvers.attempts_of_outdial,
         "Every attempt on this outdial's targets, newest first.",
     )
+    imports: "Connection[ImportJob]" = resolved(resolvers.imports_of_outdial, "Files taken in, newest first.")
     event_cursor: EventCursor = resolved(
         resolvers.event_cursor,
         "A position of the event log that is no newer than anything else this operation reads, wherever the field "
@@ -244,3 +248,56 @@ class Attempt(Node):
     @classmethod
     def is_type_of(cls, value: Any, _info: object) -> bool:
         return isinstance(value, records.Attempt)
+
+
+# ---------------------------------------------------------------- imports: files
+
+
+@strawberry.type(description="Rows of a file, by what became of them. created + updated + skipped + rejected = read.")
+class ImportCounts:
+    read: int = strawberry.field(description="Rows so far; blank lines and the header are none.")
+    created: int = strawberry.field(description="Rows that made a new target.")
+    updated: int = strawberry.field(description="Rows that changed the target that had their key.")
+    skipped: int = strawberry.field(description="Rows that repeat a target or change nothing of it.")
+    rejected: int = strawberry.field(description="Rows that were not taken; rejects says why.")
+
+
+@strawberry.type(description="A row of a file that was not taken.")
+class ImportReject:
+    line_number: int = strawberry.field(
+        description="The line on which the row begins, as an editor counts; the file's first is 1."
+    )
+    column: str | None = strawberry.field(
+        description="What is wrong first, by the file's own name of the column; null where it is the row itself."
+    )
+    code: RejectCode = strawberry.field(description="What is wrong first, for programs.")
+    message: str = strawberry.field(description="What is wrong, for people; all of it.")
+    row: str = strawberry.field(description="The row as it stands in the file, at most 2,000 characters of it.")
+
+
+@strawberry.type(description="A file of targets on its way into an outdial, a chunk of rows at a time.")
+class ImportJob(Node):
+    outdial_id: strawberry.ID = strawberry.field(description="The outdial that it fills.")
+    outdial: Outdial = resolved(
+        resolvers.outdial_of_import, "The outdial that it fills; tmDelete tells where it is gone."
+    )
+    file_name: str = strawberry.field(description="As the sender named it; empty where it did not.")
+    state: ImportState = strawberry.field(description="Where it stands.")
+    stop_reason: ImportStopReason | None = strawberry.field(description="Why it ended early; null where it did not.")
+    message: str = strawberry.field(description="Why it ended early, for people; empty where it did not.")
+    dry_run: bool = strawberry.field(description="Whether it only reports, and stores no target.")
+    idempotency_key: str | None = strawberry.field(
+        description="By which it goes on when the file is sent again; null where the sender gave none."
+    )
+    counts: ImportCounts = strawberry.field(description="Rows, by what became of them so far.")
+    warnings: list[str] = strawberry.field(description="What else there is to know, such as columns left out.")
+    rejects: Connection[ImportReject] = resolved(
+        resolvers.rejects_of_import, "The rows that were not taken, in the order of the file."
+    )
+    tm_create: datetime = strawberry.field(description="When the file was first sent.")
+    started_at: datetime | None = strawberry.field(description="When its turn came; null while it waits.")
+    finished_at: datetime | None = strawberry.field(description="When it ended; null while it has not.")
+
+    @classmethod
+    def is_type_of(cls, value: Any, _info: object) -> bool:
+        return isinstance(value, records.ImportJob)

@@ -1,5 +1,6 @@
 """The reference's REST calls: a second face of the use-cases, in which no rule lives."""
 
+import asyncio
 from collections import defaultdict
 
 import orjson
@@ -7,7 +8,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from app.carriers import TokenReader
-from app.rest import openapi, page
+from app.rest import importing, openapi, page
 from app.rest.calls import CALLS, PREFIX, Call
 from app.rest.endpoint import Endpoint, not_allowed, refuse, respond
 from app.rest.problems import Problem, Reason
@@ -18,7 +19,7 @@ PAGE_PATH = f"{PREFIX}/docs"
 __all__ = ["DOCUMENT_PATH", "PAGE_PATH", "routes"]
 
 
-def routes(reader: TokenReader) -> list[Route]:
+def routes(reader: TokenReader, *, stopping: asyncio.Event) -> list[Route]:
     """Everything below /v1.0: the calls for whoever has a token, their description for everybody."""
     by_path: defaultdict[str, dict[str, Call]] = defaultdict(dict)
     for call in CALLS:
@@ -30,6 +31,7 @@ def routes(reader: TokenReader) -> list[Route]:
         {"Content-Security-Policy": page.CONTENT_SECURITY_POLICY},
     )
     return [
+        Route(importing.PATH, importing.ImportEndpoint(reader, stopping=stopping)),
         *(Route(path, Endpoint(calls, reader)) for path, calls in by_path.items()),
         Route(DOCUMENT_PATH, _Static(orjson.dumps(document), "application/json")),
         Route(PAGE_PATH, shown),

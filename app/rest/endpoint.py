@@ -53,28 +53,35 @@ class Endpoint:
     async def _request(self, call: Call, scope: Scope, receive: Receive) -> Request:
         headers = Headers(scope=scope)
         query = QueryParams(scope["query_string"])
-        viewer = await self._viewer(headers, query)
-        viewer.require(call.scope)
+        caller = await viewer(self._reader, headers, query)
+        caller.require(call.scope)
         return Request(
-            viewer,
-            ids={name: _id(scope["path_params"][name]) for name in call.id_names},
+            caller,
+            ids={name: path_id(scope["path_params"][name]) for name in call.id_names},
             page=paging.request(query) if call.is_list else PageRequest(),
             given={} if call.body is None else members.parse(call.body, await _body(receive, headers)),
         )
 
-    async def _viewer(self, headers: Headers, query: QueryParams) -> Viewer:
-        # A page of another origin can have a browser send the cookie along. It does no harm: what it can send without
-        # being asked first (CORS' preflight) is GET, whose answer the browser keeps from it, and POST as a form or as
-        # plain text, which is 415 here before anything is read of it. PUT and DELETE are always asked for, and only
-        # allowed origins get a yes. So GET and DELETE need no content type, which the reference's commands do not send.
-        token = carriers.rest_token(headers, query)
-        if token is None:
-            message = "A token is needed: Authorization: Bearer <token>, ?token=<token> or the cookie token."
-            raise Problem(Reason.AUTHENTICATION_REQUIRED, message)
-        return await self._reader.viewer(token)
+
+async def viewer(reader: TokenReader, headers: Headers, query: QueryParams) -> Viewer:
+    """Who calls.
+
+    Raises:
+        Problem: there is no token.
+        Unauthenticated: it is a bad one.
+    """
+    # A page of another origin can have a browser send the cookie along. It does no harm: what it can send without
+    # being asked first (CORS' preflight) is GET, whose answer the browser keeps from it, and POST as a form or as
+    # plain text, which is 415 here before anything is read of it. PUT and DELETE are always asked for, and only
+    # allowed origins get a yes. So GET and DELETE need no content type, which the reference's commands do not send.
+    token = carriers.rest_token(headers, query)
+    if token is None:
+        message = "A token is needed: Authorization: Bearer <token>, ?token=<token> or the cookie token."
+        raise Problem(Reason.AUTHENTICATION_REQUIRED, message)
+    return await reader.viewer(token)
 
 
-def _id(text: str) -> str:
+def path_id(text: str) -> str:
     found = ids.parse(text)
     if found is None:
         raise Problem(Reason.INVALID_ID, "The path holds no id in its place: ids are UUIDs.")

@@ -85,7 +85,7 @@ def text_schema(limit: int) -> Schema:
 
 
 ID_SCHEMA: Schema = {"type": "string", "format": "uuid"}
-_TIME_SCHEMA: Schema = {"type": "string", "pattern": r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{6}$"}
+TIME_SCHEMA: Schema = {"type": "string", "pattern": r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{6}$"}
 _NAME_SCHEMA = text_schema(validation.NAME_CHARACTERS_MAX)
 _DETAIL_SCHEMA = text_schema(validation.DETAIL_CHARACTERS_MAX)
 _DATA_SCHEMA = text_schema(validation.DATA_CHARACTERS_MAX)
@@ -94,7 +94,7 @@ _TIME = "UTC"
 _NEVER_DELETED = f"{_TIME}; {NEVER} until it is deleted."
 
 
-def _time(instant: datetime | None) -> str:
+def time_text(instant: datetime | None) -> str:
     return NEVER if instant is None else instant.replace(tzinfo=None).isoformat(" ", "microseconds")
 
 
@@ -211,14 +211,14 @@ OUTDIAL = Shape(
         Member("name", _NAME_SCHEMA, NAME.description, lambda outdial: outdial.name),
         Member("detail", _DETAIL_SCHEMA, DETAIL.description, lambda outdial: outdial.detail),
         Member("data", _DATA_SCHEMA, DATA.description, lambda outdial: outdial.data),
-        Member("tm_create", _TIME_SCHEMA, f"{_TIME}.", lambda outdial: _time(outdial.tm_create)),
+        Member("tm_create", TIME_SCHEMA, f"{_TIME}.", lambda outdial: time_text(outdial.tm_create)),
         Member(
             "tm_update",
-            _TIME_SCHEMA,
+            TIME_SCHEMA,
             f"{_TIME}; {NEVER} until its first update.",
-            lambda outdial: _time(outdial.tm_update),
+            lambda outdial: time_text(outdial.tm_update),
         ),
-        Member("tm_delete", _TIME_SCHEMA, _NEVER_DELETED, lambda outdial: _time(outdial.tm_delete)),
+        Member("tm_delete", TIME_SCHEMA, _NEVER_DELETED, lambda outdial: time_text(outdial.tm_delete)),
     ),
 )
 
@@ -266,8 +266,10 @@ TARGET = Shape(
             )
             for index in range(DESTINATIONS)
         ),
-        Member("tm_create", _TIME_SCHEMA, f"{_TIME}.", lambda target: _time(target.tm_create)),
-        Member("tm_update", _TIME_SCHEMA, f"{_TIME}; at first its tm_create.", lambda target: _time(target.tm_update)),
-        Member("tm_delete", _TIME_SCHEMA, _NEVER_DELETED, lambda target: _time(target.tm_delete)),
+        Member("tm_create", TIME_SCHEMA, f"{_TIME}.", lambda target: time_text(target.tm_create)),
+        Member(
+            "tm_update", TIME_SCHEMA, f"{_TIME}; at first its tm_create.", lambda target: time_text(target.tm_update)
+        ),
+        Member("tm_delete", TIME_SCHEMA, _NEVER_DELETED, lambda target: time_text(target.tm_delete)),
     ),
 )

@@ -35,6 +35,10 @@ class Reason(StrEnum):
     OUTDIAL_TARGET_NOT_FOUND = "OUTDIAL_TARGET_NOT_FOUND"
     ROUTE_NOT_FOUND = "ROUTE_NOT_FOUND"
     METHOD_NOT_ALLOWED = "METHOD_NOT_ALLOWED"
+    INVALID_FILE = "INVALID_FILE"
+    TOO_MANY_REJECTS = "TOO_MANY_REJECTS"
+    CONFLICT = "CONFLICT"
+    IMPORT_STOPPED = "IMPORT_STOPPED"
     REQUEST_TIMEOUT = "REQUEST_TIMEOUT"
     PAYLOAD_TOO_LARGE = "PAYLOAD_TOO_LARGE"
     UNSUPPORTED_MEDIA_TYPE = "UNSUPPORTED_MEDIA_TYPE"
@@ -58,7 +62,11 @@ _HTTP_STATUSES = {
     Reason.OUTDIAL_TARGET_NOT_FOUND: 404,
     Reason.ROUTE_NOT_FOUND: 404,
     Reason.METHOD_NOT_ALLOWED: 405,
+    Reason.INVALID_FILE: 400,
+    Reason.TOO_MANY_REJECTS: 400,
     Reason.REQUEST_TIMEOUT: 408,
+    Reason.CONFLICT: 409,
+    Reason.IMPORT_STOPPED: 409,
     Reason.PAYLOAD_TOO_LARGE: 413,
     Reason.UNSUPPORTED_MEDIA_TYPE: 415,
     Reason.RATE_LIMIT_EXCEEDED: 429,
@@ -73,6 +81,7 @@ STATUSES = {
     404: "NOT_FOUND",
     405: "METHOD_NOT_ALLOWED",
     408: "REQUEST_TIMEOUT",
+    409: "ABORTED",
     413: "PAYLOAD_TOO_LARGE",
     415: "UNSUPPORTED_MEDIA_TYPE",
     429: "RESOURCE_EXHAUSTED",
@@ -120,11 +129,14 @@ class Problem(Exception):  # noqa: N818 - an answer on its way
         *,
         details: Sequence[UserError] = (),
         headers: Mapping[str, str] | None = None,
+        besides: Mapping[str, Any] | None = None,
     ) -> None:
         self.reason = reason
         self.message = message or _MESSAGES[reason]
         super().__init__(self.message)
         self.details = details
+        self.besides = besides or {}
+        """Further members of the envelope."""
         self.headers = {**HEADERS.get(reason.http_status, {}), **(headers or {})}
 
     @property
@@ -137,7 +149,7 @@ class Problem(Exception):  # noqa: N818 - an answer on its way
         }
         if self.details:
             error["details"] = [{"path": list(detail.path), "message": detail.message} for detail in self.details]
-        return {"error": error}
+        return {"error": {**error, **self.besides}}
 
 
 def of(error: Exception, *, missing: Reason, body_path: tuple[str, ...] = ()) -> Problem:
@@ -165,6 +177,9 @@ def of(error: Exception, *, missing: Reason, body_path: tuple[str, ...] = ()) ->
 def _of_rejected(rejected: Rejected, missing: Reason, body_path: tuple[str, ...]) -> Problem:
     if any(error.code is UserErrorCode.NOT_FOUND for error in rejected.errors):
         return Problem(missing)
+    conflict = next((error for error in rejected.errors if error.code is UserErrorCode.CONFLICT), None)
+    if conflict is not None:
+        return Problem(Reason.CONFLICT, conflict.message)
     details = [
         UserError(error.code, error.message, error.path[len(body_path) :])
         if error.path[: len(body_path)] == body_path

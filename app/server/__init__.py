@@ -87,7 +87,7 @@ def create_app(settings: Settings) -> Starlette:
             Route("/graphql", http),
             WebSocketRoute("/graphql", websocket),
             *page.routes(),
-            *rest.routes(reader),
+            *rest.routes(reader, stopping=stopping),
             Route("/healthz", _health),
             Route("/readyz", Readiness().respond),
             Route("/metrics", _metrics),
@@ -114,7 +114,10 @@ async def _keep_house(settings: Settings) -> None:
     """Housekeeping, started anew whenever it fails."""
     while True:
         try:
-            await housekeeping.run(event_retention_hours=settings.event_retention_hours)
+            await housekeeping.run(
+                event_retention_hours=settings.event_retention_hours,
+                import_retention_days=settings.import_retention_days,
+            )
         except Expected as error:
             log.warning("housekeeping waits", reason=error.message)
         except Exception:

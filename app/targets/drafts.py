@@ -1,52 +1,17 @@
 """From what somebody wrote to a target: checked, canonical, and ready to be stored. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from app import ids, store, validation
 from app.errors import Rejected, UserError, invalid
 from app.lifecycle import DESTINATIONS, TargetEventType, TargetStatus, idle_or_exhausted
-from app.records import Destination, Outdial, Target, TargetDraft
+from app.records import CheckedTarget, Destination, Outdial, Target
 
 
-@dataclass(frozen=True, slots=True)
-class Checked:
-    """A draft that can be stored."""
-
-    key: str | None
-    name: str
-    detail: str
-    data: str
-    priority: int
-    max_try_counts: tuple[int, ...] | None
-    not_before: datetime | None
-    destinations: tuple[Destination | None, ...]
-
-
-def checked(draft: TargetDraft, errors: list[UserError], *path: str) -> Checked:
-    """The draft in canonical form; what is wrong with it goes into `errors`."""
-    texts = validation.texts({"name": draft.name, "detail": draft.detail, "data": draft.data}, errors, *path)
-    found = Checked(
-        key=validation.optional_text(draft.key, validation.KEY_CHARACTERS_MAX, errors, *path, "key"),
-        name=texts["name"],
-        detail=texts["detail"],
-        data=texts["data"],
-        priority=validation.number(draft.priority, 0, validation.PRIORITY_MAX, errors, *path, "priority"),
-        max_try_counts=validation.try_counts(draft.max_try_counts, errors, *path, "max_try_counts"),
-        not_before=validation.instant(draft.not_before, errors, *path, "not_before"),
-        destinations=tuple(
-            validation.destination(destination, errors, *path, f"destination_{index}")
-            for index, destination in enumerate(draft.destinations)
-        ),
-    )
-    if not any(draft.destinations):
-        errors.append(invalid("At least one destination must be set.", *path))
-    return found
-
-
-def new_target(outdial: Outdial, draft: Checked, now: datetime) -> Target:
+def new_target(outdial: Outdial, draft: CheckedTarget, now: datetime) -> Target:
     """A target that was never tried: due at once or when the draft says, or exhausted where no try is allowed."""
     blank = Target(
         id=ids.new(),
@@ -99,7 +64,7 @@ def destination_names(changes: Mapping[str, Any]) -> list[str]:
     return [name for index in range(DESTINATIONS) if (name := f"destination_{index}") in changes]
 
 
-def replacing(draft: Checked) -> dict[str, Any]:
+def replacing(draft: CheckedTarget) -> dict[str, Any]:
     """The changes that put a draft in the place of a whole row. Where it names no time, the target's own stays."""
     changes: dict[str, Any] = {
         "name": draft.name,

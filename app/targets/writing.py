@@ -10,8 +10,9 @@ from app.auth import Viewer
 from app.db import Transaction
 from app.errors import Rejected, UserError, UserErrorCode, invalid, rejected
 from app.lifecycle import DoneReason, Standing, TargetEventType, TargetStatus
-from app.records import CreatedTargets, DuplicateAction, Outdial, Target, TargetDraft
-from app.targets import drafts
+from app.records import CheckedTarget, CreatedTargets, DedupeScope, DuplicateAction, Outdial, Target, TargetDraft
+from app.targets import drafts, duplicates
+from app.targets.duplicates import Known, Verdict
 
 CREATE_TARGETS_MAX = 1_000
 
@@ -27,20 +28,20 @@ async def create(viewer: Viewer, outdial_id: str, *, draft: TargetDraft, idempot
     """
     errors: list[UserError] = []
     outdial_id = validation.object_id(outdial_id, errors, "outdial_id")
-    checked = drafts.checked(draft, errors, "target")
+    checked = validation.target(draft, errors, "target")
     key = idempotency.checked(idempotency_key, errors)
     if errors:
         raise Rejected(errors)
     return await db.transaction(_create, viewer, outdial_id, checked, key)
 
 
-async def _create(tx: Transaction, viewer: Viewer, outdial_id: str, draft: drafts.Checked, key: str | None) -> Target:
+async def _create(tx: Transaction, viewer: Viewer, outdial_id: str, draft: CheckedTarget, key: str | None) -> Target:
     value = (outdial_id, draft)
     first = await idempotency.begin(tx, viewer, "createTarget", key, value=value)
     if first is not None:
         return (await _read(tx, viewer, [first]))[first]
     outdial = await store.lock_outdial(tx, viewer, outdial_id, "outdial_id")
-    if draft.key is not None and await _with_keys(tx, outdial, [draft.key]):
+    if draft.key is not None and await duplicates.taken_keys(tx, outdial, [draft.key]):
         raise rejected(UserErrorCode.CONFLICT, "This key is taken in its outdial.", "target", "key")
     target = drafts.new_target(outdial, draft, await tx.now())
     await idempotency.keep(tx, viewer, "createTarget", key, target.id)
@@ -57,31 +58,24 @@ async def _read(tx: Transaction, viewer: Viewer, target_ids: Sequence[str]) -> d
     return {row["id"]: rows.target(row) for row in found}
 
 
-async def _with_keys(tx: Transaction, outdial: Outdial, keys: Sequence[str]) -> dict[str, Target]:
-    """The outdial's targets that have these keys, by key; nobody else can take one until this transaction ends."""
-    await tx.lock(f"keys of {outdial.id}")
-    found = await tx.fetch(
-        f"""
-        SELECT {rows.TARGET_COLUMNS} FROM target
-        WHERE customer_id = $1 AND outdial_id = $2 AND key {db.any_of("$3", "text")} AND tm_delete IS NULL
-        ORDER BY id {db.for_update()}
-        """,
-        outdial.customer_id,
-        outdial.id,
-        list(keys),
-    )
-    return {row["key"]: rows.target(row) for row in found}
-
-
 async def create_many(
     viewer: Viewer,
     outdial_id: str,
     *,
     drafts: Sequence[TargetDraft],
     on_duplicate_key: DuplicateAction = DuplicateAction.REJECT,
+    dedupe: DedupeScope = DedupeScope.NONE,
     idempotency_key: str | None = None,
 ) -> CreatedTargets:
     """Up to 1,000 targets. Good rows are stored, bad ones reported by index.
+
+    Args:
+        viewer: who asks.
+        outdial_id: of which outdial.
+        drafts: the rows.
+        on_duplicate_key: what becomes of a row whose key is taken; with `dedupe` also of one whose address is.
+        dedupe: among which targets an address may stand once.
+        idempotency_key: the same key with the same input returns the first answer.
 
     Raises:
         Rejected: what concerns all rows: INVALID, NOT_FOUND, or CONFLICT of the idempotency key.
@@ -93,12 +87,13 @@ async def create_many(
         errors.append(invalid(f"1 to {CREATE_TARGETS_MAX:,} targets in a call.", "targets"))
     if errors:
         raise Rejected(errors)
-    return await db.transaction(_create_many, viewer, outdial_id, _checked_rows(drafts), on_duplicate_key, key)
+    rows_given = _checked_rows(drafts)
+    return await db.transaction(_create_many, viewer, outdial_id, rows_given, on_duplicate_key, dedupe, key)
 
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    draft: drafts.Checked
+    draft: CheckedTarget
     errors: tuple[UserError, ...]
 
 
@@ -106,7 +101,7 @@ def _checked_rows(given: Sequence[TargetDraft]) -> list[_Row]:
     checked = []
     for index, draft in enumerate(given):
         errors: list[UserError] = []
-        checked.append(_Row(drafts.checked(draft, errors, "targets", str(index)), tuple(errors)))
+        checked.append(_Row(validation.target(draft, errors, "targets", str(index)), tuple(errors)))
     return checked
 
 
@@ -133,20 +128,25 @@ class _Outcome:
 
 
 async def _create_many(
-    tx: Transaction, viewer: Viewer, outdial_id: str, given: Sequence[_Row], action: DuplicateAction, key: str | None
+    tx: Transaction,
+    viewer: Viewer,
+    outdial_id: str,
+    given: Sequence[_Row],
+    action: DuplicateAction,
+    dedupe: DedupeScope,
+    key: str | None,
 ) -> CreatedTargets:
-    value = (outdial_id, given, action)
+    value = (outdial_id, given, action, *([] if dedupe is DedupeScope.NONE else [dedupe]))
     first = await idempotency.begin(tx, viewer, "createTargets", key, value=value)
     if first is not None:
         errors = [UserError(UserErrorCode(code), message, tuple(path)) for code, message, path in first["errors"]]
         outcome = _Outcome(first["ids"], [], errors, first["created"], first["updated"], first["skipped"])
         return outcome.answer(await _read(tx, viewer, [known for known in outcome.ids if known is not None]))
     outdial = await store.lock_outdial(tx, viewer, outdial_id, "outdial_id")
-    keys = [row.draft.key for row in given if not row.errors and row.draft.key is not None]
-    known = await _with_keys(tx, outdial, keys) if keys else {}
-    latest = {target.id: target for target in known.values()}
+    good = [row.draft for row in given if not row.errors]
+    known = await _stored(tx, viewer, outdial, good, dedupe)
     outcome = _go_through(
-        outdial, given, action, {key: target.id for key, target in known.items()}, latest, await tx.now()
+        outdial, given, action, known, compares_addresses=dedupe is not DedupeScope.NONE, now=await tx.now()
     )
     if outcome.changes:
         answer = {
@@ -160,52 +160,100 @@ async def _create_many(
         await store.save(tx, outcome.changes)
     else:
         await idempotency.forget(tx, viewer, "createTargets", key)
-    return outcome.answer(latest)
+    return outcome.answer(known.latest)
+
+
+@dataclass(slots=True)
+class _Stored:
+    """Targets that the rows may repeat; those that the rows make join them."""
+
+    known: Known
+    by_key: dict[str, str]
+    latest: dict[str, Target]
+    """Each as it is after the rows so far, by id."""
+
+
+async def _stored(
+    tx: Transaction, viewer: Viewer, outdial: Outdial, given: Sequence[CheckedTarget], dedupe: DedupeScope
+) -> _Stored:
+    keys = [draft.key for draft in given if draft.key is not None]
+    with_keys = await duplicates.with_keys(tx, outdial, keys) if keys else {}
+    latest = {target.id: target for target in with_keys.values()}
+    known = Known(set(with_keys))
+    if dedupe is not DedupeScope.NONE:
+        addresses = {address for draft in given for address in draft.addresses if address is not None}
+        known.addresses = await duplicates.taken_addresses(tx, outdial, sorted(addresses), dedupe)
+        missing = {target_id for target_id in known.addresses.values() if target_id is not None} - latest.keys()
+        latest |= await _read(tx, viewer, sorted(missing))
+    return _Stored(known, {key: target.id for key, target in with_keys.items()}, latest)
 
 
 def _go_through(
     outdial: Outdial,
     given: Sequence[_Row],
     action: DuplicateAction,
-    by_key: dict[str, str],
-    latest: dict[str, Target],
+    stored: _Stored,
+    *,
+    compares_addresses: bool,
     now: datetime,
 ) -> _Outcome:
-    """Decide row by row, in order; a key that is repeated meets the earlier row. Extends `by_key` and `latest`."""
+    """Decide row by row, in order; a row meets those before it. Extends `stored`."""
     outcome = _Outcome()
     for index, row in enumerate(given):
         if row.errors:
             outcome.errors.extend(row.errors)
             outcome.ids.append(None)
             continue
-        existing = None if row.draft.key is None else by_key.get(row.draft.key)
-        if existing is None:
-            target = drafts.new_target(outdial, row.draft, now)
-            change: store.Change | None = store.created(target)
-            if row.draft.key is not None:
-                by_key[row.draft.key] = target.id
-            outcome.created += 1
-        elif action is DuplicateAction.REJECT:
-            outcome.errors.append(
-                UserError(UserErrorCode.CONFLICT, "This key is taken in its outdial.", ("targets", str(index), "key"))
-            )
+        draft = row.draft
+        addresses = draft.addresses if compares_addresses else ()
+        verdict = duplicates.judge(stored.known, draft.key, addresses, action)
+        if isinstance(verdict, Verdict) and verdict.code is not None:
+            outcome.errors.append(_conflict(index, verdict))
             outcome.ids.append(None)
             continue
-        else:
-            target = latest[existing]
-            change = (
-                drafts.updated(target, outdial, drafts.replacing(row.draft), now)
-                if action is DuplicateAction.UPDATE
-                else None
-            )
-            outcome.updated += change is not None
-            outcome.skipped += change is None
+        change, target = _change(outdial, draft, verdict, stored, addresses, now)
+        outcome.created += verdict is None
+        outcome.updated += verdict is not None and change is not None
+        outcome.skipped += change is None
         if change is not None:
             outcome.changes.append(change)
-            target = change.after
-        latest[target.id] = target
+            stored.known.add(draft.key, addresses, target.id)
+            if draft.key is not None:
+                stored.by_key[draft.key] = target.id
+        stored.latest[target.id] = target
         outcome.ids.append(target.id)
     return outcome
+
+
+def _change(
+    outdial: Outdial,
+    draft: CheckedTarget,
+    verdict: Verdict | DuplicateAction | None,
+    stored: _Stored,
+    addresses: Sequence[str | None],
+    now: datetime,
+) -> tuple[store.Change | None, Target]:
+    """What a row makes, with the target as it is then; no change where it is skipped."""
+    if verdict is None:
+        created = store.created(drafts.new_target(outdial, draft, now))
+        return created, created.after
+    if isinstance(verdict, Verdict) and verdict.index is not None:
+        target_id = stored.known.addresses[addresses[verdict.index] or ""]
+    else:
+        target_id = stored.by_key[draft.key or ""]
+    assert target_id is not None
+    target = stored.latest[target_id]
+    if isinstance(verdict, Verdict):
+        return None, target
+    change = drafts.updated(target, outdial, drafts.replacing(draft), now)
+    return change, target if change is None else change.after
+
+
+def _conflict(index: int, verdict: Verdict) -> UserError:
+    if verdict.index is None:
+        return UserError(UserErrorCode.CONFLICT, "This key is taken in its outdial.", ("targets", str(index), "key"))
+    path = ("targets", str(index), f"destination_{verdict.index}", "target")
+    return UserError(UserErrorCode.CONFLICT, "Another target has this address.", path)
 
 
 # ---------------------------------------------------------------- update

@@ -13,7 +13,17 @@ import asyncpg
 Row = dict[str, Any]
 Tables = dict[str, list[Row]]
 
-TABLES = ("outdial", "outdial_counter", "target", "attempt", "target_event", "outdial_event", "idempotency_key")
+TABLES = (
+    "outdial",
+    "outdial_counter",
+    "target",
+    "attempt",
+    "target_event",
+    "outdial_event",
+    "idempotency_key",
+    "import_job",
+    "import_reject",
+)
 DESTINATIONS = range(5)
 LIVE = {"CLAIMED", "DIALING"}
 COUNTERS = ("idle", "progressing", "answered", "exhausted", "do_not_call", "canceled", "unconfirmed")

@@ -1,0 +1,301 @@
+"""From a record of a file to a target that can be stored, or to what is wrong with it. Pure but for one setting."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from app import addresses, sheets, validation
+from app.addresses import DestinationType
+from app.errors import UserError, invalid
+from app.files import columns
+from app.files.columns import ColumnProblem, Columns
+from app.files.parsing import Record
+from app.lifecycle import DESTINATIONS
+from app.records import CheckedTarget, DestinationDraft, RejectCode, TargetDraft
+
+ROW_CHARACTERS_MAX = 2_000
+"""Of a row that is kept to be shown; an address is found by then."""
+MESSAGE_CHARACTERS_MAX = 1_000
+SHAPES_MAX = 1_000
+"""Different sets of members in one NDJSON file whose meaning is remembered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row that passed the rules that need no database."""
+
+    line_number: int
+    text: str
+    target: CheckedTarget
+    shown: Mapping[str, str]
+    """The file's name of each field."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    line_number: int
+    column: str | None
+    code: RejectCode
+    message: str
+    text: str
+
+
+def shortened(text: str) -> str:
+    """A row's text as it is kept: without its line end and what no database takes."""
+    kept = text.rstrip("\r\n").replace("\0", "␀")
+    return kept if len(kept) <= ROW_CHARACTERS_MAX else f"{kept[: ROW_CHARACTERS_MAX - 1]}…"
+
+
+# ---------------------------------------------------------------- rows of either format
+
+
+class CsvRows:
+    """Reads the cells of rows below one header."""
+
+    def __init__(self, found: Columns, *, extra_kept: bool) -> None:
+        self._columns = found
+        self._extra_kept = extra_kept
+        self._filled = [(position, name) for position, name in enumerate(found.fields) if name is not None]
+
+    def row(self, record: Record) -> Row | Reject | None:
+        """The row, or what is wrong with it; None where all its cells are empty, as spreadsheets leave them behind."""
+        if record.problem:
+            return malformed(record, record.problem)
+        cells: Sequence[str] = record.values
+        if not any(cell and not cell.isspace() for cell in cells):
+            return None
+        width = len(self._columns.fields)
+        if len(cells) > width:
+            if any(cell.strip() for cell in cells[width:]):
+                return malformed(record, f"The row has {len(cells)} cells and the header {width}.")
+            cells = cells[:width]
+        given: dict[str, Any] = {
+            name: sheets.restored(cells[position]) for position, name in self._filled if position < len(cells)
+        }
+        extra = None
+        if self._extra_kept:
+            extra = {
+                self._columns.names[position]: sheets.restored(cells[position])
+                for position in self._columns.extra
+                if position < len(cells) and cells[position]
+            }
+        return _row(record, given, self._columns, extra, _CSV)
+
+
+class NdjsonRows:
+    """Reads objects, each of which may have other members than the last."""
+
+    def __init__(self, mapping: Mapping[str, str], *, extra_kept: bool) -> None:
+        self._mapping = mapping
+        self._extra_kept = extra_kept
+        self._known: dict[tuple[str, ...], Columns] = {}
+        self.unknown: dict[str, None] = {}
+        self.left_out: dict[str, None] = {}
+
+    def row(self, record: Record) -> Row | Reject | None:
+        if record.problem:
+            return malformed(record, record.problem)
+        try:
+            found = self._columns(tuple(record.values))
+        except ColumnProblem as problem:
+            return malformed(record, str(problem))
+        values = list(record.values.values())
+        given = {name: values[position] for position, name in enumerate(found.fields) if name is not None}
+        odd = _flattened(given)
+        if odd is not None:
+            return Reject(record.line_number, odd, RejectCode.INVALID, "An object is needed here.", record.text)
+        extra = {found.names[position]: values[position] for position in found.extra} if self._extra_kept else None
+        return _row(record, given, found, extra, _NDJSON)
+
+    def warnings(self) -> list[str]:
+        return columns.warnings(list(self.unknown), list(self.left_out), extra_kept=self._extra_kept)
+
+    def _columns(self, names: tuple[str, ...]) -> Columns:
+        found = self._known.get(names)
+        if found is None:
+            found = columns.resolve(names, self._mapping, nested=True)
+            if len(self._known) < SHAPES_MAX:
+                self._known[names] = found
+            self.unknown |= dict.fromkeys(found.names[position] for position in found.extra)
+            self.left_out |= dict.fromkeys(found.left_out)
+        return found
+
+
+def malformed(record: Record, problem: str) -> Reject:
+    return Reject(record.line_number, None, RejectCode.MALFORMED, problem, record.text)
+
+
+def _flattened(given: dict[str, Any]) -> str | None:
+    """Take nested destinations apart; gives the name of one that is no object."""
+    for index in range(DESTINATIONS):
+        nested = given.pop(f"destination_{index}", None)
+        if nested is None:
+            continue
+        if not isinstance(nested, dict):
+            return f"destination_{index}"
+        given |= {f"destination_{index}_{part}": nested.get(part) for part in sheets.DESTINATION_PARTS}
+    return None
+
+
+# ---------------------------------------------------------------- a target of it
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """How values of a format are read; each function reports what is wrong under the field's name."""
+
+    priority: Callable[[Any, list[UserError]], Any]
+    limits: Callable[[Any, list[UserError]], Any]
+
+
+def _row(
+    record: Record, given: Mapping[str, Any], found: Columns, extra: Mapping[str, Any] | None, reading: _Reading
+) -> Row | Reject:
+    errors: list[UserError] = []
+    scientific: list[str] = []
+    draft = TargetDraft(
+        key=given.get("key"),
+        name=_text(given, "name"),
+        detail=_text(given, "detail"),
+        data=_data(given, extra, errors),
+        priority=reading.priority(given.get("priority"), errors),
+        max_try_counts=reading.limits(given.get("max_try_counts"), errors),
+        not_before=_instant(given.get("not_before"), errors),
+        destinations=tuple(
+            _destination(given, index, found.types.get(index), errors, scientific) for index in range(DESTINATIONS)
+        ),
+    )
+    target = validation.target(draft, errors)
+    if not errors:
+        return Row(record.line_number, record.text, target, found.shown)
+    return _reject(record, errors, scientific, found.shown)
+
+
+def _reject(record: Record, errors: Sequence[UserError], scientific: Sequence[str], shown: Mapping[str, str]) -> Reject:
+    """One for the row: the first problem in its place, the others in the message."""
+
+    def column(error: UserError) -> str | None:
+        name = "_".join(error.path[:2]) if error.path and error.path[0].startswith("destination_") else None
+        name = name or (error.path[0] if error.path else None)
+        return None if name is None else shown.get(name, name)
+
+    first, *others = errors
+    message = first.message
+    for other in others:
+        where = column(other)
+        message += f" {where}: {other.message}" if where else f" {other.message}"
+    is_scientific = "_".join(first.path) in scientific
+    code = RejectCode.SCIENTIFIC_NOTATION if is_scientific else RejectCode.INVALID
+    return Reject(record.line_number, column(first), code, message[:MESSAGE_CHARACTERS_MAX], record.text)
+
+
+def _text(given: Mapping[str, Any], name: str) -> Any:
+    """Checked by the rules that all ways in share, null included."""
+    value = given.get(name)
+    return "" if value is None else value
+
+
+def _data(given: Mapping[str, Any], extra: Mapping[str, Any] | None, errors: list[UserError]) -> Any:
+    own = _text(given, "data")
+    if not extra:
+        return own
+    if own:
+        errors.append(invalid("The row has data of its own, so its other columns find no place in it.", "data"))
+        return ""
+    return orjson.dumps(extra).decode()
+
+
+_TYPES = {member.value: member for member in DestinationType}
+
+
+def _destination(
+    given: Mapping[str, Any],
+    index: int,
+    named: DestinationType | None,
+    errors: list[UserError],
+    scientific: list[str],
+) -> DestinationDraft | None:
+    prefix = f"destination_{index}_"
+    target: Any = given.get(f"{prefix}target")
+    labels = {part: given.get(prefix + part) for part in _LABELS}
+    if target is None or (isinstance(target, str) and not target.strip()):
+        if not any(labels.values()):
+            return None
+        target = ""
+    kind = _type(given.get(f"{prefix}type"), named, errors, f"destination_{index}")
+    if isinstance(target, int) and not isinstance(target, bool):
+        target = str(target)
+    elif isinstance(target, float):
+        target = f"{target:E}"  # whoever wrote it had the same done to the number
+    if (
+        isinstance(target, str)
+        and kind in sheets.TELEPHONE_TYPES
+        and ("e" in target or "E" in target)
+        and addresses.is_scientific(target)
+    ):
+        scientific.append(f"{prefix}target")
+    texts: dict[str, Any] = {part: "" if value is None else value for part, value in labels.items()}
+    return DestinationDraft(target, kind, **texts)
+
+
+_LABELS = ("target_name", "name", "detail")
+
+
+def _type(value: Any, named: DestinationType | None, errors: list[UserError], *path: str) -> DestinationType:
+    if value is None or value == "":
+        return named or DestinationType.TEL
+    kind = _TYPES.get(value.strip().upper()) if isinstance(value, str) else None
+    if kind is None:
+        errors.append(invalid(f"A type is one of {', '.join(_TYPES)}.", *path, "type"))
+    return kind or DestinationType.TEL
+
+
+def _instant(value: Any, errors: list[UserError]) -> datetime | None:
+    if value is None or value == "":
+        return None
+    try:
+        instant = datetime.fromisoformat(value.strip())
+    except (ValueError, AttributeError):
+        instant = None
+    if instant is None or instant.tzinfo is None:
+        errors.append(invalid("A time with its zone, such as 2026-01-31T09:00:00Z.", "not_before"))
+        return None
+    return instant
+
+
+def _priority_of_text(value: str | None, errors: list[UserError]) -> Any:
+    text = (value or "").strip()
+    if not text:
+        return 0
+    if text.isascii() and text.isdecimal() and len(text) <= len("000"):
+        return int(text)
+    errors.append(invalid(f"A number from 0 to {validation.PRIORITY_MAX}.", "priority"))
+    return 0
+
+
+def _limits_of_text(value: str | None, errors: list[UserError]) -> Any:
+    text = (value or "").strip()
+    if not text:
+        return None
+    try:
+        return _limits(orjson.loads(text), errors)
+    except orjson.JSONDecodeError:
+        return _limits(text, errors)
+
+
+def _priority(value: Any, _errors: list[UserError]) -> Any:
+    return 0 if value is None else value
+
+
+def _limits(value: Any, errors: list[UserError]) -> Any:
+    if value is None or isinstance(value, list):
+        return value
+    errors.append(invalid("Five numbers in brackets, such as [3,1,0,0,0].", "max_try_counts"))
+    return None
+
+
+_CSV = _Reading(_priority_of_text, _limits_of_text)
+_NDJSON = _Reading(_priority, _limits)

@@ -1,0 +1,318 @@
+"""From the bytes of a file to its records: inflated, decoded, cut into lines, read as CSV or NDJSON. Pure, a stream.
+
+Nothing is held but the line at hand, and what a quote that never closes has swallowed so far.
+"""
+
+import codecs
+import csv
+import io
+import itertools
+import re
+import zlib
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from app.files import columns
+from app.records import ImportStopReason
+
+LINE_CHARACTERS_MAX = 16 * 1024 * 1024
+"""Of a line, and of a cell: one that is longer ends the import, since nobody knows where the next row begins."""
+INFLATED_BYTES_MAX = 8 * 1024**3
+"""A list of 5,000,000 people is about 1 GiB."""
+RATIO_MAX = 200
+"""Lists of people shrink to a tenth; what shrinks to less than a two-hundredth was made to fill a disk."""
+RATIO_FROM_BYTES = 64 * 1024 * 1024
+PIECE_BYTES = 256 * 1024
+DELIMITERS = ",;\t"
+_GZIP_MAGIC = b"\x1f\x8b"
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose mark it begins with
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_SEPARATOR_HINT = re.compile(r"sep=(.)\s*", re.IGNORECASE | re.DOTALL)
+# What people's programs write, by the names of Python's codecs. Others (idna, unicode_escape) are no text of files.
+_ENCODINGS = re.compile(
+    r"utf-?8(-sig)?|utf-?16(-le|-be)?|utf-?32(-le|-be)?|ascii|cp\d{3,4}|iso8859-\d{1,2}|latin-?1|koi8-[rtu]|mac-\w+|"
+    r"gbk|gb2312|gb18030|big5(hkscs)?|shift_jis(_2004|x0213)?|euc_(jp|kr|jis_2004|jisx0213)|johab|hz|tis-620|ptcp154"
+)
+
+
+class FileProblem(Exception):  # noqa: N818 - said of a file
+    """The file cannot be read on; what was read before it holds."""
+
+    def __init__(self, message: str, reason: ImportStopReason = ImportStopReason.FILE) -> None:
+        super().__init__(message)
+        self.message = message
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A row as it stands in the file."""
+
+    line_number: int
+    """Of the line on which it begins; the first of the file is 1."""
+    last_line: int
+    values: Any
+    """The cells of CSV, the object of NDJSON; None where it could not be read."""
+    text: str
+    problem: str = ""
+    """Why it could not."""
+
+
+def known_encoding(name: str) -> str | None:
+    """The codec of that name; None where there is none that files of text are written in."""
+    try:
+        codec = codecs.lookup(name)
+    except (LookupError, ValueError):
+        return None
+    return (
+        codec.name if _ENCODINGS.fullmatch(codec.name.replace("_", "-")) or _ENCODINGS.fullmatch(codec.name) else None
+    )
+
+
+# ---------------------------------------------------------------- bytes
+
+
+def inflated(pieces: Iterable[bytes], *, is_gzip: bool) -> Iterator[bytes]:
+    """The file itself, out of gzip where it is said to be that, or begins as such a file does.
+
+    Raises:
+        FileProblem: it is no gzip, ends in the middle, or is beyond the limits.
+    """
+    source = iter(pieces)
+    head = b""
+    while len(head) < len(_GZIP_MAGIC) and (piece := next(source, b"")):
+        head += piece
+    given = itertools.chain([head], source)
+    made = 0
+    for part in _out_of_gzip(given) if is_gzip or head.startswith(_GZIP_MAGIC) else given:
+        made += len(part)
+        if made > INFLATED_BYTES_MAX:
+            raise FileProblem("The file is larger than is taken.", ImportStopReason.TOO_LARGE)
+        yield part
+
+
+def _out_of_gzip(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    taken = made = 0
+    machine, is_open = zlib.decompressobj(zlib.MAX_WBITS | 16), False
+    for piece in pieces:
+        taken += len(piece)
+        rest = piece
+        while rest:
+            is_open = True
+            try:
+                part = machine.decompress(rest, PIECE_BYTES)
+            except zlib.error:
+                raise FileProblem("The file is said to be gzip, or begins as such, and cannot be inflated.") from None
+            made += len(part)
+            if made > RATIO_FROM_BYTES and made > taken * RATIO_MAX:
+                raise FileProblem("The file inflates to more than a list does.", ImportStopReason.TOO_LARGE)
+            if part:
+                yield part
+            rest = machine.unconsumed_tail
+            if machine.eof:
+                # files that were put together one after the other are one file, and zeros fill up its end
+                rest = machine.unused_data.lstrip(b"\0")
+                machine, is_open = zlib.decompressobj(zlib.MAX_WBITS | 16), False
+    if is_open:
+        raise FileProblem("The gzip file ends in the middle.")
+
+
+# ---------------------------------------------------------------- text
+
+
+class _Undecodable(Exception):  # noqa: N818 - becomes a FileProblem where the line is known
+    pass
+
+
+def decoded(pieces: Iterable[bytes], encoding: str | None) -> Iterator[str]:
+    """The text of a file: UTF-8, what a byte order mark says, or what is named. Nothing is guessed.
+
+    Args:
+        pieces: of the file.
+        encoding: a name that `known_encoding` gave.
+
+    Raises:
+        FileProblem: the mark says one thing and the name another.
+    """
+    source = iter(pieces)
+    head = b""
+    while len(head) < len(codecs.BOM_UTF32_LE) and (piece := next(source, b"")):
+        head += piece
+    codec = _codec(head, encoding)
+    decoder = codecs.getincrementaldecoder(codec)("strict")
+    for piece in itertools.chain([head], source, [b""]):
+        state = decoder.getstate()
+        try:
+            text = decoder.decode(piece, final=not piece)
+        except UnicodeDecodeError as error:
+            decoder.setstate(state)
+            yield decoder.decode(piece[: max(0, error.start - len(state[0]))])
+            raise _Undecodable(_shown(codec)) from None
+        if text:
+            yield text
+
+
+def _codec(head: bytes, encoding: str | None) -> str:
+    marked = next((codec for mark, codec in _MARKS if head.startswith(mark)), None)
+    if encoding is None:
+        return marked or "utf-8"
+    if marked is None:
+        return encoding
+    if not marked.startswith(encoding.replace("-sig", "")[:6]):
+        raise FileProblem(f"The file begins with the mark of {_shown(marked)}, and encoding says {encoding}.")
+    return marked
+
+
+def _shown(codec: str) -> str:
+    return codec.removesuffix("-sig").upper()
+
+
+class Lines:
+    """The lines of a text with their ends, counted as an editor counts them: at LF, CR and CR LF."""
+
+    def __init__(self, texts: Iterable[str]) -> None:
+        self._texts = iter(texts)
+        self._ready: deque[str] = deque()
+        self._carried: list[str] = []
+        self._carried_characters = 0
+        self.number = 0
+        """How many were taken."""
+        self.taken: list[str] = []
+        """Those since `mark`."""
+
+    def __iter__(self) -> "Lines":
+        return self
+
+    def __next__(self) -> str:
+        line = self._ready.popleft() if self._ready else self._more()
+        self.number += 1
+        self.taken.append(line)
+        return line
+
+    def mark(self) -> None:
+        self.taken.clear()
+
+    def push_back(self, lines: list[str]) -> None:
+        """Have the last lines read once more."""
+        self._ready.extendleft(reversed(lines))
+        self.number -= len(lines)
+
+    def _more(self) -> str:
+        while True:
+            try:
+                text = next(self._texts, None)
+            except _Undecodable as problem:
+                raise FileProblem(
+                    f"Line {self.number + 1} is no text in {problem}. Save the file as UTF-8, or name its encoding, "
+                    "such as windows-1252."
+                ) from None
+            if text is None:
+                if not self._carried:
+                    raise StopIteration
+                return self._split("", "")
+            # a CR at the end waits for the LF that may follow it
+            end = max(text.rfind("\n"), text.rfind("\r", 0, len(text) - 1)) + 1
+            if end:
+                return self._split(text[:end], text[end:])
+            self._carried.append(text)
+            self._carried_characters += len(text)
+            if self._carried_characters > LINE_CHARACTERS_MAX:
+                raise FileProblem(f"Line {self.number + 1} is longer than {LINE_CHARACTERS_MAX:,} characters.")
+
+    def _split(self, ended: str, rest: str) -> str:
+        whole = "".join([*self._carried, ended])
+        self._carried = [rest] if rest else []
+        self._carried_characters = len(rest)
+        self._ready.extend(io.StringIO(whole, newline=""))
+        return self._ready.popleft()
+
+
+# ---------------------------------------------------------------- records
+
+
+def csv_header(lines: Lines, mapping: Mapping[str, str]) -> tuple[Record, str]:
+    """The names of the columns, and the delimiter that makes most of them known.
+
+    Raises:
+        FileProblem: there is no header.
+    """
+    hinted = ""
+    for line in lines:
+        hint = _SEPARATOR_HINT.fullmatch(line)  # Excel's own way to say it, in a line before the header
+        if hint and lines.number == 1:
+            hinted = hint[1]
+        elif line.strip():
+            break
+        lines.mark()
+    else:
+        raise FileProblem("The file is empty: the names of its columns are expected in its first line.")
+    if "\0" in line:
+        raise FileProblem(
+            f"Line {lines.number} has NUL characters. It may be UTF-16 without a byte order mark: name its encoding, "
+            "such as utf-16-le."
+        )
+    lines.push_back([line])
+    delimiter = hinted or max(DELIMITERS, key=lambda sign: _known_columns(line, sign, mapping))
+    header = next(csv_records(lines, delimiter))
+    if header.problem:
+        raise FileProblem(f"Line {header.line_number}, the header, cannot be read. {header.problem}")
+    return header, delimiter
+
+
+def _known_columns(line: str, delimiter: str, mapping: Mapping[str, str]) -> tuple[int, int]:
+    cells = next(csv.reader([line], delimiter=delimiter), [])
+    known = sum(columns.plain(cell) in columns.NAMES or columns.plain(cell) in mapping for cell in cells)
+    return known, len(cells)
+
+
+def csv_records(lines: Lines, delimiter: str) -> Iterator[Record]:
+    """Rows of cells. Where the quotes of one go wrong, its first line is the bad row and the next is read anew.
+
+    Otherwise one quote too many would swallow every row up to the next quote.
+    """
+    csv.field_size_limit(LINE_CHARACTERS_MAX)
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    while True:
+        lines.mark()
+        first = lines.number + 1
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            line, *others = lines.taken
+            lines.push_back(others)
+            reader = csv.reader(lines, delimiter=delimiter, strict=True)
+            yield Record(first, first, None, line, _quoting(str(error)))
+            continue
+        yield Record(first, lines.number, cells, "".join(lines.taken))
+
+
+def _quoting(error: str) -> str:
+    if "end of data" in error or "field limit" in error:
+        return "A quote opens a cell here and is never closed."
+    return "The quotes of this row do not pair: a quote within a quoted cell is written twice."
+
+
+def ndjson_records(lines: Lines) -> Iterator[Record]:
+    """Objects, one a line."""
+    for line in lines:
+        lines.mark()
+        if not line.strip():
+            continue
+        try:
+            values = orjson.loads(line)
+        except orjson.JSONDecodeError as error:
+            yield Record(lines.number, lines.number, None, line, f"The line is no JSON: {error.msg}.")
+            continue
+        problem = "" if isinstance(values, dict) else "The line is no JSON object."
+        yield Record(lines.number, lines.number, None if problem else values, line, problem)

@@ -1,0 +1,109 @@
+"""Checked rows as either database takes them in bulk, and what a chunk of them says besides. Pure."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from app import clock, ids, rows
+from app.files.drafting import Row
+from app.lifecycle import DESTINATIONS
+from app.records import CheckedTarget
+
+COLUMNS: dict[str, str] = {
+    "ord": "integer",
+    "id": "uuid",
+    "key": "text",
+    "name": "text",
+    "detail": "text",
+    "data": "text",
+    "priority": "integer",
+    "max_try_counts": "json",
+    "not_before_at": "instant",
+    **{f"destination_{index}": "json" for index in range(DESTINATIONS)},
+}
+"""Of a staged row; `ord` is its place in the chunk."""
+
+
+def bulk(given: Sequence[Row], *, for_postgres: bool) -> bytes:
+    """The rows as COPY's text for PostgreSQL, as a list of lists in JSON for SQLite. Their ids ascend."""
+    values = (_values(number, row.target) for number, row in enumerate(given))
+    if for_postgres:
+        return b"".join(map(_copy_line, values))
+    return orjson.dumps(list(values), default=_instant, option=orjson.OPT_PASSTHROUGH_DATETIME)
+
+
+def _values(number: int, target: CheckedTarget) -> tuple[Any, ...]:
+    return (
+        number,
+        ids.new(),
+        target.key,
+        target.name,
+        target.detail,
+        target.data,
+        target.priority,
+        target.max_try_counts,
+        target.not_before,
+        *map(rows.destination_value, target.destinations),
+    )
+
+
+def _instant(value: Any) -> str:
+    if isinstance(value, datetime):
+        return clock.spelled(value)
+    raise TypeError(type(value).__name__)
+
+
+# Source: PostgreSQL, COPY, text format.
+_ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
+
+
+def _copy_line(values: tuple[Any, ...]) -> bytes:
+    return "\t".join(map(_copy_value, values)).encode() + b"\n"
+
+
+def _copy_value(value: Any) -> str:
+    if value is None:
+        return r"\N"
+    if isinstance(value, str):
+        return value.translate(_ESCAPES)
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return orjson.dumps(value).decode().translate(_ESCAPES)
+
+
+# ---------------------------------------------------------------- what decides over duplicates
+
+
+def mask(target: CheckedTarget) -> int:
+    """Bit n is set where destination n is."""
+    return sum(1 << index for index, value in enumerate(target.destinations) if value is not None)
+
+
+def shapes(given: Sequence[Row]) -> tuple[list[dict[str, str]], list[int]]:
+    """The files' names of the fields, each set of them once, and which of them each row has."""
+    known: dict[int, int] = {}
+    shown: list[dict[str, str]] = []
+    numbers = []
+    for row in given:
+        number = known.setdefault(id(row.shown), len(shown))
+        if number == len(shown):
+            shown.append(dict(row.shown))
+        numbers.append(number)
+    return shown, numbers
+
+
+def stored(target: CheckedTarget) -> dict[str, Any]:
+    """A row for whoever has to compare it with a target that is there already."""
+    return {
+        "name": target.name,
+        "detail": target.detail,
+        "data": target.data,
+        "priority": target.priority,
+        "max_try_counts": target.max_try_counts,
+        "not_before": target.not_before,
+        "destinations": [rows.destination_value(value) for value in target.destinations],
+    }

@@ -1,0 +1,19 @@
+"""Imports: files of targets, taken in as they come, a chunk at a time."""
+
+from app.imports.jobs import cancel, end_abandoned, prune
+from app.imports.reading import counts, get_many, pages, progress, reject_counts, rejects
+from app.imports.running import Turns, run
+
+__all__ = [
+    "Turns",
+    "cancel",
+    "counts",
+    "end_abandoned",
+    "get_many",
+    "pages",
+    "progress",
+    "prune",
+    "reject_counts",
+    "rejects",
+    "run",
+]

@@ -1,0 +1,377 @@
+"""A chunk of a file, committed: targets, counters, events, rejects and the checkpoint, together or not at all."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from app import db, events, ids, metrics, rows, store
+from app.auth import Viewer
+from app.db import Transaction
+from app.files import staging
+from app.imports import jobs
+from app.imports.jobs import Run
+from app.imports.seen import Earlier, Seen
+from app.lifecycle import DESTINATIONS, DoneReason, OutdialState, TargetEventType, TargetStatus, Tries
+from app.listing import Parameters
+from app.records import (
+    CheckedTarget,
+    DedupeScope,
+    DuplicateAction,
+    ImportCounts,
+    ImportJob,
+    ImportOptions,
+    ImportStopReason,
+    Outdial,
+    RejectCode,
+)
+from app.targets import drafts, duplicates
+from app.targets.duplicates import Known, Verdict
+
+STAGING_TABLE = "staged_target"
+COLUMN_CHARACTERS_MAX = 255
+"""Of a column's name in a reject."""
+_CREATED_COLUMNS = ", ".join(
+    ("id", "key", "name", "detail", "data", "priority", "max_try_counts", *(f"destination_{i}" for i in range(5)))
+)
+_REJECT_TYPES = {
+    "id": "uuid",
+    "customer_id": "uuid",
+    "job_id": "uuid",
+    "line_number": "bigint",
+    "column_name": "text",
+    "code": "text",
+    "message": "text",
+    "row_text": "text",
+    "recorded_at": "instant",
+}
+_DUPLICATE_MESSAGES = {
+    RejectCode.DUPLICATE_KEY: "This key is taken in its outdial.",
+    RejectCode.DUPLICATE_ADDRESS: "Another target has this address.",
+}
+_STOPS = {
+    ImportStopReason.PAUSED: "The outdial was paused; send the file again with the same idempotency key to go on.",
+    ImportStopReason.DELETED: "The outdial was deleted.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Rows as the file's process sends them."""
+
+    said: Mapping[str, Any]
+    """What decides over them, by row; see `app.files.worker`."""
+    bulk: bytes
+    """The rows themselves, as the database takes them."""
+
+    @property
+    def keys(self) -> Sequence[str | None]:
+        found: Sequence[str | None] = self.said["keys"]
+        return found
+
+    @property
+    def addresses(self) -> Sequence[Sequence[str | None]]:
+        found: Sequence[Sequence[str | None]] | None = self.said["addresses"]
+        return ((),) * len(self.keys) if found is None else found
+
+    def content(self, row: int) -> bytes:
+        """What tells whether two rows say the same of a target."""
+        targets = self.said["targets"]
+        return b"" if targets is None else hashlib.sha256(orjson.dumps(targets[row])).digest()
+
+    def target(self, row: int) -> CheckedTarget:
+        """The row itself, where rows replace targets."""
+        given = dict(self.said["targets"][row])
+        limits, instant = given["max_try_counts"], given["not_before"]
+        return CheckedTarget(
+            key=self.keys[row],
+            name=given["name"],
+            detail=given["detail"],
+            data=given["data"],
+            priority=given["priority"],
+            max_try_counts=None if limits is None else tuple(limits),
+            not_before=None if instant is None else datetime.fromisoformat(instant),
+            destinations=tuple(rows.destination_of(value) for value in given["destinations"]),
+        )
+
+
+@dataclass(slots=True)
+class Decided:
+    """What becomes of the rows of a chunk, by their place in it."""
+
+    created: list[int] = field(default_factory=list)
+    updated: list[int] = field(default_factory=list)
+    skipped: int = 0
+    rejects: list[tuple[int, str | None, str, str, str]] = field(default_factory=list)
+    """Line number, column, code, message, text."""
+
+    def counts(self, *, unchanged: int) -> ImportCounts:
+        updated, skipped = len(self.updated) - unchanged, self.skipped + unchanged
+        read = len(self.created) + len(self.updated) + self.skipped + len(self.rejects)
+        return ImportCounts(read, len(self.created), updated, skipped, len(self.rejects))
+
+
+async def commit(
+    viewer: Viewer, run: Run, chunk: Chunk, *, options: ImportOptions, seen: Seen | None = None
+) -> ImportJob:
+    """Take in the chunk, or stop the job where its outdial was paused or deleted meanwhile; gives the job after it.
+
+    Args:
+        viewer: whose job it is.
+        run: the upload's hold on it.
+        chunk: what comes after the checkpoint.
+        options: of the job.
+        seen: in a dry run, what the file had before: nothing of it is stored.
+
+    Raises:
+        Superseded: the job is not this upload's any more.
+    """
+    if seen is None:
+        job, decided = await db.transaction(_commit, viewer, run, chunk, options, Earlier())
+    else:
+        earlier = await seen.look(chunk.keys, chunk.addresses)
+        job, decided = await db.transaction(_commit, viewer, run, chunk, options, earlier)
+        taken = decided.created + decided.updated
+        await seen.keep([(chunk.keys[row], chunk.addresses[row], chunk.content(row)) for row in taken])
+    counted = decided.counts(unchanged=0)
+    metrics.count_import_rows(accepted=counted.read - counted.rejected, rejected=counted.rejected)
+    return job
+
+
+async def _commit(
+    tx: Transaction, viewer: Viewer, run: Run, chunk: Chunk, options: ImportOptions, earlier: Earlier
+) -> tuple[ImportJob, Decided]:
+    outdial = await store.lock_outdial(tx, viewer, run.job.outdial_id, "outdial_id", deleted=True)
+    row = await jobs.lock(tx, run)
+    reason = _reason_to_stop(outdial, began_paused=bool(row["began_paused"]))
+    if reason is not None:
+        return await jobs.end(tx, run, reason=reason, message=_STOPS[reason]), Decided()
+    known = await _known(tx, outdial, chunk, options)
+    known.keys |= earlier.contents.keys()
+    known.addresses |= dict.fromkeys(earlier.addresses)
+    decided = _decide(chunk, options.on_duplicate_key, known)
+    now = await tx.now()
+    if options.dry_run:
+        unchanged = await _compare(tx, outdial, chunk, decided.updated, earlier.contents, now)
+    else:
+        await _create(tx, outdial, chunk, decided.created, now)
+        unchanged = await _update(tx, outdial, chunk, decided.updated, now)
+    await _keep_rejects(tx, run, decided.rejects, now)
+    counts = decided.counts(unchanged=unchanged)
+    job = await jobs.settle(tx, run, counts, chunk.said["last_line"], chunk.said["digest"], now)
+    if job.counts.rejected > options.rejects_max:
+        job = await jobs.end(tx, run, reason=ImportStopReason.TOO_MANY_REJECTS, message=_too_many(options))
+    return job, decided
+
+
+def _reason_to_stop(outdial: Outdial, *, began_paused: bool) -> ImportStopReason | None:
+    if outdial.tm_delete is not None:
+        return ImportStopReason.DELETED
+    # a list may be filled while it is paused; what stops an import is a pause that comes while it goes on
+    if outdial.state is OutdialState.PAUSED and not began_paused:
+        return ImportStopReason.PAUSED
+    return None
+
+
+def _too_many(options: ImportOptions) -> str:
+    return (
+        f"Over {options.rejects_max:,} rows were rejected: the columns are probably not what they are taken for. "
+        "Mend the file and send it again, or raise max_rejects."
+    )
+
+
+# ---------------------------------------------------------------- decide
+
+
+async def _known(tx: Transaction, outdial: Outdial, chunk: Chunk, options: ImportOptions) -> Known:
+    """What is stored of the chunk's keys and addresses."""
+    known = Known()
+    keys = {key for key in chunk.keys if key is not None}
+    if keys:
+        known.keys = await duplicates.taken_keys(tx, outdial, sorted(keys))
+    if options.dedupe is not DedupeScope.NONE:
+        addresses = {address for row in chunk.addresses for address in row if address is not None}
+        known.addresses = await duplicates.taken_addresses(tx, outdial, sorted(addresses), options.dedupe)
+    return known
+
+
+def _decide(chunk: Chunk, action: DuplicateAction, known: Known) -> Decided:
+    """Row by row, in the file's order; a row meets those before it. Extends `known`."""
+    said = chunk.said
+    decided = Decided(rejects=[tuple(reject) for reject in said["rejects"]])
+    for row, (key, addresses) in enumerate(zip(chunk.keys, chunk.addresses, strict=True)):
+        verdict = duplicates.judge(known, key, addresses, action)
+        if isinstance(verdict, Verdict):
+            if verdict.code is None:
+                decided.skipped += 1
+            else:
+                decided.rejects.append(_reject(chunk, row, verdict.code, verdict.index))
+            continue
+        (decided.created if verdict is None else decided.updated).append(row)
+        known.add(key, addresses)
+    decided.rejects.sort()
+    return decided
+
+
+def _reject(chunk: Chunk, row: int, code: RejectCode, index: int | None) -> tuple[int, str | None, str, str, str]:
+    said = chunk.said
+    name = "key" if index is None else f"destination_{index}_target"
+    shown: Mapping[str, str] = said["shown"][said["shapes"][row]]
+    column = shown.get(name, shown.get(name.removesuffix("_target"), name))
+    return said["lines"][row], column, code.value, _DUPLICATE_MESSAGES[code], said["texts"][row]
+
+
+# ---------------------------------------------------------------- write
+
+
+async def _create(tx: Transaction, outdial: Outdial, chunk: Chunk, created: Sequence[int], now: datetime) -> None:
+    """Store new targets as one statement, and tell of them by one event for each status that they have."""
+    if not created:
+        return
+    exhausted = _exhausted(outdial, chunk, created)
+    parameter = Parameters()
+    customer, owner, instant = (parameter(value) for value in (outdial.customer_id, outdial.id, now))
+    is_exhausted = f"ord {db.any_of(parameter(exhausted), 'integer')}" if exhausted else "1 = 0"
+    wanted = f"WHERE ord {db.any_of(parameter(created), 'integer')}" if len(created) < len(chunk.keys) else ""
+    placeholder = f"${len(parameter.values) + 1}"
+    staged, value = await tx.stage(STAGING_TABLE, staging.COLUMNS, chunk.bulk, placeholder=placeholder)
+    await tx.fetch(
+        f"""
+        INSERT INTO target (customer_id, outdial_id, status, done_reason, next_try_at, tm_create, tm_update,
+                            {_CREATED_COLUMNS})
+        SELECT {db.typed(customer, "uuid")}, {db.typed(owner, "uuid")},
+               CASE WHEN {is_exhausted} THEN 'DONE' ELSE 'IDLE' END,
+               CASE WHEN {is_exhausted} THEN 'EXHAUSTED' END,
+               CASE WHEN {is_exhausted} THEN NULL WHEN not_before_at > {instant} THEN not_before_at ELSE {instant} END,
+               {instant}, {instant}, {_CREATED_COLUMNS}
+        FROM {staged} {wanted} ORDER BY ord
+        """,
+        *parameter.values,
+        *([value] if value else []),
+    )
+    idle = len(created) - len(exhausted)
+    await store.adjust(tx, outdial.customer_id, outdial.id, {"idle": idle, "exhausted": len(exhausted)})
+    standings = ((idle, TargetStatus.IDLE, None), (len(exhausted), TargetStatus.DONE, DoneReason.EXHAUSTED))
+    await events.append(
+        tx,
+        [
+            events.event_of_many(
+                outdial.customer_id,
+                outdial.id,
+                TargetEventType.IMPORTED,
+                now,
+                count=count,
+                status=status,
+                previous_status=None,
+                done_reason=reason,
+            )
+            for count, status, reason in standings
+            if count
+        ],
+    )
+
+
+def _exhausted(outdial: Outdial, chunk: Chunk, created: Sequence[int]) -> list[int]:
+    """Those of which nothing may be tried: where a target stands is for the policy in force now to say."""
+    said = chunk.said
+    answers: dict[tuple[int, tuple[int, ...]], bool] = {}
+    found = []
+    for row in created:
+        limits = outdial.dial_policy.max_try_counts if said["limits"][row] is None else tuple(said["limits"][row])
+        case = (said["masks"][row], limits)
+        if case not in answers:
+            answers[case] = _untried(*case).next_index() is None
+        if answers[case]:
+            found.append(row)
+    return found
+
+
+def _untried(mask: int, limits: Sequence[int]) -> Tries:
+    return Tries(
+        set=[bool(mask >> index & 1) for index in range(DESTINATIONS)],
+        invalid=(False,) * DESTINATIONS,
+        counts=(0,) * DESTINATIONS,
+        limits=limits,
+    )
+
+
+async def _update(tx: Transaction, outdial: Outdial, chunk: Chunk, updated: Sequence[int], now: datetime) -> int:
+    """Put rows in the place of the targets that have their keys; gives how many changed nothing."""
+    changes, unchanged = await _changes(tx, outdial, chunk, updated, now)
+    await store.save(tx, changes)
+    return unchanged
+
+
+async def _changes(
+    tx: Transaction, outdial: Outdial, chunk: Chunk, updated: Sequence[int], now: datetime
+) -> tuple[list[store.Change], int]:
+    if not updated:
+        return [], 0
+    # those that were created a moment ago are among them
+    targets = await duplicates.with_keys(tx, outdial, sorted({chunk.keys[row] or "" for row in updated}))
+    changes: list[store.Change] = []
+    for row in updated:
+        key = chunk.keys[row]
+        assert key is not None
+        change = drafts.updated(targets[key], outdial, drafts.replacing(chunk.target(row)), now)
+        if change is not None:
+            changes.append(change)
+            targets[key] = change.after
+    return changes, len(updated) - len(changes)
+
+
+async def _compare(
+    tx: Transaction,
+    outdial: Outdial,
+    chunk: Chunk,
+    updated: Sequence[int],
+    contents: Mapping[str, bytes],
+    now: datetime,
+) -> int:
+    """How many of the rows would change nothing: compared with the file's earlier row, else with what is stored."""
+    latest = dict(contents)
+    stored, unchanged = [], 0
+    replacing = set(updated)
+    created = {key: row for row, key in enumerate(chunk.keys) if row not in replacing}
+    for row in updated:
+        key = chunk.keys[row]
+        assert key is not None
+        content = chunk.content(row)
+        if key not in latest and key in created:
+            latest[key] = chunk.content(created[key])
+        if key not in latest:
+            stored.append(row)
+        elif latest[key] == content:
+            unchanged += 1
+        latest[key] = content
+    _, same = await _changes(tx, outdial, chunk, stored, now)
+    return unchanged + same
+
+
+async def _keep_rejects(
+    tx: Transaction, run: Run, rejects: Sequence[tuple[int, str | None, str, str, str]], now: datetime
+) -> None:
+    if not rejects:
+        return
+    values = [
+        {
+            "id": ids.new(),
+            "customer_id": run.job.customer_id,
+            "job_id": run.job.id,
+            "line_number": line_number,
+            "column_name": column and column[:COLUMN_CHARACTERS_MAX],
+            "code": code,
+            "message": message,
+            "row_text": text,
+            "recorded_at": now,
+        }
+        for line_number, column, code, message, text in rejects
+    ]
+    columns = ", ".join(_REJECT_TYPES)
+    await tx.fetch(
+        f"INSERT INTO import_reject ({columns}) SELECT {columns} FROM {db.rowset('$1', _REJECT_TYPES, 'new')}",
+        db.rows_value(values),
+    )

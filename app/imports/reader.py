@@ -1,0 +1,127 @@
+"""The server's side of the process that reads a file (`app.files.worker`): started, fed, listened to, ended.
+
+Parsing and checking a million rows takes minutes of a processor; in the server's own process everybody else would wait.
+"""
+
+import asyncio
+import os
+import sys
+from asyncio import StreamReader
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import orjson
+import structlog
+
+from app.files import worker
+from app.files.worker import Task
+from app.imports.chunks import Chunk
+from app.records import ImportStopReason
+
+BUFFER_BYTES = 2 * 1024 * 1024
+"""Of what the process sends ahead: the next chunk or two, while one is committed."""
+END_SECONDS = 5.0
+ERROR_CHARACTERS_MAX = 2_000
+MODULE = "app.files.worker"
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The file is through, to its end or to where it could not be read on."""
+
+    reason: ImportStopReason | None
+    message: str
+    warnings: tuple[str, ...]
+
+
+class ReaderError(RuntimeError):
+    """The process ended without saying why: a bug, or it was killed."""
+
+
+class Reader:
+    """One file in a process of its own."""
+
+    def __init__(self, process: Process) -> None:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        self._process = process
+        self._input = process.stdin
+        self._output: StreamReader = process.stdout
+
+    async def feed(self, pieces: AsyncIterator[bytes]) -> None:
+        """Hand the file on as it comes, no faster than it is read. Returns early where no more of it is wanted."""
+        with suppress(ConnectionError):  # the process has said why it ended, and whoever listens to it knows
+            async for piece in pieces:
+                for start in range(0, len(piece), worker.FRAME_BYTES_MAX):
+                    self._input.write(worker.frame(worker.DATA, None, piece[start : start + worker.FRAME_BYTES_MAX]))
+                await self._input.drain()
+            self._input.write(worker.frame(worker.EOF))
+            await self._input.drain()
+
+    async def chunks(self) -> AsyncIterator[Chunk | Ended]:
+        """The file's chunks in order, then its end.
+
+        Raises:
+            ReaderError: the process is gone.
+        """
+        while True:
+            kind, said, carried = await self._frame()
+            if kind == worker.CHUNK:
+                yield Chunk(said, carried)
+                continue
+            reason = ImportStopReason(said["reason"]) if kind == worker.FAILED else None
+            yield Ended(reason, said.get("message", ""), tuple(said["warnings"]))
+            return
+
+    async def _frame(self) -> tuple[bytes, Any, bytes]:
+        try:
+            header = await self._output.readexactly(worker.HEADER.size)
+            kind, json_length, bytes_length = worker.HEADER.unpack(header)
+            said = await self._output.readexactly(json_length)
+            carried = await self._output.readexactly(bytes_length)
+        except asyncio.IncompleteReadError:
+            raise ReaderError(await self._last_words()) from None
+        return kind, orjson.loads(said), carried
+
+    async def _last_words(self) -> str:
+        """What is known of its end; without the exception's text, which may quote a row."""
+        assert self._process.stderr is not None
+        text = (await self._process.stderr.read()).decode(errors="replace")
+        frames = [line.strip() for line in text.splitlines() if line.startswith("  File ")]
+        code = await self._process.wait()
+        return f"the process that reads the file ended with {code}: {'; '.join(frames)[-ERROR_CHARACTERS_MAX:]}"
+
+
+@asynccontextmanager
+async def reading(task: Task) -> AsyncIterator[Reader]:
+    """A process that reads one file; it is gone when the context is left."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", MODULE, stdin=PIPE, stdout=PIPE, stderr=PIPE, env=_environment(), limit=BUFFER_BYTES
+    )
+    try:
+        assert process.stdin is not None
+        process.stdin.write(worker.frame(worker.BEGIN, asdict(task)))
+        yield Reader(process)
+    finally:
+        await _end(process)
+
+
+def _environment() -> dict[str, str]:
+    """The server's, without its settings: they hold secrets that the process has no use for."""
+    return {name: value for name, value in os.environ.items() if not name.upper().startswith("OUTDIAL_")}
+
+
+async def _end(process: Process) -> None:
+    with suppress(ProcessLookupError):
+        process.kill()
+    try:
+        async with asyncio.timeout(END_SECONDS):
+            # what it still sends must be read, or it could not be seen to end
+            await process.communicate()
+    except TimeoutError:
+        log.warning("import_reader_does_not_end", pid=process.pid)

@@ -1,0 +1,259 @@
+"""One import from first byte to last: a turn, a process that reads the file, and a commit for each chunk of it."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Coroutine, Iterable
+from contextlib import asynccontextmanager, nullcontext
+from typing import Any, TypeVar
+
+import phonenumbers
+import structlog
+
+from app import db, idempotency, metrics, validation
+from app.auth import Viewer
+from app.errors import Rejected, Unavailable, UserError, invalid
+from app.files import columns, parsing
+from app.files.columns import ColumnProblem
+from app.files.worker import Task
+from app.imports import chunks, jobs
+from app.imports.jobs import Run, Superseded
+from app.imports.reader import Ended, Reader, reading
+from app.imports.seen import Seen
+from app.records import DedupeScope, DuplicateAction, ImportJob, ImportOptions, ImportState, ImportStopReason
+
+RUNNING_MAX = 2
+"""At once in one server process; each has a process of its own beside it."""
+WAITING_MAX = 16
+TURN_SECONDS_MAX = 600.0
+REJECTS_MAX = 1_000_000
+MAPPED_MAX = 1_000
+FILE_NAME_CHARACTERS_MAX = 255
+
+T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
+
+
+class Stopping(Exception):  # noqa: N818 - an end, and no fault
+    """The server is told to end."""
+
+
+class Turns:
+    """Who may run now: a few at once, the others in the order in which they came. One for each server process."""
+
+    def __init__(self) -> None:
+        self._running = 0
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Wait for a turn, and have it.
+
+        Raises:
+            Unavailable: too many wait already, or it took too long.
+        """
+        if self._running < RUNNING_MAX:
+            self._running += 1
+        else:
+            await self._wait()
+        try:
+            yield
+        finally:
+            self._pass_on()
+
+    async def _wait(self) -> None:
+        if len(self._waiting) >= WAITING_MAX:
+            raise Unavailable("Too many imports wait for their turn; try again later.")
+        told: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(told)
+        try:
+            async with asyncio.timeout(TURN_SECONDS_MAX):
+                await told
+        except BaseException as error:
+            if told.done() and not told.cancelled():
+                self._pass_on()  # the turn had come, and nobody is left to take it
+            else:
+                self._waiting.remove(told)
+            if isinstance(error, TimeoutError):
+                raise Unavailable("The import waited too long for its turn; try again later.") from None
+            raise
+
+    def _pass_on(self) -> None:
+        if self._waiting:
+            self._waiting.popleft().set_result(None)
+        else:
+            self._running -= 1
+
+
+# ---------------------------------------------------------------- options
+
+
+def checked(options: ImportOptions) -> ImportOptions:
+    """The options in canonical form.
+
+    Raises:
+        Rejected: INVALID, with everything that is wrong.
+    """
+    errors: list[UserError] = []
+    validation.text(options.file_name, FILE_NAME_CHARACTERS_MAX, errors, "file_name")
+    validation.number(options.rejects_max, 1, REJECTS_MAX, errors, "max_rejects")
+    if len(options.mapping) > MAPPED_MAX:
+        errors.append(invalid(f"At most {MAPPED_MAX:,} columns.", "map"))
+    try:
+        columns.parse_mapping(options.mapping)
+    except ColumnProblem as problem:
+        errors.append(invalid(str(problem), "map"))
+    encoding = None
+    if options.encoding is not None:
+        encoding = parsing.known_encoding(options.encoding)
+        if encoding is None:
+            errors.append(invalid("There is no encoding of that name; windows-1252 is one.", "encoding"))
+    region = options.region.upper() if options.region else None
+    if region is not None and region not in phonenumbers.SUPPORTED_REGIONS:
+        errors.append(invalid("A region is a country's code of two letters, such as DE.", "region"))
+    if errors:
+        raise Rejected(errors)
+    return ImportOptions(
+        is_ndjson=options.is_ndjson,
+        mapping=options.mapping,
+        extra_kept=options.extra_kept,
+        encoding=encoding,
+        region=region or validation.default_region(),
+        dedupe=options.dedupe,
+        on_duplicate_key=options.on_duplicate_key,
+        dry_run=options.dry_run,
+        rejects_max=options.rejects_max,
+        file_name=options.file_name,
+    )
+
+
+def _task(run: Run, options: ImportOptions, *, is_gzip: bool) -> Task:
+    return Task(
+        is_ndjson=options.is_ndjson,
+        is_gzip=is_gzip,
+        for_postgres=db.is_postgres(),
+        encoding=options.encoding,
+        region=options.region,
+        mapping=dict(columns.parse_mapping(options.mapping)),
+        extra_kept=options.extra_kept,
+        compares_addresses=options.dedupe is not DedupeScope.NONE,
+        updates=options.on_duplicate_key is DuplicateAction.UPDATE,
+        settled_line=run.settled_line,
+        settled_digest=run.settled_digest,
+    )
+
+
+# ---------------------------------------------------------------- run
+
+
+async def run(
+    viewer: Viewer,
+    outdial_id: str,
+    *,
+    options: ImportOptions,
+    pieces: AsyncIterator[bytes],
+    turns: Turns,
+    stopping: asyncio.Event,
+    idempotency_key: str | None = None,
+    is_gzip: bool = False,
+) -> ImportJob:
+    """Take in a file as it comes; the job as it is when it has ended.
+
+    Args:
+        viewer: whose targets they will be.
+        outdial_id: of which outdial.
+        options: how it is to be read.
+        pieces: the file's bytes. What it raises ends the import as interrupted, and is raised again.
+        turns: of this server.
+        stopping: set when the server is told to end.
+        idempotency_key: the same key goes on with the same job, after what it settled.
+        is_gzip: said of the file; one that begins as gzip does is taken for it in any case.
+
+    Raises:
+        Rejected: INVALID, NOT_FOUND, or CONFLICT of the idempotency key.
+        Unavailable: the database is away, too many imports wait, or the server ends; send it again with the same key.
+    """
+    errors: list[UserError] = []
+    validation.object_id(outdial_id, errors, "outdial_id")
+    key = idempotency.checked(idempotency_key, errors)
+    if errors:
+        raise Rejected(errors)
+    options = checked(options)
+    hold = await jobs.begin(viewer, outdial_id, options=options, idempotency_key=key)
+    if hold.is_over:
+        return hold.job
+    with metrics.imports_under_way.track_inprogress():
+        try:
+            work = _work(viewer, hold, options, pieces, turns, is_gzip=is_gzip)
+            return await _beside(work, [_show_life(hold), _until(stopping)])
+        except Superseded as superseded:
+            return superseded.job
+        except Stopping:
+            return await jobs.finish(hold, reason=ImportStopReason.INTERRUPTED, message=jobs.INTERRUPTED)
+        except BaseException as error:
+            await _end_by(hold, error)
+            raise
+
+
+async def _end_by(hold: Run, error: BaseException) -> None:
+    """What went wrong is the caller's to tell; the job must not be left as if it went on."""
+    reason = ImportStopReason.INTERRUPTED
+    if isinstance(error, (RuntimeError, LookupError, TypeError, ValueError, AssertionError)):
+        reason = ImportStopReason.INTERNAL
+    try:
+        await jobs.finish(hold, reason=reason, message=jobs.INTERRUPTED)
+    except Unavailable:
+        # the database is away; housekeeping ends the job once it is back
+        log.warning("import_left_open", job=hold.job.id)
+
+
+async def _work(
+    viewer: Viewer, hold: Run, options: ImportOptions, pieces: AsyncIterator[bytes], turns: Turns, *, is_gzip: bool
+) -> ImportJob:
+    async with turns.turn():
+        await jobs.start(hold)
+        async with reading(_task(hold, options, is_gzip=is_gzip)) as reader:
+            return await _beside(_take_in(viewer, hold, options, reader), [reader.feed(pieces)])
+
+
+async def _take_in(viewer: Viewer, hold: Run, options: ImportOptions, reader: Reader) -> ImportJob:
+    async with Seen() if options.dry_run else nullcontext() as seen:
+        async for part in reader.chunks():
+            if isinstance(part, Ended):
+                return await jobs.finish(hold, reason=part.reason, message=part.message, warnings=part.warnings)
+            job = await chunks.commit(viewer, hold, part, options=options, seen=seen)
+            if job.state is not ImportState.RUNNING:
+                return job
+    raise AssertionError("a file ends with its end")
+
+
+async def _show_life(hold: Run) -> None:
+    while True:
+        await asyncio.sleep(jobs.HEARD_EVERY_SECONDS)
+        try:
+            await jobs.hear(hold)
+        except Unavailable:
+            continue  # the next chunk finds out, too, and ends the import
+
+
+async def _until(stopping: asyncio.Event) -> None:
+    await stopping.wait()
+    raise Stopping
+
+
+async def _beside(work: Coroutine[Any, Any, T], others: Iterable[Coroutine[Any, Any, None]]) -> T:
+    """What `work` gives, unless one of the others raises before that; none of them outlives it."""
+    first = asyncio.ensure_future(work)
+    tasks: list[asyncio.Future[Any]] = [first, *map(asyncio.ensure_future, others)]
+    pending = set(tasks)
+    try:
+        while not first.done():
+            done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+            if not first.done():
+                for task in done:
+                    task.result()
+        return first.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,80 @@
+"""What a dry run has seen of its file: keys and addresses, kept aside, since it stores nothing.
+
+In a database of its own that SQLite keeps in memory at first and in a nameless file later, so that a list of millions
+takes no memory; it is gone with its connection.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Self
+
+import orjson
+
+CACHE_KIBIBYTES = 8_192
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """What the file had before a chunk, of the chunk's keys and addresses."""
+
+    contents: Mapping[str, bytes] = field(default_factory=dict)
+    """What the last row with each key said."""
+    addresses: frozenset[str] = frozenset()
+
+
+class Seen:
+    """Keys and addresses of rows that would have been stored. `async with Seen() as seen`."""
+
+    async def __aenter__(self) -> Self:
+        self._database = await asyncio.to_thread(_open)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await asyncio.to_thread(self._database.close)
+
+    async def look(self, keys: Sequence[str | None], addresses: Iterable[Sequence[str | None]]) -> Earlier:
+        return await asyncio.to_thread(self._look, list(keys), [text for row in addresses for text in row if text])
+
+    def _look(self, keys: list[str | None], addresses: list[str]) -> Earlier:
+        contents = self._database.execute(
+            "SELECT key, content FROM seen_key WHERE key IN (SELECT value FROM json_each(?))", [_list(keys)]
+        )
+        known = self._database.execute(
+            "SELECT address FROM seen_address WHERE address IN (SELECT value FROM json_each(?))", [_list(addresses)]
+        )
+        return Earlier(dict(contents), frozenset(address for (address,) in known))
+
+    async def keep(self, taken: Iterable[tuple[str | None, Sequence[str | None], bytes]]) -> None:
+        """Remember rows: key, addresses and what the row said."""
+        await asyncio.to_thread(self._keep, list(taken))
+
+    def _keep(self, taken: list[tuple[str | None, Sequence[str | None], bytes]]) -> None:
+        with self._database:
+            self._database.executemany(
+                "INSERT INTO seen_key VALUES (?, ?) ON CONFLICT DO UPDATE SET content = excluded.content",
+                [(key, content) for key, _, content in taken if key is not None],
+            )
+            self._database.executemany(
+                "INSERT INTO seen_address VALUES (?) ON CONFLICT DO NOTHING",
+                [(text,) for _, addresses, _ in taken for text in addresses if text is not None],
+            )
+
+
+def _list(values: Sequence[str | None]) -> str:
+    return orjson.dumps([value for value in values if value is not None]).decode()
+
+
+def _open() -> sqlite3.Connection:
+    # used by one thread at a time, though not always by the same
+    database = sqlite3.connect("", check_same_thread=False)
+    database.executescript(
+        f"""
+        PRAGMA journal_mode = OFF;
+        PRAGMA cache_size = -{CACHE_KIBIBYTES};
+        CREATE TABLE seen_key (key TEXT PRIMARY KEY, content BLOB) WITHOUT ROWID;
+        CREATE TABLE seen_address (address TEXT PRIMARY KEY) WITHOUT ROWID;
+        """
+    )
+    return database

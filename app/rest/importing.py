@@ -1,0 +1,346 @@
+"""Files of targets, sent as the body of a request and taken in as they come."""
+
+import asyncio
+from collections.abc import Mapping
+from http import HTTPMethod
+from typing import Any, TypeVar
+
+import orjson
+from starlette.datastructures import Headers, QueryParams
+from starlette.types import Receive, Scope, Send
+
+from app import auth, bodies, carriers, imports
+from app.auth import Viewer
+from app.bodies import Upload
+from app.carriers import TokenReader
+from app.errors import BadUserInput, Rejected, UserError, invalid
+from app.imports import running
+from app.pagination import PageRequest
+from app.records import DedupeScope, DuplicateAction, ImportJob, ImportOptions, ImportState, ImportStopReason
+from app.rest import endpoint, problems
+from app.rest.calls import PREFIX
+from app.rest.members import ID_SCHEMA, NEVER, TIME_SCHEMA, Field, Member, Rendered, Shape, text_schema, time_text
+from app.rest.problems import Problem, Reason
+
+PATH = f"{PREFIX}/outdials/{{id}}/targets/import"
+IDEMPOTENCY_KEY_HEADER = "Idempotency-Key"
+PIECE_SECONDS_MAX = 60.0
+"""How long a sender may be silent."""
+REJECTS_SHOWN_MAX = 100
+CSV, NDJSON = "csv", "ndjson"
+MEDIA_TYPES = {
+    "text/csv": CSV,
+    "application/csv": CSV,
+    "application/x-ndjson": NDJSON,
+    "application/ndjson": NDJSON,
+    "application/jsonl": NDJSON,
+}
+_UNTOLD = {"application/octet-stream", "application/gzip", "application/x-gzip"}
+"""They do not say what is in them."""
+_EXTRA = "data"
+
+E = TypeVar("E", DedupeScope, DuplicateAction)
+
+
+# ---------------------------------------------------------------- what is asked for
+
+
+def _one_of(kind: type[E]) -> Any:
+    names = {member.value.lower(): member for member in kind}
+
+    def read(text: str, errors: list[UserError], *path: str) -> E:
+        if text not in names:
+            errors.append(invalid(f"One of {', '.join(names)}.", *path))
+        return names.get(text, next(iter(kind)))
+
+    return read
+
+
+def _choice(*allowed: str) -> Any:
+    def read(text: str, errors: list[UserError], *path: str) -> str:
+        if text not in allowed:
+            errors.append(invalid(f"One of {', '.join(allowed)}.", *path))
+        return text
+
+    return read
+
+
+def _read_flag(text: str, errors: list[UserError], *path: str) -> bool:
+    if text not in {"true", "false"}:
+        errors.append(invalid("Either true or false.", *path))
+    return text == "true"
+
+
+def _read_number(text: str, errors: list[UserError], *path: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) <= len(str(running.REJECTS_MAX))):
+        errors.append(invalid(f"A number from 1 to {running.REJECTS_MAX:,}.", *path))
+        return 1
+    return int(text)
+
+
+def _enum_schema(*names: str) -> Mapping[str, Any]:
+    return {"type": "string", "enum": list(names)}
+
+
+PARAMETERS = (
+    Field(
+        "format",
+        _enum_schema(CSV, NDJSON),
+        "What the body is; beats what the content type says.",
+        _choice(CSV, NDJSON),
+    ),
+    Field(
+        "map",
+        {"type": "array", "items": {"type": "string"}, "maxItems": running.MAPPED_MAX},
+        "`Header:field` has a column fill a field, such as `Telefon:phone`; `Header:` leaves it out. May be repeated.",
+    ),
+    Field(
+        "extra",
+        _enum_schema(_EXTRA),
+        "Columns that are not known go into the target's data as a JSON object; else a warning names them.",
+        _choice(_EXTRA),
+    ),
+    Field(
+        "encoding",
+        {"type": "string"},
+        "The text's encoding, such as windows-1252; else it is UTF-8, or what a byte order mark says.",
+    ),
+    Field(
+        "region",
+        {"type": "string", "pattern": "^[A-Za-z]{2}$"},
+        "Where telephone numbers without a country code are from, such as DE; else as the server is set.",
+    ),
+    Field(
+        "dedupe",
+        {**_enum_schema(*(scope.value.lower() for scope in DedupeScope)), "default": "none"},
+        "Among which targets an address may stand once, in any of their five destinations: the outdial's or all of "
+        "the customer's, and the file's own.",
+        _one_of(DedupeScope),
+    ),
+    Field(
+        "on_duplicate_key",
+        {**_enum_schema(*(action.value.lower() for action in DuplicateAction)), "default": "reject"},
+        "What becomes of a row whose key is taken. With dedupe, a row whose address is taken is skipped under skip and "
+        "rejected otherwise.",
+        _one_of(DuplicateAction),
+    ),
+    Field("dry_run", {"type": "boolean", "default": False}, "Only report: no target is stored.", _read_flag),
+    Field(
+        "max_rejects",
+        {"type": "integer", "minimum": 1, "maximum": running.REJECTS_MAX, "default": ImportOptions().rejects_max},
+        "More rejected rows stop the import.",
+        _read_number,
+    ),
+    Field("file_name", text_schema(running.FILE_NAME_CHARACTERS_MAX), "To know it by."),
+)
+
+
+def _options(query: QueryParams, headers: Headers) -> ImportOptions:
+    """What the query and the content type ask for.
+
+    Raises:
+        Rejected: INVALID, with everything that is wrong.
+        bodies.Problem: 415.
+    """
+    known = {field.name: field for field in PARAMETERS}
+    errors = [
+        invalid("There is no such parameter.", name) for name in query if name not in {*known, carriers.QUERY_PARAMETER}
+    ]
+    given = {name: known[name].read(query[name], errors, name) for name in query if name in known and name != "map"}
+    if errors:
+        raise Rejected(errors)
+    return ImportOptions(
+        is_ndjson=_format(given.get("format"), headers) == NDJSON,
+        mapping=tuple(query.getlist("map")),
+        extra_kept="extra" in given,
+        encoding=given.get("encoding") or bodies.charset(headers),
+        region=given.get("region"),
+        dedupe=given.get("dedupe", DedupeScope.NONE),
+        on_duplicate_key=given.get("on_duplicate_key", DuplicateAction.REJECT),
+        dry_run=given.get("dry_run", False),
+        rejects_max=given.get("max_rejects", ImportOptions().rejects_max),
+        file_name=given.get("file_name", ""),
+    )
+
+
+def _format(named: str | None, headers: Headers) -> str:
+    # A page of another origin can send any body as a form or as plain text with the viewer's cookie, unasked: such a
+    # content type is never taken, whatever the query says.
+    media_type = bodies.media_type(headers)
+    found = MEDIA_TYPES.get(media_type) if named is None else named
+    if found is None or media_type not in {*MEDIA_TYPES, *_UNTOLD}:
+        message = "The body must be text/csv or application/x-ndjson, or application/octet-stream with ?format=."
+        raise bodies.Problem(415, BadUserInput(message))
+    return found
+
+
+def _is_gzip(headers: Headers) -> bool:
+    coding = headers.get("content-encoding", "identity").lower()
+    if coding not in {"identity", "gzip", "x-gzip"}:
+        raise bodies.Problem(415, BadUserInput("The body must not be compressed but by gzip."))
+    return coding != "identity"
+
+
+# ---------------------------------------------------------------- what is answered
+
+_COUNTS = ("read", "created", "updated", "skipped", "rejected")
+
+
+def _lower(value: Any) -> str | None:
+    return None if value is None else value.value.lower()
+
+
+def _lower_schema(kind: Any) -> Mapping[str, Any]:
+    return _enum_schema(*(member.value.lower() for member in kind))
+
+
+_COUNTS_SCHEMA = {
+    "type": "object",
+    "properties": {name: {"type": "integer", "minimum": 0} for name in _COUNTS},
+    "required": list(_COUNTS),
+    "additionalProperties": False,
+}
+_NULLABLE_REASON = {"type": ["string", "null"], "enum": [*(reason.value.lower() for reason in ImportStopReason), None]}
+IMPORT = Shape(
+    "ImportJob",
+    (
+        Member("id", ID_SCHEMA, "Its id.", lambda job: job.id),
+        Member("outdial_id", ID_SCHEMA, "The outdial that it fills.", lambda job: job.outdial_id),
+        Member("file_name", {"type": "string"}, "As the sender named it.", lambda job: job.file_name),
+        Member("state", _lower_schema(ImportState), "Where it stands.", lambda job: _lower(job.state)),
+        Member("stop_reason", _NULLABLE_REASON, "Why it ended early.", lambda job: _lower(job.stop_reason)),
+        Member("message", {"type": "string"}, "The same for people.", lambda job: job.message),
+        Member("dry_run", {"type": "boolean"}, "Whether no target was stored.", lambda job: job.dry_run),
+        Member(
+            "counts",
+            _COUNTS_SCHEMA,
+            "Rows, by what became of them.",
+            lambda job: {name: getattr(job.counts, name) for name in _COUNTS},
+        ),
+        Member(
+            "warnings",
+            {"type": "array", "items": {"type": "string"}},
+            "What else there is to know.",
+            lambda job: list(job.warnings),
+        ),
+        Member("tm_create", TIME_SCHEMA, "UTC.", lambda job: time_text(job.tm_create)),
+        Member("tm_start", TIME_SCHEMA, f"UTC; {NEVER} while it waits.", lambda job: time_text(job.started_at)),
+        Member("tm_finish", TIME_SCHEMA, f"UTC; {NEVER} until it ends.", lambda job: time_text(job.finished_at)),
+    ),
+)
+REJECT = Shape(
+    "ImportReject",
+    (
+        Member(
+            "line_number",
+            {"type": "integer", "minimum": 1},
+            "The line on which the row begins; the file's first is 1.",
+            lambda reject: reject.line_number,
+        ),
+        Member("column", {"type": ["string", "null"]}, "As the file names it.", lambda reject: reject.column),
+        Member("code", {"type": "string"}, "What is wrong, for programs.", lambda reject: _lower(reject.code)),
+        Member("message", {"type": "string"}, "What is wrong, for people.", lambda reject: reject.message),
+        Member("row", {"type": "string"}, "The row itself; a long one is cut.", lambda reject: reject.row),
+    ),
+)
+REJECTS_SCHEMA = {
+    "type": "array",
+    "items": {"$ref": f"#/components/schemas/{REJECT.name}"},
+    "maxItems": REJECTS_SHOWN_MAX,
+    "description": f"The first {REJECTS_SHOWN_MAX} rows that were not taken; GraphQL's importJob has them all.",
+}
+_REASONS = {
+    ImportStopReason.FILE: Reason.INVALID_FILE,
+    ImportStopReason.TOO_LARGE: Reason.PAYLOAD_TOO_LARGE,
+    ImportStopReason.TOO_MANY_REJECTS: Reason.TOO_MANY_REJECTS,
+    ImportStopReason.INTERRUPTED: Reason.SERVICE_UNAVAILABLE,
+    ImportStopReason.CONFLICT: Reason.CONFLICT,
+    ImportStopReason.INTERNAL: Reason.INTERNAL,
+    ImportStopReason.CANCELED: Reason.IMPORT_STOPPED,
+    ImportStopReason.PAUSED: Reason.IMPORT_STOPPED,
+    ImportStopReason.DELETED: Reason.IMPORT_STOPPED,
+}
+REASONS = tuple(
+    reason
+    for reason in Reason
+    if reason
+    in {
+        *_REASONS.values(),
+        Reason.INVALID_ID,
+        Reason.INVALID_ARGUMENT,
+        Reason.AUTHENTICATION_REQUIRED,
+        Reason.INVALID_CREDENTIALS,
+        Reason.PERMISSION_DENIED,
+        Reason.OUTDIAL_NOT_FOUND,
+        Reason.REQUEST_TIMEOUT,
+        Reason.UNSUPPORTED_MEDIA_TYPE,
+        Reason.RATE_LIMIT_EXCEEDED,
+    }
+)
+"""Every reason why it may answer anything but 200."""
+_TAKEN_OVER = "Another upload with the same idempotency key has taken the import over."
+
+
+async def _render(viewer: Viewer, job: ImportJob) -> Rendered:
+    page = (await imports.rejects(viewer, [job.id], request=PageRequest(size=REJECTS_SHOWN_MAX)))[job.id]
+    return IMPORT.render(job) | {"rejects": [REJECT.render(reject) for reject in page.items]}
+
+
+def _problem(job: ImportJob, rendered: Rendered) -> Problem | None:
+    """Why the file is not in, whole; None where it is."""
+    if job.state is ImportState.COMPLETED:
+        return None
+    if job.stop_reason is None:
+        return Problem(Reason.CONFLICT, _TAKEN_OVER, besides={"import": rendered})
+    return Problem(_REASONS[job.stop_reason], job.message, besides={"import": rendered})
+
+
+# ---------------------------------------------------------------- the endpoint
+
+
+class ImportEndpoint:
+    """The ASGI application that takes files.
+
+    Args:
+        reader: of tokens.
+        stopping: set when the server is told to end.
+    """
+
+    def __init__(self, reader: TokenReader, *, stopping: asyncio.Event) -> None:
+        self._reader = reader
+        self._stopping = stopping
+        self._turns = imports.Turns()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] != HTTPMethod.POST:
+            await endpoint.refuse(send, endpoint.not_allowed(scope["method"], {HTTPMethod.POST: self}))
+            return
+        upload = Upload(receive, Headers(scope=scope), seconds_max=PIECE_SECONDS_MAX)
+        try:
+            rendered, problem = await self._import(scope, upload)
+        except bodies.Disconnected:
+            return
+        except Exception as error:  # noqa: BLE001 - whatever it is, the client gets the envelope
+            rendered, problem = {}, problems.of(error, missing=Reason.OUTDIAL_NOT_FOUND)
+        await upload.discard()
+        if problem is not None:
+            await endpoint.refuse(send, problem)
+        else:
+            await endpoint.respond(send, 200, orjson.dumps(rendered))
+
+    async def _import(self, scope: Scope, upload: Upload) -> tuple[Rendered, Problem | None]:
+        headers, query = Headers(scope=scope), QueryParams(scope["query_string"])
+        viewer = await endpoint.viewer(self._reader, headers, query)
+        viewer.require(auth.Scope.WRITE)
+        job = await imports.run(
+            viewer,
+            endpoint.path_id(scope["path_params"]["id"]),
+            options=_options(query, headers),
+            pieces=upload.pieces(),
+            turns=self._turns,
+            stopping=self._stopping,
+            idempotency_key=headers.get(IDEMPOTENCY_KEY_HEADER),
+            is_gzip=_is_gzip(headers),
+        )
+        rendered = await _render(viewer, job)
+        return rendered, _problem(job, rendered)

@@ -1,0 +1,133 @@
+"""Which rows are there already: by key, and by canonical address over all five destinations."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from app import db, rows
+from app.db import Transaction
+from app.lifecycle import DESTINATIONS
+from app.records import DedupeScope, DuplicateAction, Outdial, RejectCode, Target
+
+
+@dataclass(slots=True)
+class Known:
+    """What a row may repeat: what is stored, and what came before it in the same call or file."""
+
+    keys: set[str] = field(default_factory=set)
+    addresses: dict[str, str | None] = field(default_factory=dict)
+    """The id of the target that has each; None where it is not stored yet."""
+
+    def repeats_key(self, key: str | None) -> bool:
+        return key is not None and key in self.keys
+
+    def repeated_address(self, addresses: Iterable[str | None]) -> int | None:
+        """The index of the first destination that another target has."""
+        return next((index for index, known in enumerate(addresses) if known in self.addresses), None)
+
+    def add(self, key: str | None, addresses: Iterable[str | None], target_id: str | None = None) -> None:
+        if key is not None:
+            self.keys.add(key)
+        for known in addresses:
+            if known is not None:
+                self.addresses.setdefault(known, target_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What becomes of a row that repeats another; `code` is None where it is skipped."""
+
+    code: RejectCode | None
+    index: int | None = None
+    """Which destination, where it is an address that is repeated."""
+
+
+def judge(
+    known: Known, key: str | None, addresses: Sequence[str | None], action: DuplicateAction
+) -> Verdict | DuplicateAction | None:
+    """None for a row that is new, UPDATE for one that replaces another.
+
+    A row whose key is taken goes by the key alone. An address that another target has makes a row a duplicate: skipped
+    under SKIP; refused under REJECT, and under UPDATE, since the target that has the address is not the one that the
+    row names.
+    """
+    if known.repeats_key(key):
+        if action is DuplicateAction.UPDATE:
+            return action
+        return Verdict(RejectCode.DUPLICATE_KEY if action is DuplicateAction.REJECT else None)
+    index = known.repeated_address(addresses) if known.addresses else None
+    if index is None:
+        return None
+    return Verdict(None if action is DuplicateAction.SKIP else RejectCode.DUPLICATE_ADDRESS, index)
+
+
+# ---------------------------------------------------------------- what is stored
+
+
+async def hold_keys(tx: Transaction, outdial: Outdial) -> None:
+    """Nobody else can take a key of the outdial until this transaction ends."""
+    await tx.lock(f"keys of {outdial.id}")
+
+
+async def with_keys(tx: Transaction, outdial: Outdial, keys: Sequence[str]) -> dict[str, Target]:
+    """The outdial's targets that have these keys, by key, held."""
+    await hold_keys(tx, outdial)
+    found = await tx.fetch(
+        f"""
+        SELECT {rows.TARGET_COLUMNS} FROM target
+        WHERE customer_id = $1 AND outdial_id = $2 AND key {db.any_of("$3", "text")} AND tm_delete IS NULL
+        ORDER BY id {db.for_update()}
+        """,
+        outdial.customer_id,
+        outdial.id,
+        list(keys),
+    )
+    return {row["key"]: rows.target(row) for row in found}
+
+
+async def taken_keys(tx: Transaction, outdial: Outdial, keys: Sequence[str]) -> set[str]:
+    """Those of the keys that a target of the outdial has."""
+    await hold_keys(tx, outdial)
+    found = await tx.fetch(
+        f"""
+        SELECT key FROM target
+        WHERE customer_id = $1 AND outdial_id = $2 AND key {db.any_of("$3", "text")} AND tm_delete IS NULL
+        """,
+        outdial.customer_id,
+        outdial.id,
+        list(keys),
+    )
+    return {row["key"] for row in found}
+
+
+async def taken_addresses(
+    tx: Transaction, outdial: Outdial, addresses: Sequence[str], scope: DedupeScope
+) -> dict[str, str | None]:
+    """Those of the addresses that a target has in any of its destinations, with one such target's id.
+
+    Whoever looks here has the customer's addresses alone until the transaction ends; who creates targets without
+    looking is not held up.
+    """
+    await tx.lock(f"addresses of {outdial.customer_id}")
+    if scope is DedupeScope.OUTDIAL:
+        within = "AND outdial_id = $3"
+    else:
+        within = """
+            AND EXISTS (SELECT 1 FROM outdial WHERE outdial.id = target.outdial_id AND outdial.tm_delete IS NULL
+                        AND outdial.customer_id = target.customer_id)
+        """
+    parts = [
+        f"""
+        SELECT id, destination_{index} ->> 'type' AS type, destination_{index} ->> 'target' AS address FROM target
+        WHERE customer_id = $1 AND tm_delete IS NULL AND destination_{index} IS NOT NULL
+        AND (destination_{index} ->> 'target') {db.any_of("$2", "text")} {within}
+        """
+        for index in range(DESTINATIONS)
+    ]
+    found = await tx.fetch(
+        " UNION ALL ".join(parts),
+        outdial.customer_id,
+        list({text.partition(" ")[2] for text in addresses}),
+        *([outdial.id] if scope is DedupeScope.OUTDIAL else []),
+    )
+    sought = set(addresses)
+    return {known: row["id"] for row in found if (known := f"{row['type']} {row['address']}") in sought}
