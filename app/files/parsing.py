@@ -105,7 +105,8 @@ def _out_of_gzip(pieces: Iterable[bytes]) -> Iterator[bytes]:
     machine, is_open = zlib.decompressobj(zlib.MAX_WBITS | 16), False
     for piece in pieces:
         taken += len(piece)
-        rest = piece
+        # files that were put together one after the other are one file, and zeros fill up its end
+        rest = piece if is_open else piece.lstrip(b"\0")
         while rest:
             is_open = True
             try:
@@ -119,7 +120,6 @@ def _out_of_gzip(pieces: Iterable[bytes]) -> Iterator[bytes]:
                 yield part
             rest = machine.unconsumed_tail
             if machine.eof:
-                # files that were put together one after the other are one file, and zeros fill up its end
                 rest = machine.unused_data.lstrip(b"\0")
                 machine, is_open = zlib.decompressobj(zlib.MAX_WBITS | 16), False
     if is_open:

@@ -1,0 +1,311 @@
+"""Files of targets, read: however they are cut into pieces, whatever is wrong in them, and however they are packed."""
+
+import csv
+import gzip
+import io
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app import validation
+from app.db import dialects
+from app.files import columns, drafting, parsing, staging, worker
+from app.files.columns import ColumnProblem
+from app.files.parsing import FileProblem, Lines
+from app.records import CheckedTarget, ImportStopReason
+
+TEXT = st.text(alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
+
+
+def cut(data: bytes, size: int) -> Iterator[bytes]:
+    for start in range(0, len(data), size):
+        yield data[start : start + size]
+
+
+def lines_of(data: bytes, size: int = 7, encoding: str | None = None, *, is_gzip: bool = False) -> Lines:
+    return Lines(parsing.decoded(parsing.inflated(cut(data, size), is_gzip=is_gzip), encoding))
+
+
+def task(**options: Any) -> dict[str, Any]:
+    plain = {
+        "is_ndjson": False, "is_gzip": False, "for_postgres": False, "encoding": None, "region": None, "mapping": {},
+        "extra_kept": False, "compares_addresses": False, "updates": False, "settled_line": 0, "settled_digest": "",
+    }  # fmt: skip
+    return plain | options
+
+
+def through_worker(data: bytes, *, ends: bool = True, **options: Any) -> list[tuple[bytes, Any, bytes]]:
+    """The frames that the process answers a file with."""
+    given = worker.frame(worker.BEGIN, task(**options))
+    given += b"".join(worker.frame(worker.DATA, None, piece) for piece in cut(data, 1_000))
+    source, target = io.BytesIO(given + (worker.frame(worker.EOF) if ends else b"")), io.BytesIO()
+    before = validation.default_region()
+    try:
+        worker.run(source, target)
+    finally:
+        validation.configure(default_region=before)
+    target.seek(0)
+    found = []
+    while (frame := worker.read_frame(target)) is not None:
+        kind, said, carried = frame
+        found.append((kind, orjson.loads(said), carried))
+    return found
+
+
+# ---------------------------------------------------------------- lines and cells
+
+
+@given(
+    st.lists(st.lists(TEXT, min_size=1, max_size=4).filter(lambda row: row != [""]), max_size=6),
+    st.integers(1, 40),
+    st.sampled_from([",", ";", "\t"]),
+    st.sampled_from(["\r\n", "\n"]),
+)
+def test_rows_are_those_of_the_csv_module_however_the_file_is_cut(
+    rows: list[list[str]], size: int, delimiter: str, ending: str
+) -> None:
+    written = io.StringIO(newline="")
+    csv.writer(written, delimiter=delimiter, lineterminator=ending, quoting=csv.QUOTE_ALL).writerows(rows)
+    text = written.getvalue()
+    records = list(parsing.csv_records(lines_of(text.encode(), size), delimiter))
+    assert [record.values for record in records] == rows
+    assert "".join(record.text for record in records) == text
+    assert [record.problem for record in records] == [""] * len(rows)
+
+
+@given(TEXT.map(lambda text: text.replace("\x0b", "\n").replace("\x0c", "\r")), st.integers(1, 10))
+def test_lines_are_cut_where_an_editor_cuts_them(text: str, size: int) -> None:
+    lines = list(lines_of(text.encode(), size))
+    assert "".join(lines) == text.removeprefix("\ufeff")
+    assert lines == list(io.StringIO(text.removeprefix("\ufeff"), newline=""))
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ('a,"b\nc,d\n', [(1, None), (2, ["c", "d"])]),
+        ('a,"b"x\nc,d\n', [(1, None), (2, ["c", "d"])]),
+        ('a,"b\nc,"d\ne,f\n', [(1, None), (2, None), (3, ["e", "f"])]),
+        ('a,"b""c"\n', [(1, ["a", 'b"c'])]),
+        ('a,b"c\n', [(1, ["a", 'b"c'])]),
+        ('"a\r\nb",c\r\nd,e', [(1, ["a\r\nb", "c"]), (3, ["d", "e"])]),
+        ("a\rb\r\nc\n", [(1, ["a"]), (2, ["b"]), (3, ["c"])]),
+    ],
+)
+def test_a_quote_too_many_spoils_one_row(text: str, found: list[tuple[int, Any]]) -> None:
+    records = parsing.csv_records(lines_of(text.encode()), ",")
+    assert [(record.line_number, record.values) for record in records] == found
+
+
+@pytest.mark.parametrize(
+    ("header", "delimiter"),
+    [
+        ("phone,name\n", ","),
+        ("phone;name, or so\n", ";"),
+        ("phone\tname;x;y\n", "\t"),
+        ("\n\n phone ; name\n", ";"),
+        ("sep=|\nphone|name\n", "|"),
+        ("SEP=;\r\nphone;name\r\n", ";"),
+        ("phone\n", ","),
+        ('"phone";"first\nname"\n', ";"),
+    ],
+)
+def test_the_delimiter_is_the_one_that_makes_columns_known(header: str, delimiter: str) -> None:
+    assert parsing.csv_header(lines_of(header.encode()), {})[1] == delimiter
+
+
+def test_a_line_that_never_ends_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parsing, "LINE_CHARACTERS_MAX", 1_000)
+    with pytest.raises(FileProblem, match="Line 2 is longer than 1,000 characters"):
+        list(lines_of(b"phone\n" + b"x" * 2_000))
+
+
+# ---------------------------------------------------------------- bytes
+
+
+@pytest.mark.parametrize(
+    ("data", "encoding", "text"),
+    [
+        ("\ufeffä\n".encode(), None, "ä\n"),
+        ("ä\n".encode("utf-16"), None, "ä\n"),
+        (b"\xfe\xff" + "ä\n".encode("utf-16-be"), None, "ä\n"),
+        ("ä\n".encode("utf-32"), None, "ä\n"),
+        ("ä\n".encode("utf-16-le"), "utf-16-le", "ä\n"),
+        ("ä€\n".encode("cp1252"), "cp1252", "ä€\n"),
+        ("日本\n".encode("shift_jis"), "shift_jis", "日本\n"),
+        ("\ufeffä\n".encode(), "utf-8", "ä\n"),
+        (b"", None, ""),
+    ],
+)
+@pytest.mark.parametrize("size", [1, 3, 100])
+def test_text_is_utf_8_or_what_its_mark_or_its_sender_says(
+    data: bytes, encoding: str | None, text: str, size: int
+) -> None:
+    assert "".join(lines_of(data, size, encoding)) == text
+
+
+@pytest.mark.parametrize(
+    ("data", "encoding", "line"),
+    [
+        (b"a\nb\nM\xfcller\nc\n", None, 3),
+        (b"\xfc", None, 1),
+        (b"a\n\xe2\x82", None, 2),
+        (b"\xff\xfea\0\n\0\x00\xd8a\0", None, 2),
+        (b"a\r\nb\x81\n", "cp1252", 2),
+    ],
+)
+@pytest.mark.parametrize("size", [1, 4, 100])
+def test_bytes_that_are_no_text_are_refused_at_their_line(
+    data: bytes, encoding: str | None, line: int, size: int
+) -> None:
+    read = []
+    with pytest.raises(FileProblem, match=f"^Line {line} is no text in") as problem:
+        read.extend(lines_of(data, size, encoding))
+    assert problem.value.reason is ImportStopReason.FILE
+
+
+def test_a_mark_and_a_name_that_differ_are_refused() -> None:
+    with pytest.raises(FileProblem, match="mark of UTF-8, and encoding says cp1252"):
+        list(lines_of("\ufeffa\n".encode(), 100, "cp1252"))
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"),
+    [
+        ("windows-1252", "cp1252"), ("UTF8", "utf-8"), ("latin1", "iso8859-1"), ("macroman", "mac-roman"),
+        ("sjis", "shift_jis"), ("gbk", "gbk"), ("utf-16", "utf-16"), ("idna", None), ("base64", None),
+        ("unicode_escape", None), ("klingon", None), ("utf-7", None), ("x\0", None), ("rot13", None),
+    ],
+)  # fmt: skip
+def test_encodings_are_those_of_text(name: str, codec: str | None) -> None:
+    assert parsing.known_encoding(name) == codec
+
+
+@pytest.mark.parametrize("is_gzip", [True, False])
+@pytest.mark.parametrize("size", [1, 10, 10_000])
+def test_gzip_is_known_by_what_it_begins_with_or_by_what_is_said(*, is_gzip: bool, size: int) -> None:
+    packed = gzip.compress(b"one\n") + gzip.compress(b"two\n") + b"\0\0\0"
+    assert list(lines_of(packed, size, is_gzip=is_gzip)) == ["one\n", "two\n"]
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (gzip.compress(b"one\n" * 1_000)[:-9], "ends in the middle"),
+        (b"\x1f\x8bnot", "cannot be inflated"),
+    ],
+)
+def test_gzip_that_is_none_is_refused(data: bytes, said: str) -> None:
+    with pytest.raises(FileProblem, match=said):
+        list(lines_of(data))
+    with pytest.raises(FileProblem, match="cannot be inflated"):
+        list(lines_of(b"phone\n", is_gzip=True))
+
+
+def test_what_inflates_too_far_is_refused_before_it_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parsing, "RATIO_FROM_BYTES", 1_000_000)
+    bomb = gzip.compress(b"phone\n" + b"\n" * 50_000_000)
+    made: list[int] = []
+    with pytest.raises(FileProblem, match="inflates to more") as problem:
+        made.extend(len(piece) for piece in parsing.inflated(cut(bomb, 1_000), is_gzip=False))
+    assert problem.value.reason is ImportStopReason.TOO_LARGE
+    assert sum(made) <= 1_000_000 + parsing.PIECE_BYTES
+    monkeypatch.setattr(parsing, "INFLATED_BYTES_MAX", 10)
+    with pytest.raises(FileProblem, match="larger than is taken"):
+        list(parsing.inflated(cut(b"phone\n" * 3, 5), is_gzip=False))
+
+
+# ---------------------------------------------------------------- columns
+
+
+def test_mail_and_sip_take_the_lowest_destinations_that_are_left() -> None:
+    found = columns.resolve(["email", "Phone 2", "sip", "destination_0_target"], {})
+    assert found.fields == [
+        "destination_2_target",
+        "destination_1_target",
+        "destination_3_target",
+        "destination_0_target",
+    ]
+    assert {index: kind.value for index, kind in found.types.items()} == {1: "TEL", 2: "EMAIL", 3: "SIP"}
+
+
+@pytest.mark.parametrize("pairs", [["phone"], [":phone"], [" :phone"], ["Telefon:telefon"]])
+def test_a_mapping_that_maps_nothing_is_refused(pairs: list[str]) -> None:
+    with pytest.raises(ColumnProblem):
+        columns.parse_mapping(pairs)
+
+
+def test_a_mapping_leaves_out_what_it_maps_to_nothing() -> None:
+    found = columns.resolve(["phone", "name", "x:y"], columns.parse_mapping(["Name:", "X:Y:detail"]))
+    assert found.fields == ["destination_0_target", None, "detail"]
+    assert found.extra == []
+
+
+# ---------------------------------------------------------------- rows as databases take them
+
+
+@given(st.lists(st.tuples(TEXT, TEXT, TEXT), min_size=1, max_size=5))
+def test_copy_and_json_carry_any_text(texts: list[tuple[str, str, str]]) -> None:
+    rows = [
+        drafting.Row(number, "", CheckedTarget(key, name, "", data, 0, None, None, (None,) * 5), {})
+        for number, (key, name, data) in enumerate(texts)
+    ]
+    as_json = orjson.loads(staging.bulk(rows, for_postgres=False))
+    assert [(row[0], row[2], row[3], row[5]) for row in as_json] == [(n, *text) for n, text in enumerate(texts)]
+    copied = staging.bulk(rows, for_postgres=True).decode().split("\n")
+    assert copied.pop() == ""
+    for line, (key, name, data) in zip(copied, texts, strict=True):
+        cells = line.split("\t")
+        assert len(cells) == len(staging.COLUMNS)
+        for cell, text in zip((cells[2], cells[3], cells[5]), (key, name, data), strict=True):
+            plain = cell.replace(r"\\", "\0").replace(r"\t", "\t").replace(r"\n", "\n").replace(r"\r", "\r")
+            assert plain.replace("\0", "\\") == text
+
+
+def test_the_staged_columns_have_types_that_both_databases_know() -> None:
+    assert set(staging.COLUMNS.values()) <= dialects.type_names
+    assert all(dialects.is_instant(name) == (kind == "instant") for name, kind in staging.COLUMNS.items())
+
+
+# ---------------------------------------------------------------- the process
+
+
+def test_a_file_goes_through_in_chunks_and_says_where_it_stands() -> None:
+    body = "phone\n" + "".join(f"+4915{row:09d}\n" for row in range(2_500))
+    found = through_worker(body.encode())
+    assert [kind for kind, _, _ in found] == [worker.CHUNK] * 3 + [worker.ENDED]
+    assert [len(said["keys"]) for _, said, _ in found[:3]] == [1_000, 1_000, 500]
+    assert [said["last_line"] for _, said, _ in found[:3]] == [1_001, 2_001, 2_501]
+    settled = found[0][1]
+    rest = through_worker(body.encode(), settled_line=settled["last_line"], settled_digest=settled["digest"])
+    assert [said["last_line"] for _, said, _ in rest[:2]] == [2_001, 2_501]
+    assert rest[1][1]["digest"] == found[2][1]["digest"]
+
+
+def test_long_rows_make_short_chunks() -> None:
+    body = "phone,data\n" + "".join(f"+4915{row:09d},{'x' * 60_000}\n" for row in range(60))
+    sizes = [len(said["keys"]) for kind, said, _ in through_worker(body.encode()) if kind == worker.CHUNK]
+    assert sum(sizes) == 60
+    assert max(sizes) <= worker.CHUNK_CHARACTERS // 60_000 + 1
+
+
+def test_rows_that_replace_others_come_in_smaller_chunks() -> None:
+    body = "key,phone\n" + "".join(f"k{row},+4915{row:09d}\n" for row in range(450))
+    found = through_worker(body.encode(), updates=True)
+    assert [len(said["targets"]) for kind, said, _ in found if kind == worker.CHUNK] == [200, 200, 50]
+
+
+def test_a_file_that_breaks_off_ends_without_a_word() -> None:
+    body = b"phone\n" + b"+4915100000000\n" * 1_200
+    found = through_worker(body, ends=False)
+    assert [kind for kind, _, _ in found] == [worker.CHUNK]
+    worker.run(io.BytesIO(), io.BytesIO())
+
+
+def test_what_was_read_before_a_file_went_wrong_is_kept() -> None:
+    kinds = [kind for kind, _, _ in through_worker(b"phone\n+4915100000000\nM\xfc\n")]
+    assert kinds == [worker.CHUNK, worker.FAILED]
