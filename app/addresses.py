@@ -48,7 +48,7 @@ def canonical(address_type: DestinationType, text: str, *, default_region: str |
     if len(text) > ADDRESS_CHARACTERS_MAX:
         raise InvalidAddress(f"The address is longer than {ADDRESS_CHARACTERS_MAX} characters.")
     # Lone surrogates (Cs) come in through JSON escapes, and no database takes them.
-    if any(unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"} for character in text):
+    if not text.isprintable() and any(unicodedata.category(sign) in {"Cc", "Cs", "Zl", "Zp"} for sign in text):
         raise InvalidAddress("The address contains control characters.")
 
     match address_type:

@@ -84,6 +84,8 @@ def sought(value: str) -> str:
 
 
 def _encodable(value: str) -> bool:
+    if value.isascii():
+        return True
     try:
         value.encode()
     except UnicodeEncodeError:

@@ -42,6 +42,8 @@ class Columns:
     """Those that tell what became of a target once."""
     shown: Mapping[str, str] = field(default_factory=dict)
     """The file's name of each field."""
+    destinations: frozenset[int] = frozenset()
+    """Those that some column is a part of."""
 
 
 def plain(name: str) -> str:
@@ -105,6 +107,7 @@ def resolve(names: Sequence[str], mapping: Mapping[str, str], *, nested: bool = 
         types=types,
         left_out=[name for name, wanted in zip(names, meant, strict=True) if wanted in _LEFT_OUT],
         shown=filled,
+        destinations=frozenset(int(name[len("destination_")]) for name in filled if name.startswith("destination_")),
     )
 
 

@@ -165,7 +165,10 @@ def _row(
         max_try_counts=reading.limits(given.get("max_try_counts"), errors),
         not_before=_instant(given.get("not_before"), errors),
         destinations=tuple(
-            _destination(given, index, found.types.get(index), errors, scientific) for index in range(DESTINATIONS)
+            _destination(given, index, found.types.get(index), errors, scientific)
+            if index in found.destinations
+            else None
+            for index in range(DESTINATIONS)
         ),
     )
     target = validation.target(draft, errors)

@@ -30,7 +30,6 @@ CHUNK_UPDATES = 200
 """Where rows replace stored ones, each is compared in the server: so many take it about 10 ms."""
 CHUNK_CHARACTERS = 1024 * 1024
 """Of the rows' text, where rows are long."""
-FRAME_BYTES_MAX = 64 * 1024 * 1024
 HEADER = struct.Struct(">cII")
 """Kind, length of the JSON, length of the bytes."""
 NICENESS = 10

@@ -23,6 +23,7 @@ from app.records import ImportStopReason
 
 BUFFER_BYTES = 2 * 1024 * 1024
 """Of what the process sends ahead: the next chunk or two, while one is committed."""
+PIECE_BYTES_MAX = 1024 * 1024
 END_SECONDS = 5.0
 ERROR_CHARACTERS_MAX = 2_000
 MODULE = "app.files.worker"
@@ -55,13 +56,20 @@ class Reader:
 
     async def feed(self, pieces: AsyncIterator[bytes]) -> None:
         """Hand the file on as it comes, no faster than it is read. Returns early where no more of it is wanted."""
-        with suppress(ConnectionError):  # the process has said why it ended, and whoever listens to it knows
-            async for piece in pieces:
-                for start in range(0, len(piece), worker.FRAME_BYTES_MAX):
-                    self._input.write(worker.frame(worker.DATA, None, piece[start : start + worker.FRAME_BYTES_MAX]))
-                await self._input.drain()
-            self._input.write(worker.frame(worker.EOF))
+        async for piece in pieces:
+            for start in range(0, len(piece), PIECE_BYTES_MAX):
+                part = piece[start : start + PIECE_BYTES_MAX]
+                if not await self._is_taken(worker.frame(worker.DATA, None, part)):
+                    return
+        await self._is_taken(worker.frame(worker.EOF))
+
+    async def _is_taken(self, frame: bytes) -> bool:
+        try:
+            self._input.write(frame)
             await self._input.drain()
+        except ConnectionError:
+            return False  # the process has said why it ended, and whoever listens to it knows
+        return True
 
     async def chunks(self) -> AsyncIterator[Chunk | Ended]:
         """The file's chunks in order, then its end.

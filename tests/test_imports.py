@@ -1,0 +1,322 @@
+"""Imports at the use-cases: turns, holds, what is decided when a chunk is committed, and what housekeeping ends."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+
+import psutil
+import pytest
+
+from app import clock, db, housekeeping, imports, metrics, outdials
+from app.auth import Viewer
+from app.errors import Rejected, Unavailable, UserErrorCode
+from app.imports import chunks, jobs, reader, running
+from app.imports.jobs import Superseded
+from app.lifecycle import DoneReason, OutdialState
+from app.pagination import PageRequest
+from app.records import (
+    DedupeScope,
+    DuplicateAction,
+    ImportJob,
+    ImportOptions,
+    ImportState,
+    ImportStopReason,
+    PolicyDraft,
+)
+from tests.support import factories, importing
+
+CHUNK = 1_000
+WAIT_SECONDS_MAX = 30
+
+
+async def until(happened: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(WAIT_SECONDS_MAX):
+        while not await happened():  # noqa: ASYNC110 - what happens, happens in a database
+            await asyncio.sleep(0.02)
+
+
+async def pieces(text: str) -> AsyncIterator[bytes]:
+    async for piece in importing.in_pieces(text):
+        yield piece
+
+
+async def take_in(viewer: Viewer, outdial_id: str, text: str, **more: Any) -> ImportJob:
+    options = more.pop("options", ImportOptions())
+    given: dict[str, Any] = {"turns": imports.Turns(), "stopping": asyncio.Event(), "pieces": pieces(text)} | more
+    return await imports.run(viewer, outdial_id, options=options, **given)
+
+
+# ---------------------------------------------------------------- chunks
+
+
+async def test_a_chunk_costs_the_same_statements_however_many_rows_it_has(database: str, viewer: Viewer) -> None:
+    spent = []
+    for count in (CHUNK, 3 * CHUNK):
+        outdial = await factories.make_outdial(viewer)
+        before = db.statements
+        await take_in(viewer, outdial.id, importing.table(count), options=ImportOptions(dedupe=DedupeScope.OUTDIAL))
+        spent.append(db.statements - before)
+    assert (spent[1] - spent[0]) / 2 == (14 if db.is_postgres() else 8)
+
+
+async def test_where_a_row_stands_is_said_by_the_policy_in_force_when_it_is_committed(
+    database: str, viewer: Viewer
+) -> None:
+    outdial = await factories.make_outdial(viewer)
+
+    async def lowering() -> AsyncIterator[bytes]:
+        yield importing.table(CHUNK + 5).encode()
+        await until(lambda: _created(viewer, outdial.id, CHUNK))
+        await outdials.update(viewer, outdial.id, changes={"dial_policy": PolicyDraft(max_try_counts=(0,) * 5)})
+        yield "".join(importing.rows(CHUNK, start=CHUNK + 5)).encode()
+
+    job = await take_in(viewer, outdial.id, "", pieces=lowering())
+    assert job.counts.created == 2 * CHUNK + 5
+    while await outdials.finish_exhausted():
+        pass
+    progress = (await outdials.progress(viewer, [outdial.id]))[outdial.id]
+    assert (progress.idle, progress.done_by_reason[DoneReason.EXHAUSTED]) == (0, 2 * CHUNK + 5)
+
+
+async def _created(viewer: Viewer, outdial_id: str, count: int) -> bool:
+    [job] = (await imports.pages(viewer, [outdial_id], request=PageRequest()))[outdial_id].items
+    return job.counts.created >= count
+
+
+async def test_a_list_that_was_paused_before_is_filled_and_a_pause_that_comes_later_stops_it(
+    database: str, viewer: Viewer
+) -> None:
+    outdial = await factories.make_outdial(viewer)
+    await outdials.update(viewer, outdial.id, changes={"state": OutdialState.PAUSED})
+    job = await take_in(viewer, outdial.id, importing.table(3), idempotency_key="k")
+    assert job.state is ImportState.COMPLETED
+
+
+async def test_rows_of_an_upload_that_lost_its_job_are_not_stored(database: str, viewer: Viewer) -> None:
+    outdial = await factories.make_outdial(viewer)
+    first = await jobs.begin(viewer, outdial.id, options=ImportOptions(), idempotency_key="k")
+    await jobs.start(first)
+    second = await jobs.begin(viewer, outdial.id, options=ImportOptions(), idempotency_key="k")
+    assert (second.job.id, second.number, second.is_over) == (first.job.id, first.number + 1, False)
+    said = {
+        "keys": [], "masks": [], "limits": [], "lines": [], "texts": [], "shown": [], "shapes": [], "targets": None,
+        "addresses": None, "rejects": [[2, None, "MALFORMED", "No.", "x"]], "last_line": 2, "digest": "d",
+    }  # fmt: skip
+    with pytest.raises(Superseded):
+        await chunks.commit(viewer, first, chunks.Chunk(said, b""), options=ImportOptions())
+    for write in (jobs.start(first), jobs.hear(first)):
+        with pytest.raises(Superseded):
+            await write
+    assert (await jobs.finish(first)).state is ImportState.QUEUED
+    job = await chunks.commit(viewer, second, chunks.Chunk(said, b""), options=ImportOptions())
+    assert (job.counts.read, job.counts.rejected) == (1, 1)
+
+
+async def test_what_is_wrong_with_the_options_is_told_all_at_once(database: str, viewer: Viewer) -> None:
+    outdial = await factories.make_outdial(viewer)
+    options = ImportOptions(mapping=("x",), encoding="none", region="XX", rejects_max=0, file_name="\0")
+    with pytest.raises(Rejected) as refused:
+        await take_in(viewer, outdial.id, "phone\n", options=options)
+    assert {error.path for error in refused.value.errors} == {
+        ("map",), ("encoding",), ("region",), ("max_rejects",), ("file_name",)
+    }  # fmt: skip
+    with pytest.raises(Rejected) as refused:
+        await take_in(viewer, "no id", "phone\n", idempotency_key="")
+    assert {error.path for error in refused.value.errors} == {("outdial_id",), ("idempotency_key",)}
+    with pytest.raises(Rejected) as refused:
+        await imports.cancel(viewer, outdial.id)
+    assert [error.code for error in refused.value.errors] == [UserErrorCode.NOT_FOUND]
+
+
+# ---------------------------------------------------------------- ends
+
+
+async def test_a_server_that_is_told_to_end_leaves_a_job_that_can_go_on(database: str, viewer: Viewer) -> None:
+    outdial = await factories.make_outdial(viewer)
+    stopping = asyncio.Event()
+
+    async def endless() -> AsyncIterator[bytes]:
+        yield importing.table(CHUNK + 5).encode()
+        await until(lambda: _created(viewer, outdial.id, CHUNK))
+        stopping.set()
+        await asyncio.Event().wait()
+
+    job = await take_in(viewer, outdial.id, "", pieces=endless(), stopping=stopping, idempotency_key="k")
+    assert (job.state, job.stop_reason) == (ImportState.FAILED, ImportStopReason.INTERRUPTED)
+    assert job.counts.created == CHUNK
+    job = await take_in(viewer, outdial.id, importing.table(CHUNK + 5), idempotency_key="k")
+    assert (job.state, job.counts.created) == (ImportState.COMPLETED, CHUNK + 5)
+    assert [process for process in psutil.Process().children() if reader.MODULE in process.cmdline()] == []
+
+
+async def test_a_sender_that_fails_ends_the_job_and_is_heard(database: str, viewer: Viewer) -> None:
+    outdial = await factories.make_outdial(viewer)
+
+    async def failing() -> AsyncIterator[bytes]:
+        yield b"phone\n"
+        raise ConnectionAbortedError
+
+    # a lost connection of the file's own process is another thing, and must not be taken for it
+    with pytest.raises(ConnectionAbortedError):
+        await take_in(viewer, outdial.id, "", pieces=failing())
+    [job] = (await imports.pages(viewer, [outdial.id], request=PageRequest()))[outdial.id].items
+    assert (job.state, job.stop_reason) == (ImportState.FAILED, ImportStopReason.INTERRUPTED)
+
+
+async def test_a_process_that_dies_fails_the_import_and_nothing_else(database: str, viewer: Viewer) -> None:
+    outdial = await factories.make_outdial(viewer)
+
+    async def deadly() -> AsyncIterator[bytes]:
+        yield importing.table(CHUNK + 5).encode()
+        await until(lambda: _created(viewer, outdial.id, CHUNK))
+        [process] = [child for child in psutil.Process().children() if reader.MODULE in child.cmdline()]
+        os.kill(process.pid, signal.SIGKILL)
+        await asyncio.Event().wait()
+
+    with pytest.raises(reader.ReaderError, match="ended with -9"):
+        await take_in(viewer, outdial.id, "", pieces=deadly(), idempotency_key="k")
+    [job] = (await imports.pages(viewer, [outdial.id], request=PageRequest()))[outdial.id].items
+    assert (job.state, job.stop_reason) == (ImportState.FAILED, ImportStopReason.INTERNAL)
+    job = await take_in(viewer, outdial.id, importing.table(CHUNK + 5), idempotency_key="k")
+    assert (job.state, job.counts.created) == (ImportState.COMPLETED, CHUNK + 5)
+
+
+async def test_housekeeping_ends_what_nobody_has_shown_to_live(database: str, viewer: Viewer) -> None:
+    outdial = await factories.make_outdial(viewer)
+    waiting = await jobs.begin(viewer, outdial.id, options=ImportOptions(), idempotency_key=None)
+    running_job = await jobs.begin(viewer, outdial.id, options=ImportOptions(), idempotency_key="k")
+    await jobs.start(running_job)
+    assert await imports.end_abandoned() == 0
+    clock.shift = timedelta(seconds=jobs.ABANDONED_SECONDS - 1)
+    await jobs.hear(running_job)
+    clock.shift = timedelta(seconds=jobs.ABANDONED_SECONDS + 1)
+    assert await imports.end_abandoned() == 1
+    found = await imports.get_many(viewer, [waiting.job.id, running_job.job.id])
+    assert found[waiting.job.id].stop_reason is ImportStopReason.INTERRUPTED
+    assert found[running_job.job.id].state is ImportState.RUNNING
+
+
+async def test_a_server_on_sqlite_ends_what_the_last_one_left_at_once(database: str, viewer: Viewer) -> None:
+    outdial = await factories.make_outdial(viewer)
+    left = await jobs.begin(viewer, outdial.id, options=ImportOptions(), idempotency_key=None)
+    keeping = asyncio.create_task(housekeeping.run(event_retention_hours=1, import_retention_days=1))
+    expected = ImportState.QUEUED if db.is_postgres() else ImportState.FAILED
+    try:
+        await asyncio.sleep(0.5 if db.is_postgres() else 0)
+        await until(lambda: _is(viewer, left.job.id, expected))
+    finally:
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
+
+
+async def _is(viewer: Viewer, job_id: str, state: ImportState) -> bool:
+    return (await imports.get_many(viewer, [job_id]))[job_id].state is state
+
+
+async def test_old_jobs_go_with_their_rejects(database: str, viewer: Viewer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "PRUNED_MAX", 2)
+    outdial = await factories.make_outdial(viewer)
+    old = await take_in(viewer, outdial.id, "phone\n" + "nobody\n" * 5, idempotency_key="k")
+    clock.shift = timedelta(days=2)
+    young = await take_in(viewer, outdial.id, "phone\nnobody\n")
+    unfinished = await jobs.begin(viewer, outdial.id, options=ImportOptions(), idempotency_key=None)
+    rounds = 0
+    while await imports.prune(days=1):
+        rounds += 1
+    assert rounds == 3
+    found = await imports.get_many(viewer, [old.id, young.id, unfinished.job.id])
+    assert set(found) == {young.id, unfinished.job.id}
+    assert await imports.reject_counts(viewer, [old.id, young.id]) == {old.id: 0, young.id: 1}
+
+
+# ---------------------------------------------------------------- turns
+
+
+async def test_turns_go_round_in_the_order_of_asking(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running, "WAITING_MAX", 3)
+    turns = running.Turns()
+    order: list[int] = []
+    doors = [asyncio.Event() for _ in range(6)]
+
+    async def one(number: int) -> None:
+        async with turns.turn():
+            order.append(number)
+            await doors[number].wait()
+
+    tasks = [asyncio.create_task(one(number)) for number in range(5)]
+    await asyncio.sleep(0)
+    assert order == [0, 1]
+    with pytest.raises(Unavailable, match="Too many imports wait"):
+        await one(5)
+    tasks[2].cancel()
+    await asyncio.gather(tasks[2], return_exceptions=True)
+    doors[0].set()
+    await asyncio.gather(tasks[0])
+    await asyncio.sleep(0)
+    assert order == [0, 1, 3]
+    for door in doors:
+        door.set()
+    await asyncio.gather(tasks[1], tasks[3], tasks[4])
+    assert order == [0, 1, 3, 4]
+    async with turns.turn(), turns.turn():
+        assert turns._running == running.RUNNING_MAX
+    assert turns._running == 0
+
+
+async def test_a_turn_that_comes_as_its_taker_leaves_goes_to_the_next() -> None:
+    turns = running.Turns()
+    async with turns.turn(), turns.turn():
+        leaving = asyncio.create_task(_take(turns))
+        staying = asyncio.create_task(_take(turns))
+        await asyncio.sleep(0)
+    # both have been told by now, and neither has run since
+    leaving.cancel()
+    await asyncio.gather(leaving, return_exceptions=True)
+    await staying
+    assert turns._running == 0
+
+
+async def _take(turns: running.Turns) -> None:
+    async with turns.turn():
+        pass
+
+
+async def test_nobody_waits_for_a_turn_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running, "TURN_SECONDS_MAX", 0.02)
+    turns = running.Turns()
+    async with turns.turn(), turns.turn():
+        with pytest.raises(Unavailable, match="waited too long"):
+            await _take(turns)
+    assert turns._running == 0
+
+
+async def test_rows_are_counted_for_the_metrics(database: str, viewer: Viewer) -> None:
+    outdial = await factories.make_outdial(viewer)
+
+    def counted() -> tuple[float, float]:
+        page = metrics.render()[0].decode()
+        values = dict(line.rsplit(" ", 1) for line in page.splitlines() if line.startswith("outdial_import_rows_total"))
+        return tuple(
+            float(values.get(f'outdial_import_rows_total{{outcome="{outcome}"}}', 0))
+            for outcome in ("accepted", "rejected")
+        )  # type: ignore[return-value]
+
+    before = counted()
+    await take_in(viewer, outdial.id, "key,phone\na,+14155550100\na,+14155550101\nb,nobody\n")
+    after = counted()
+    assert (after[0] - before[0], after[1] - before[1]) == (1, 2)
+
+
+async def test_an_update_of_a_chunk_and_its_creation_add_up(database: str, viewer: Viewer) -> None:
+    outdial = await factories.make_outdial(viewer)
+    text = "key,phone,name\n" + "".join(f"k{row % 150},{importing.numbers(row % 150)},n{row}\n" for row in range(450))
+    options = ImportOptions(on_duplicate_key=DuplicateAction.UPDATE)
+    dry = await take_in(
+        viewer, outdial.id, text, options=ImportOptions(on_duplicate_key=DuplicateAction.UPDATE, dry_run=True)
+    )
+    job = await take_in(viewer, outdial.id, text, options=options)
+    assert (job.counts.created, job.counts.updated, job.counts.skipped) == (150, 300, 0)
+    assert dry.counts == job.counts
