@@ -118,6 +118,18 @@ def test_the_delimiter_is_the_one_that_makes_columns_known(header: str, delimite
     assert parsing.csv_header(lines_of(header.encode()), {})[1] == delimiter
 
 
+def test_a_quote_that_never_closes_holds_no_more_than_a_cell_may(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parsing, "RECORD_LINES_MAX", 10)
+    text = 'a,"b\n' + "".join(f"c,{number}\n" for number in range(30))
+    lines = lines_of(text.encode())
+    records = []
+    for record in parsing.csv_records(lines, ","):
+        records.append(record)
+        assert len(lines.taken) <= 10
+    assert [record.line_number for record in records] == list(range(1, 32))
+    assert [bool(record.problem) for record in records] == [True] + [False] * 30
+
+
 def test_a_line_that_never_ends_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parsing, "LINE_CHARACTERS_MAX", 1_000)
     with pytest.raises(FileProblem, match="Line 2 is longer than 1,000 characters"):

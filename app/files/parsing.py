@@ -21,6 +21,8 @@ from app.records import ImportStopReason
 
 LINE_CHARACTERS_MAX = 16 * 1024 * 1024
 """Of a line, and of a cell: one that is longer ends the import, since nobody knows where the next row begins."""
+RECORD_LINES_MAX = 70_000
+"""No cell that is taken has more characters than that: a quote that is still open then is one that was forgotten."""
 INFLATED_BYTES_MAX = 8 * 1024**3
 """A list of 5,000,000 people is about 1 GiB."""
 RATIO_MAX = 200
@@ -176,6 +178,10 @@ def _shown(codec: str) -> str:
     return codec.removesuffix("-sig").upper()
 
 
+class _Endless(Exception):  # noqa: N818 - becomes a row that could not be read
+    pass
+
+
 class Lines:
     """The lines of a text with their ends, counted as an editor counts them: at LF, CR and CR LF."""
 
@@ -193,6 +199,8 @@ class Lines:
         return self
 
     def __next__(self) -> str:
+        if len(self.taken) >= RECORD_LINES_MAX:
+            raise _Endless
         line = self._ready.popleft() if self._ready else self._more()
         self.number += 1
         self.taken.append(line)
@@ -288,7 +296,7 @@ def csv_records(lines: Lines, delimiter: str) -> Iterator[Record]:
             cells = next(reader)
         except StopIteration:
             return
-        except csv.Error as error:
+        except (csv.Error, _Endless) as error:
             line, *others = lines.taken
             lines.push_back(others)
             reader = csv.reader(lines, delimiter=delimiter, strict=True)
@@ -298,7 +306,7 @@ def csv_records(lines: Lines, delimiter: str) -> Iterator[Record]:
 
 
 def _quoting(error: str) -> str:
-    if "end of data" in error or "field limit" in error:
+    if not error or "end of data" in error or "field limit" in error:
         return "A quote opens a cell here and is never closed."
     return "The quotes of this row do not pair: a quote within a quoted cell is written twice."
 
