@@ -1,8 +1,9 @@
 """Pages of rows: one statement for any number of parents, whatever the depth of the page."""
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar
 
@@ -130,6 +131,43 @@ async def _parents_with_rows_beyond(
 async def _for_each(branch: str, parents: Sequence[str], parameter: Parameters) -> Sequence[Mapping[str, Any]]:
     sql = dialects.per_parent(db.dialect(), len(parents), branch, first=len(parameter.values) + 1)
     return await db.fetch(sql, *parameter.values, *dialects.per_parent_values(db.dialect(), parents))
+
+
+async def walk(
+    listing: Listing,
+    parent: str,
+    *,
+    upto: datetime,
+    size: int,
+    conditions: Callable[[Parameters], str],
+    make: Callable[[Mapping[str, Any]], T],
+) -> AsyncIterator[Sequence[T]]:
+    """A whole list, oldest first, `size` rows at a time, each read when the last was used.
+
+    Args:
+        listing: of what.
+        parent: its id.
+        upto: rows of a later instant are left out, so that it ends however fast the list grows.
+        size: of a part.
+        conditions: as of `pages`.
+        make: a record of a row.
+    """
+    place: Place | None = None
+    while True:
+        parameter = Parameters()
+        met = f"{listing.parent} = {parameter(parent)} AND {conditions(parameter)}"
+        met += f" AND {listing.instant} <= {parameter(upto)}"
+        if place is not None:
+            met += f" AND ({listing.instant}, id) > ({parameter(place.instant)}, {parameter(place.id)})"
+        rows = await db.fetch(
+            f"SELECT {listing.columns} FROM {listing.table} WHERE {met} ORDER BY {listing.instant}, id LIMIT {size}",
+            *parameter.values,
+        )
+        if rows:
+            yield [make(row) for row in rows]
+        if len(rows) < size:
+            return
+        place = Place(rows[-1][listing.instant], rows[-1]["id"])
 
 
 async def counts(

@@ -1,7 +1,14 @@
 """Attempts: what dialers do, one try at one destination at a time, each under a lease."""
 
 from app.attempts.claiming import claim
-from app.attempts.reading import counts_of_outdials, counts_of_targets, get_many, pages_of_outdials, pages_of_targets
+from app.attempts.reading import (
+    counts_of_outdials,
+    counts_of_targets,
+    get_many,
+    pages_of_outdials,
+    pages_of_targets,
+    walk,
+)
 from app.attempts.reporting import complete, extend, release, start
 from app.attempts.sweeping import sweep
 
@@ -17,4 +24,5 @@ __all__ = [
     "release",
     "start",
     "sweep",
+    "walk",
 ]

@@ -1,6 +1,7 @@
 """Attempts, read: by id, and in pages of any number of outdials or targets at once."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import datetime
 
 from app import db, rows
 from app.auth import Viewer
@@ -8,6 +9,7 @@ from app.db import Transaction
 from app.listing import Listing, Parameters
 from app.listing import counts as listing_counts
 from app.listing import pages as listing_pages
+from app.listing import walk as listing_walk
 from app.pagination import Page, PageRequest
 from app.records import Attempt, AttemptFilter
 from app.validation import sought
@@ -50,6 +52,14 @@ async def pages_of_targets(
     return await listing_pages(
         OF_TARGETS, target_ids, request, ascending=False, conditions=conditions, make=rows.attempt
     )
+
+
+def walk(
+    viewer: Viewer, outdial_id: str, *, upto: datetime, size: int, where: AttemptFilter | None = None
+) -> AsyncIterator[Sequence[Attempt]]:
+    """All attempts on an outdial's targets that were made by then, oldest first, `size` at a time."""
+    conditions = _conditions(viewer, where or AttemptFilter())
+    return listing_walk(OF_OUTDIALS, outdial_id, upto=upto, size=size, conditions=conditions, make=rows.attempt)
 
 
 async def counts_of_outdials(

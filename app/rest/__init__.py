@@ -11,6 +11,7 @@ from app.carriers import TokenReader
 from app.rest import importing, openapi, page
 from app.rest.calls import CALLS, PREFIX, Call
 from app.rest.endpoint import Endpoint, not_allowed, refuse, respond
+from app.rest.exporting import EXPORTS, ExportEndpoint
 from app.rest.problems import Problem, Reason
 
 DOCUMENT_PATH = f"{PREFIX}/openapi.json"
@@ -32,6 +33,7 @@ def routes(reader: TokenReader, *, stopping: asyncio.Event) -> list[Route]:
     )
     return [
         Route(importing.PATH, importing.ImportEndpoint(reader, stopping=stopping)),
+        *(Route(export.path, ExportEndpoint(export, reader)) for export in EXPORTS),
         *(Route(path, Endpoint(calls, reader)) for path, calls in by_path.items()),
         Route(DOCUMENT_PATH, _Static(orjson.dumps(document), "application/json")),
         Route(PAGE_PATH, shown),

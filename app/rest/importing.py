@@ -9,16 +9,17 @@ import orjson
 from starlette.datastructures import Headers, QueryParams
 from starlette.types import Receive, Scope, Send
 
-from app import auth, bodies, carriers, imports
+from app import auth, bodies, imports
 from app.auth import Viewer
 from app.bodies import Upload
 from app.carriers import TokenReader
-from app.errors import BadUserInput, Rejected, UserError, invalid
+from app.errors import BadUserInput, UserError, invalid
 from app.imports import running
 from app.pagination import PageRequest
 from app.records import DedupeScope, DuplicateAction, ImportJob, ImportOptions, ImportState, ImportStopReason
 from app.rest import endpoint, problems
 from app.rest.calls import PREFIX
+from app.rest.exporting import CSV, NDJSON, choice, enum_schema, read_flag, read_query
 from app.rest.members import ID_SCHEMA, NEVER, TIME_SCHEMA, Field, Member, Rendered, Shape, text_schema, time_text
 from app.rest.problems import Problem, Reason
 
@@ -27,7 +28,6 @@ IDEMPOTENCY_KEY_HEADER = "Idempotency-Key"
 PIECE_SECONDS_MAX = 60.0
 """How long a sender may be silent."""
 REJECTS_SHOWN_MAX = 100
-CSV, NDJSON = "csv", "ndjson"
 MEDIA_TYPES = {
     "text/csv": CSV,
     "application/csv": CSV,
@@ -56,21 +56,6 @@ def _one_of(kind: type[E]) -> Any:
     return read
 
 
-def _choice(*allowed: str) -> Any:
-    def read(text: str, errors: list[UserError], *path: str) -> str:
-        if text not in allowed:
-            errors.append(invalid(f"One of {', '.join(allowed)}.", *path))
-        return text
-
-    return read
-
-
-def _read_flag(text: str, errors: list[UserError], *path: str) -> bool:
-    if text not in {"true", "false"}:
-        errors.append(invalid("Either true or false.", *path))
-    return text == "true"
-
-
 def _read_number(text: str, errors: list[UserError], *path: str) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) <= len(str(running.REJECTS_MAX))):
         errors.append(invalid(f"A number from 1 to {running.REJECTS_MAX:,}.", *path))
@@ -78,16 +63,12 @@ def _read_number(text: str, errors: list[UserError], *path: str) -> int:
     return int(text)
 
 
-def _enum_schema(*names: str) -> Mapping[str, Any]:
-    return {"type": "string", "enum": list(names)}
-
-
 PARAMETERS = (
     Field(
         "format",
-        _enum_schema(CSV, NDJSON),
+        enum_schema(CSV, NDJSON),
         "What the body is; beats what the content type says.",
-        _choice(CSV, NDJSON),
+        choice((CSV, NDJSON)),
     ),
     Field(
         "map",
@@ -96,9 +77,9 @@ PARAMETERS = (
     ),
     Field(
         "extra",
-        _enum_schema(_EXTRA),
+        enum_schema(_EXTRA),
         "Columns that are not known go into the target's data as a JSON object; else a warning names them.",
-        _choice(_EXTRA),
+        choice((_EXTRA,)),
     ),
     Field(
         "encoding",
@@ -112,19 +93,19 @@ PARAMETERS = (
     ),
     Field(
         "dedupe",
-        {**_enum_schema(*(scope.value.lower() for scope in DedupeScope)), "default": "none"},
+        {**enum_schema(*(scope.value.lower() for scope in DedupeScope)), "default": "none"},
         "Among which targets an address may stand once, in any of their five destinations: the outdial's or all of "
         "the customer's, and the file's own.",
         _one_of(DedupeScope),
     ),
     Field(
         "on_duplicate_key",
-        {**_enum_schema(*(action.value.lower() for action in DuplicateAction)), "default": "reject"},
+        {**enum_schema(*(action.value.lower() for action in DuplicateAction)), "default": "reject"},
         "What becomes of a row whose key is taken. With dedupe, a row whose address is taken is skipped under skip and "
         "rejected otherwise.",
         _one_of(DuplicateAction),
     ),
-    Field("dry_run", {"type": "boolean", "default": False}, "Only report: no target is stored.", _read_flag),
+    Field("dry_run", {"type": "boolean", "default": False}, "Only report: no target is stored.", read_flag),
     Field(
         "max_rejects",
         {"type": "integer", "minimum": 1, "maximum": running.REJECTS_MAX, "default": ImportOptions().rejects_max},
@@ -142,16 +123,10 @@ def _options(query: QueryParams, headers: Headers) -> ImportOptions:
         Rejected: INVALID, with everything that is wrong.
         bodies.Problem: 415.
     """
-    known = {field.name: field for field in PARAMETERS}
-    errors = [
-        invalid("There is no such parameter.", name) for name in query if name not in {*known, carriers.QUERY_PARAMETER}
-    ]
-    given = {name: known[name].read(query[name], errors, name) for name in query if name in known and name != "map"}
-    if errors:
-        raise Rejected(errors)
+    given = read_query(query, PARAMETERS)
     return ImportOptions(
         is_ndjson=_format(given.get("format"), headers) == NDJSON,
-        mapping=tuple(query.getlist("map")),
+        mapping=tuple(given.get("map", ())),
         extra_kept="extra" in given,
         encoding=given.get("encoding") or bodies.charset(headers),
         region=given.get("region"),
@@ -191,7 +166,7 @@ def _lower(value: Any) -> str | None:
 
 
 def _lower_schema(kind: Any) -> Mapping[str, Any]:
-    return _enum_schema(*(member.value.lower() for member in kind))
+    return enum_schema(*(member.value.lower() for member in kind))
 
 
 _COUNTS_SCHEMA = {

@@ -7,11 +7,13 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from app import carriers
-from app.rest import paging
+from app.rest import importing, paging
 from app.rest.calls import CALLS, PREFIX, Call
 from app.rest.endpoint import BODY_BYTES_MAX, JSON
+from app.rest.exporting import EXPORTS, MEDIA_TYPES, REASONS, Export
 from app.rest.members import DESTINATION, ID_SCHEMA, OUTDIAL, TARGET, Field, Schema, Shape, object_schema
 from app.rest.problems import HEADERS, STATUSES, Reason
+from app.validation import IDEMPOTENCY_KEY_CHARACTERS_MAX
 
 Document = dict[str, Any]
 
@@ -21,8 +23,9 @@ Outbound calling lists: outdials, and the targets in them.
 A token comes as the cookie `{carriers.COOKIE}`, as `?{carriers.QUERY_PARAMETER}=` or as `Authorization: Bearer`; where
 there are several, the first of these counts. GET needs the scope read, the other calls write.
 
-A body is a JSON object of at most {BODY_BYTES_MAX:,} bytes; members that are not known are ignored. Every error has
-one envelope, whose `request_id` is the header X-Request-Id and in the server's log.
+A body is a JSON object of at most {BODY_BYTES_MAX:,} bytes, whose members that are not known are ignored; files are
+sent as they are, and parameters that are not known are refused there. Every error has one envelope, whose `request_id`
+is the header X-Request-Id and in the server's log.
 """
 _ID_DESCRIPTIONS = {"id": "The outdial's id.", "target_id": "The target's id."}
 _ERROR = "Error"
@@ -37,6 +40,8 @@ def document() -> Document:
     paths: dict[str, Any] = {}
     for call in CALLS:
         paths.setdefault(call.path, {})[call.method.lower()] = _operation(call)
+    paths[importing.PATH] = {"post": _import_operation()}
+    paths |= {export.path: {"get": _export_operation(export)} for export in EXPORTS}
     return {
         "openapi": "3.1.1",
         "info": {
@@ -53,6 +58,8 @@ def document() -> Document:
             "schemas": {
                 **{shape.name: _shape_schema(shape) for shape in (OUTDIAL, TARGET, DESTINATION)},
                 **{_list_name(shape): _list_schema(shape) for shape in (OUTDIAL, TARGET)},
+                importing.REJECT.name: _shape_schema(importing.REJECT),
+                importing.IMPORT.name: _import_schema(),
                 _ERROR: _error_schema(),
             },
         },
@@ -71,15 +78,55 @@ def _operation(call: Call) -> Document:
     return operation
 
 
+def _import_operation() -> Document:
+    key = {
+        "name": importing.IDEMPOTENCY_KEY_HEADER,
+        "in": "header",
+        "description": "By which the import goes on when the file is sent again; a finished one is not taken in again.",
+        "schema": {"type": "string", "minLength": 1, "maxLength": IDEMPOTENCY_KEY_CHARACTERS_MAX},
+    }
+    file = {"schema": {"type": "string", "contentMediaType": "text/csv"}}
+    return {
+        "operationId": "importTargets",
+        "summary": "Take in a file of targets, as it comes: good rows go in, the others are told by line and reason.",
+        "parameters": [_id_parameter("id"), *map(_query_parameter, importing.PARAMETERS), key],
+        "requestBody": {"required": True, "content": dict.fromkeys(importing.MEDIA_TYPES, file)},
+        "responses": {
+            "200": {"description": "The file is in, to its end.", "content": _content(importing.IMPORT.name)},
+            **dict(_refusals(importing.REASONS)),
+        },
+    }
+
+
+def _export_operation(export: Export) -> Document:
+    files = {media_type.partition(";")[0]: {"schema": {"type": "string"}} for media_type in MEDIA_TYPES.values()}
+    return {
+        "operationId": export.name,
+        "summary": export.summary,
+        "parameters": [_id_parameter("id"), *map(_query_parameter, export.parameters)],
+        "responses": {
+            "200": {
+                "description": "Here it is; it is not whole where the connection is cut.",
+                "content": files,
+            },
+            **dict(_refusals(REASONS)),
+        },
+    }
+
+
+def _id_parameter(name: str) -> Document:
+    return {
+        "name": name,
+        "in": "path",
+        "required": True,
+        "description": _ID_DESCRIPTIONS[name],
+        "schema": ID_SCHEMA,
+    }
+
+
 def _parameters(call: Call) -> Iterator[Document]:
     for name in call.id_names:
-        yield {
-            "name": name,
-            "in": "path",
-            "required": True,
-            "description": _ID_DESCRIPTIONS[name],
-            "schema": ID_SCHEMA,
-        }
+        yield _id_parameter(name)
     for field in paging.PARAMETERS if call.is_list else ():
         yield _query_parameter(field)
 
@@ -117,6 +164,11 @@ def _shape_schema(shape: Shape) -> Schema:
     return _closed({member.name: {**member.schema, "description": member.description} for member in shape.members})
 
 
+def _import_schema() -> Schema:
+    schema = _shape_schema(importing.IMPORT)
+    return _closed({**schema["properties"], "rejects": importing.REJECTS_SCHEMA})
+
+
 def _list_name(shape: Shape) -> str:
     return f"{shape.name}List"
 
@@ -144,9 +196,11 @@ def _error_schema() -> Schema:
             "message": {"type": "string", "description": "For people; it may change."},
             "request_id": {"type": "string"},
             "details": {"type": "array", "items": detail, "description": "What is wrong with each value."},
+            "import": {**_reference(importing.IMPORT.name), "description": "What came of the file so far."},
         }
     )
-    return _closed({"error": {**error, "required": [name for name in error["properties"] if name != "details"]}})
+    optional = {"details", "import"}
+    return _closed({"error": {**error, "required": [name for name in error["properties"] if name not in optional]}})
 
 
 def _closed(properties: Document) -> Schema:

@@ -68,16 +68,28 @@ def _call(method: str, path: str, operation: Document) -> str:
         rows = {name: {**given["schema"], "description": given["description"]} for name, given in parameters.items()}
         parts.append(_table("Parameters", rows))
     if "requestBody" in operation:
-        [content] = operation["requestBody"]["content"].values()
-        parts.append(_table("Body", content["schema"]["properties"], content["schema"].get("required", ())))
+        parts.append(_body(operation["requestBody"]["content"]))
     answers = "".join(
-        f"<tr><td><code>{status}</code></td><td>{_type(answer['content']['application/json']['schema'])}</td>"
+        f"<tr><td><code>{status}</code></td><td>{_content(answer['content'])}</td>"
         f"<td>{escape(answer['description'])}</td></tr>\n"
         for status, answer in operation["responses"].items()
     )
     parts.append(f"<table>\n<caption>Answers</caption>\n{answers}</table>\n")
     title = f"<code>{method.upper()} {escape(path)}</code>"
     return f'<section id="{operation["operationId"]}">\n<h2>{title}</h2>\n{"".join(parts)}</section>\n'
+
+
+def _body(content: Mapping[str, Document]) -> str:
+    schema = next(iter(content.values()))["schema"]
+    if "properties" in schema:
+        return _table("Body", schema["properties"], schema.get("required", ()))
+    return f"<p>Body: {_content(content)}</p>\n"
+
+
+def _content(content: Mapping[str, Document]) -> str:
+    if "application/json" in content:
+        return _type(content["application/json"]["schema"])
+    return ", ".join(f"<code>{escape(media_type)}</code>" for media_type in content)
 
 
 def _object(name: str, schema: Document) -> str:
@@ -113,7 +125,7 @@ def _type(schema: Document) -> str:
     if "items" in schema:
         words.append(f"of {_type(schema['items'])}")
     if "enum" in schema:
-        words.append(": " + ", ".join(f"<code>{escape(value)}</code>" for value in schema["enum"]))
+        words.append(": " + ", ".join(f"<code>{_shown(value)}</code>" for value in schema["enum"]))
     if "format" in schema:
         words.append(f"({schema['format']})")
     if "maxLength" in schema:
@@ -121,3 +133,7 @@ def _type(schema: Document) -> str:
     if "default" in schema:
         words.append(f"default <code>{escape(str(schema['default']))}</code>")
     return " ".join(words)
+
+
+def _shown(value: str | None) -> str:
+    return "null" if value is None else escape(value)

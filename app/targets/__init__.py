@@ -1,7 +1,7 @@
 """Targets: the people or places to reach, as their owner keeps them."""
 
-from app.targets.reading import counts, get_many, pages
+from app.targets.reading import counts, get_many, pages, walk
 from app.targets.resetting import reset
 from app.targets.writing import cancel, create, create_many, delete, update
 
-__all__ = ["cancel", "counts", "create", "create_many", "delete", "get_many", "pages", "reset", "update"]
+__all__ = ["cancel", "counts", "create", "create_many", "delete", "get_many", "pages", "reset", "update", "walk"]

@@ -1,6 +1,7 @@
 """Targets, read: by id, and in pages of any number of outdials at once."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import datetime
 
 from app import addresses, db, rows, validation
 from app.auth import Viewer
@@ -8,6 +9,7 @@ from app.lifecycle import DESTINATIONS, DoneReason, TargetStatus
 from app.listing import Listing, Parameters
 from app.listing import counts as listing_counts
 from app.listing import pages as listing_pages
+from app.listing import walk as listing_walk
 from app.outdials import progress
 from app.pagination import Page, PageRequest
 from app.records import Progress, Target, TargetFilter, TargetOrder
@@ -51,6 +53,14 @@ async def pages(
         conditions=_conditions(viewer, where or TargetFilter()),
         make=rows.target,
     )
+
+
+def walk(
+    viewer: Viewer, outdial_id: str, *, upto: datetime, size: int, where: TargetFilter | None = None
+) -> AsyncIterator[Sequence[Target]]:
+    """All of an outdial's targets that were created by then, oldest first, `size` at a time."""
+    conditions = _conditions(viewer, where or TargetFilter())
+    return listing_walk(LISTING, outdial_id, upto=upto, size=size, conditions=conditions, make=rows.target)
 
 
 async def counts(viewer: Viewer, outdial_ids: Sequence[str], *, where: TargetFilter | None = None) -> dict[str, int]:

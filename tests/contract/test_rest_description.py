@@ -90,7 +90,7 @@ async def test_schemathesis_finds_nothing(service: ServerProcess, client: Client
 
 
 @pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
-async def test_the_description_is_public_and_of_eleven_calls(service: ServerProcess) -> None:
+async def test_the_description_is_public_and_of_every_call(service: ServerProcess) -> None:
     described = await document(service)
     assert described["openapi"].startswith("3.1.")
     calls = {(method, path) for path, item in described["paths"].items() for method in item}
@@ -107,6 +107,9 @@ async def test_the_description_is_public_and_of_eleven_calls(service: ServerProc
         ("post", f"{outdial}/targets"),
         ("get", target),
         ("delete", target),
+        ("post", f"{outdial}/targets/import"),
+        ("get", f"{outdial}/targets/export"),
+        ("get", f"{outdial}/attempts/export"),
     }
     assert {tuple(way) for way in described["security"]} == {("cookie",), ("query",), ("header",)}
 

@@ -21,6 +21,14 @@ _ADDRESSES: list[dict[str, str]] = [
 ]
 
 
+_FILES = (
+    "phone,name\n+821021656521,Ann\n",
+    'key;phone;data\r\na;"+1 (415) 555-0100";"x\r\ny"\r\nb;nobody;\r\n',
+    '{"phone": "+821021656521"}\n',
+    "",
+)
+
+
 def _number(value: Any) -> int | None:
     """Of an id that is well-formed: others are to be refused as they are."""
     try:
@@ -44,7 +52,9 @@ def map_path_parameters(_context: Any, path_parameters: dict[str, Any] | None) -
 
 @schemathesis.hook
 def map_body(context: Any, body: Any) -> Any:
-    """A new target without a destination gets one."""
+    """A new target without a destination gets one, and a file is one of a few."""
+    if context.operation.path.endswith("/import"):
+        return _FILES[len(str(body)) % len(_FILES)]
     is_target = context.operation.path.endswith("/targets")
     if not is_target or not isinstance(body, dict) or any(name.startswith("destination_") for name in body):
         return body

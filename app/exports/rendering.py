@@ -1,0 +1,220 @@
+"""Targets and attempts as lines of CSV (RFC 4180) and NDJSON. Pure."""
+
+import csv
+import io
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, TypeVar
+
+import orjson
+
+from app import sheets
+from app.records import Attempt, Destination, Target
+
+T = TypeVar("T")
+
+BYTE_ORDER_MARK = "\ufeff"
+ATTEMPT_COLUMNS = (
+    "id",
+    "target_id",
+    "target_key",
+    "destination_index",
+    "destination_type",
+    "destination_target",
+    "try_number",
+    "state",
+    "disposition",
+    "detail",
+    "dialer",
+    "call_id",
+    "claimed_at",
+    "dialed_at",
+    "ended_at",
+    "expires_at",
+)
+
+
+class Form(StrEnum):
+    CSV = "csv"
+    MARKED_CSV = "marked csv"
+    """With a byte order mark, by which Excel knows UTF-8."""
+    NDJSON = "ndjson"
+
+
+@dataclass(frozen=True, slots=True)
+class TargetLine:
+    target: Target
+    last_attempt: Attempt | None
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptLine:
+    attempt: Attempt
+    target_key: str | None
+
+
+def targets_file(form: Form, parts: AsyncIterator[Sequence[TargetLine]]) -> AsyncIterator[bytes]:
+    return _file(form, parts, sheets.TARGET_COLUMNS, _target_cells, _target_object)
+
+
+def attempts_file(form: Form, parts: AsyncIterator[Sequence[AttemptLine]]) -> AsyncIterator[bytes]:
+    return _file(form, parts, ATTEMPT_COLUMNS, _attempt_cells, _attempt_object)
+
+
+async def _file(
+    form: Form,
+    parts: AsyncIterator[Sequence[T]],
+    columns: Sequence[str],
+    cells: Callable[[T], Sequence[object]],
+    json_object: Callable[[T], dict[str, Any]],
+) -> AsyncIterator[bytes]:
+    if form is not Form.NDJSON:
+        mark = BYTE_ORDER_MARK if form is Form.MARKED_CSV else ""
+        yield (mark + _csv([columns])).encode()
+    async for part in parts:
+        if form is Form.NDJSON:
+            yield b"".join(orjson.dumps(json_object(line), option=orjson.OPT_APPEND_NEWLINE) for line in part)
+        else:
+            yield _csv([cells(line) for line in part]).encode()
+
+
+def _csv(rows: Sequence[Sequence[object]]) -> str:
+    written = io.StringIO(newline="")
+    csv.writer(written).writerows(rows)
+    return written.getvalue()
+
+
+def _time(instant: datetime | None) -> str | None:
+    if instant is None:
+        return None
+    return instant.astimezone(UTC).replace(tzinfo=None).isoformat("T", "microseconds") + "Z"
+
+
+# ---------------------------------------------------------------- targets
+
+
+def _target_cells(line: TargetLine) -> list[object]:
+    target, last = line.target, line.last_attempt
+    limits = target.max_try_counts
+    cells: list[object] = [
+        target.id,
+        sheets.neutralised(target.key or ""),
+        sheets.neutralised(target.name),
+        sheets.neutralised(target.detail),
+        sheets.neutralised(target.data),
+        target.priority,
+        "" if limits is None else orjson.dumps(limits).decode(),
+    ]
+    for destination in target.destinations:
+        cells += _destination_cells(destination)
+    cells += [target.status.value, target.done_reason and target.done_reason.value, *target.try_counts]
+    cells.append(_time(target.next_try_at))
+    if last is None:
+        cells += [None] * 6
+    else:
+        cells += [last.id, last.state.value, last.disposition and last.disposition.value, last.destination_index]
+        cells += [_time(last.claimed_at), _time(last.ended_at)]
+    cells += [_time(target.tm_create), _time(target.tm_update)]
+    return cells
+
+
+def _destination_cells(destination: Destination | None) -> list[object]:
+    if destination is None:
+        return [None] * len(sheets.DESTINATION_PARTS)
+    return [
+        destination.type.value,
+        _address_cell(destination),
+        sheets.neutralised(destination.target_name),
+        sheets.neutralised(destination.name),
+        sheets.neutralised(destination.detail),
+    ]
+
+
+def _address_cell(destination: Destination) -> str:
+    if destination.type in sheets.TELEPHONE_TYPES:
+        return destination.target  # E.164: a plus and digits, which a spreadsheet takes for a number at worst
+    return sheets.neutralised(destination.target)
+
+
+def _target_object(line: TargetLine) -> dict[str, Any]:
+    target, last = line.target, line.last_attempt
+    return {
+        "id": target.id,
+        "key": target.key,
+        "name": target.name,
+        "detail": target.detail,
+        "data": target.data,
+        "priority": target.priority,
+        "max_try_counts": target.max_try_counts,
+        **{f"destination_{index}": _destination_object(value) for index, value in enumerate(target.destinations)},
+        "status": target.status,
+        "done_reason": target.done_reason,
+        **{f"try_count_{index}": count for index, count in enumerate(target.try_counts)},
+        "next_try_at": _time(target.next_try_at),
+        "last_attempt": None
+        if last is None
+        else {
+            "id": last.id,
+            "state": last.state,
+            "disposition": last.disposition,
+            "destination_index": last.destination_index,
+            "claimed_at": _time(last.claimed_at),
+            "ended_at": _time(last.ended_at),
+        },
+        "tm_create": _time(target.tm_create),
+        "tm_update": _time(target.tm_update),
+    }
+
+
+def _destination_object(destination: Destination | None) -> dict[str, str] | None:
+    if destination is None:
+        return None
+    return {part: getattr(destination, part) for part in sheets.DESTINATION_PARTS}
+
+
+# ---------------------------------------------------------------- attempts
+
+
+def _attempt_cells(line: AttemptLine) -> list[object]:
+    attempt = line.attempt
+    return [
+        attempt.id,
+        attempt.target_id,
+        sheets.neutralised(line.target_key or ""),
+        attempt.destination_index,
+        attempt.destination.type.value,
+        _address_cell(attempt.destination),
+        attempt.try_number,
+        attempt.state.value,
+        attempt.disposition and attempt.disposition.value,
+        sheets.neutralised(attempt.detail),
+        sheets.neutralised(attempt.dialer or ""),
+        sheets.neutralised(attempt.call_id or ""),
+        _time(attempt.claimed_at),
+        _time(attempt.dialed_at),
+        _time(attempt.ended_at),
+        _time(attempt.expires_at),
+    ]
+
+
+def _attempt_object(line: AttemptLine) -> dict[str, Any]:
+    attempt = line.attempt
+    return {
+        "id": attempt.id,
+        "target_id": attempt.target_id,
+        "target_key": line.target_key,
+        "destination_index": attempt.destination_index,
+        "destination": _destination_object(attempt.destination),
+        "try_number": attempt.try_number,
+        "state": attempt.state,
+        "disposition": attempt.disposition,
+        "detail": attempt.detail,
+        "dialer": attempt.dialer,
+        "call_id": attempt.call_id,
+        "claimed_at": _time(attempt.claimed_at),
+        "dialed_at": _time(attempt.dialed_at),
+        "ended_at": _time(attempt.ended_at),
+        "expires_at": _time(attempt.expires_at),
+    }
