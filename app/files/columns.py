@@ -154,6 +154,18 @@ def warnings(unknown: Sequence[str], left_out: Sequence[str], *, extra_kept: boo
     return found
 
 
+def distinct(names: Sequence[str]) -> list[str]:
+    """The names, those that were there before with a number: Note, Note (2). Nothing is written over another."""
+    found: dict[str, None] = {}
+    for name in names:
+        shown, number = name, 1
+        while shown in found:
+            number += 1
+            shown = f"{name} ({number})"
+        found[shown] = None
+    return list(found)
+
+
 def listed(names: Sequence[str]) -> str:
     shown = [name.strip()[:50] for name in names[:NAMES_SHOWN_MAX]]
     more = len(names) - len(shown)

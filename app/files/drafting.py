@@ -59,14 +59,13 @@ class CsvRows:
         self._columns = found
         self._extra_kept = extra_kept
         self._filled = [(position, name) for position, name in enumerate(found.fields) if name is not None]
+        self._extra = list(zip(found.extra, columns.distinct([found.names[at] for at in found.extra]), strict=True))
 
-    def row(self, record: Record) -> Row | Reject | None:
-        """The row, or what is wrong with it; None where all its cells are empty, as spreadsheets leave them behind."""
+    def row(self, record: Record) -> Row | Reject:
+        """The row, or what is wrong with it."""
         if record.problem:
             return malformed(record, record.problem)
         cells: Sequence[str] = record.values
-        if not any(cell and not cell.isspace() for cell in cells):
-            return None
         width = len(self._columns.fields)
         if len(cells) > width:
             if any(cell.strip() for cell in cells[width:]):
@@ -78,8 +77,8 @@ class CsvRows:
         extra = None
         if self._extra_kept:
             extra = {
-                self._columns.names[position]: sheets.restored(cells[position])
-                for position in self._columns.extra
+                name: sheets.restored(cells[position])
+                for position, name in self._extra
                 if position < len(cells) and cells[position]
             }
         return _row(record, given, self._columns, extra, _CSV)
@@ -95,7 +94,7 @@ class NdjsonRows:
         self.unknown: dict[str, None] = {}
         self.left_out: dict[str, None] = {}
 
-    def row(self, record: Record) -> Row | Reject | None:
+    def row(self, record: Record) -> Row | Reject:
         if record.problem:
             return malformed(record, record.problem)
         try:

@@ -23,6 +23,11 @@ LINE_CHARACTERS_MAX = 16 * 1024 * 1024
 """Of a line, and of a cell: one that is longer ends the import, since nobody knows where the next row begins."""
 RECORD_LINES_MAX = 70_000
 """No cell that is taken has more characters than that: a quote that is still open then is one that was forgotten."""
+BLANK_ROWS_MAX = 1_100_000
+"""One after the other: a sheet of Excel has 1,048,576 rows, and may be saved down to its end."""
+REREAD_CHARACTERS_MIN = 64 * 1024 * 1024
+REREAD_SHARE_MAX = 4
+"""What is read once more after a quote that never closes is at most so many times what was read, or the minimum."""
 INFLATED_BYTES_MAX = 8 * 1024**3
 """A list of 5,000,000 people is about 1 GiB."""
 RATIO_MAX = 200
@@ -32,17 +37,18 @@ PIECE_BYTES = 256 * 1024
 DELIMITERS = ",;\t"
 _GZIP_MAGIC = b"\x1f\x8b"
 _MARKS = (
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose mark it begins with
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16, whose mark it begins with
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 _SEPARATOR_HINT = re.compile(r"sep=(.)\s*", re.IGNORECASE | re.DOTALL)
 # What people's programs write, by the names of Python's codecs. Others (idna, unicode_escape) are no text of files.
 _ENCODINGS = re.compile(
     r"utf-?8(-sig)?|utf-?16(-le|-be)?|utf-?32(-le|-be)?|ascii|cp\d{3,4}|iso8859-\d{1,2}|latin-?1|koi8-[rtu]|mac-\w+|"
-    r"gbk|gb2312|gb18030|big5(hkscs)?|shift_jis(_2004|x0213)?|euc_(jp|kr|jis_2004|jisx0213)|johab|hz|tis-620|ptcp154"
+    r"gbk|gb2312|gb18030|big5(hkscs)?|shift_jis(_2004|x0213)?|euc_(jp|kr|jis_2004|jisx0213)|johab|hz|tis-620|ptcp154|"
+    r"iso2022_(jp|kr)(_\w+)?|kz1048|hp-roman8"
 )
 
 
@@ -63,10 +69,10 @@ class Record:
     """Of the line on which it begins; the first of the file is 1."""
     last_line: int
     values: Any
-    """The cells of CSV, the object of NDJSON; None where it could not be read."""
+    """The cells of CSV, the object of NDJSON; None where there is none."""
     text: str
     problem: str = ""
-    """Why it could not."""
+    """Why it could not be read."""
 
 
 def known_encoding(name: str) -> str | None:
@@ -149,9 +155,9 @@ def decoded(pieces: Iterable[bytes], encoding: str | None) -> Iterator[str]:
     head = b""
     while len(head) < len(codecs.BOM_UTF32_LE) and (piece := next(source, b"")):
         head += piece
-    codec = _codec(head, encoding)
+    mark, codec = _codec(head, encoding)
     decoder = codecs.getincrementaldecoder(codec)("strict")
-    for piece in itertools.chain([head], source, [b""]):
+    for piece in itertools.chain([head[len(mark) :]], source, [b""]):
         state = decoder.getstate()
         try:
             text = decoder.decode(piece, final=not piece)
@@ -163,19 +169,21 @@ def decoded(pieces: Iterable[bytes], encoding: str | None) -> Iterator[str]:
             yield text
 
 
-def _codec(head: bytes, encoding: str | None) -> str:
-    marked = next((codec for mark, codec in _MARKS if head.startswith(mark)), None)
-    if encoding is None:
-        return marked or "utf-8"
-    if marked is None:
-        return encoding
-    if not marked.startswith(encoding.replace("-sig", "")[:6]):
-        raise FileProblem(f"The file begins with the mark of {_shown(marked)}, and encoding says {encoding}.")
-    return marked
+def _codec(head: bytes, encoding: str | None) -> tuple[bytes, str]:
+    """The mark that the file begins with, which is none of its text, and how to read what follows."""
+    mark, marked = next(((mark, codec) for mark, codec in _MARKS if head.startswith(mark)), (b"", ""))
+    named = (encoding or "").removesuffix("-sig")
+    if not marked.startswith(named) and marked:
+        raise FileProblem(f"The file begins with the mark of {marked.upper()}, and encoding says {encoding}.")
+    if head and not marked and named in {"utf-16", "utf-32"}:
+        raise FileProblem(
+            f"Line 1: {named.upper()} needs a byte order mark, and the file has none. Name {named}-le or {named}-be."
+        )
+    return mark, marked or named or "utf-8"
 
 
 def _shown(codec: str) -> str:
-    return codec.removesuffix("-sig").upper()
+    return codec.removesuffix("-le").removesuffix("-be").upper()
 
 
 class _Endless(Exception):  # noqa: N818 - becomes a row that could not be read
@@ -194,25 +202,43 @@ class Lines:
         """How many were taken."""
         self.taken: list[str] = []
         """Those since `mark`."""
+        self._taken_characters = 0
+        self._read_characters = 0
+        self._reread_characters = 0
 
     def __iter__(self) -> "Lines":
         return self
 
     def __next__(self) -> str:
-        if len(self.taken) >= RECORD_LINES_MAX:
+        if len(self.taken) >= RECORD_LINES_MAX or self._taken_characters > LINE_CHARACTERS_MAX:
             raise _Endless
         line = self._ready.popleft() if self._ready else self._more()
         self.number += 1
         self.taken.append(line)
+        self._taken_characters += len(line)
         return line
 
     def mark(self) -> None:
         self.taken.clear()
+        self._read_characters += self._taken_characters
+        self._taken_characters = 0
 
     def push_back(self, lines: list[str]) -> None:
-        """Have the last lines read once more."""
+        """Have the last lines read once more.
+
+        Raises:
+            FileProblem: that happens so often that the file would be read for hours.
+        """
+        characters = sum(map(len, lines))
+        self._reread_characters += characters
+        if self._reread_characters > max(REREAD_CHARACTERS_MIN, REREAD_SHARE_MAX * self._read_characters):
+            raise FileProblem(
+                f"Line {self.number - len(lines)}: row after row opens a quote that is never closed. A quote within a "
+                "cell is written twice, and the cell in quotes."
+            )
         self._ready.extendleft(reversed(lines))
         self.number -= len(lines)
+        self._taken_characters -= characters
 
     def _more(self) -> str:
         while True:
@@ -234,7 +260,10 @@ class Lines:
             self._carried.append(text)
             self._carried_characters += len(text)
             if self._carried_characters > LINE_CHARACTERS_MAX:
-                raise FileProblem(f"Line {self.number + 1} is longer than {LINE_CHARACTERS_MAX:,} characters.")
+                raise FileProblem(
+                    f"Line {self.number + 1} is longer than {LINE_CHARACTERS_MAX:,} characters.",
+                    ImportStopReason.TOO_LARGE,
+                )
 
     def _split(self, ended: str, rest: str) -> str:
         whole = "".join([*self._carried, ended])
@@ -305,6 +334,26 @@ def csv_records(lines: Lines, delimiter: str) -> Iterator[Record]:
         yield Record(first, lines.number, cells, "".join(lines.taken))
 
 
+def without_blanks(records: Iterable[Record]) -> Iterator[Record]:
+    """The records that say something; cells of blanks say nothing.
+
+    Raises:
+        FileProblem: there is nothing for longer than a sheet is.
+    """
+    blanks = 0
+    for record in records:
+        # objects are no rows of nothing: one without members is said to lack an address
+        if record.problem or isinstance(record.values, dict) or (record.values and "".join(record.values).strip()):
+            blanks = 0
+            yield record
+            continue
+        blanks += 1
+        if blanks > BLANK_ROWS_MAX:
+            raise FileProblem(
+                f"Line {record.line_number}: {blanks:,} rows one after the other are empty.", ImportStopReason.TOO_LARGE
+            )
+
+
 def _quoting(error: str) -> str:
     if not error or "end of data" in error or "field limit" in error:
         return "A quote opens a cell here and is never closed."
@@ -316,6 +365,7 @@ def ndjson_records(lines: Lines) -> Iterator[Record]:
     for line in lines:
         lines.mark()
         if not line.strip():
+            yield Record(lines.number, lines.number, None, line)
             continue
         try:
             values = orjson.loads(line)

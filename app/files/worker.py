@@ -169,13 +169,13 @@ class Reading:
         lines = Lines(parsing.decoded(parsing.inflated(pieces, is_gzip=task.is_gzip), task.encoding))
         chunk_rows = CHUNK_UPDATES if task.updates else CHUNK_ROWS
         try:
-            for record in self._records(lines):
+            for record in parsing.without_blanks(self._records(lines)):
                 self._digest.update(record.text.encode("utf-8", "surrogatepass"))
                 self._last_line = record.last_line
                 if not self._settled:
                     self._read_over(record)
-                elif (found := self._of(record)) is not None:
-                    self._chunk.add(found)
+                else:
+                    self._chunk.add(self._of(record))
                     if self._chunk.size >= chunk_rows or self._chunk.characters >= CHUNK_CHARACTERS:
                         self._flush()
         except FileProblem:
@@ -219,7 +219,7 @@ class Reading:
         )
         return CsvRows(found, extra_kept=task.extra_kept)
 
-    def _of(self, record: Record) -> Row | Reject | None:
+    def _of(self, record: Record) -> Row | Reject:
         assert self._rows is not None
         return self._rows.row(record)
 

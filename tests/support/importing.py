@@ -100,3 +100,36 @@ async def in_pieces(text: str | bytes, size: int = PIECE_BYTES) -> AsyncIterator
     content = text.encode() if isinstance(text, str) else text
     for start in range(0, len(content), size):
         yield content[start : start + size]
+
+
+async def stored(client: Client, outdial_id: str) -> list[tuple[str | None, str, str, str, list[tuple[str, str]]]]:
+    """Key, name, detail, data and addresses of each target, in the order of the file."""
+    return [
+        (
+            target["key"],
+            target["name"],
+            target["detail"],
+            target["data"],
+            [(place["type"], place["target"]) for index in range(5) if (place := target[f"destination{index}"])],
+        )
+        for target in await targets(client, outdial_id)
+    ]
+
+
+async def keys(client: Client, outdial_id: str) -> list[str | None]:
+    return [target["key"] for target in await targets(client, outdial_id)]
+
+
+async def refused(client: Client, outdial_id: str, body: Any, **more: Any) -> tuple[str, Any]:
+    """What is said of a file that cannot be read to its end, and the job, which GraphQL tells in the same words."""
+    response = await send(client, outdial_id, body, **more)
+    assert response.status_code == 400, response.text
+    error = response.json()["error"]
+    assert (error["status"], error["reason"]) == ("INVALID_ARGUMENT", "INVALID_FILE")
+    job = error["import"]
+    assert (job["state"], job["stop_reason"], job["message"]) == ("failed", "file", error["message"])
+    query = f"query ($id: ID!) {{ importJob(id: $id) {{ {JOB} }} }}"
+    seen = (await client.run(query, id=job["id"]))["importJob"]
+    assert (seen["state"], seen["stopReason"], seen["message"]) == ("FAILED", "FILE", error["message"])
+    assert seen["counts"] == job["counts"]
+    return error["message"], job
