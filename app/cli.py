@@ -21,6 +21,7 @@ from app import auth, db, ids, logs
 from app.auth import Scope
 from app.errors import Unavailable
 from app.settings import Settings, SettingsError, ensure_secret
+from app.transfers import commands
 
 T = TypeVar("T")
 
@@ -144,6 +145,9 @@ def schema() -> None:
     from app.graphql.schema import schema as graphql_schema
 
     typer.echo(graphql_schema.as_str().rstrip("\n"))
+
+
+commands.add_to(app)
 
 
 # ---------------------------------------------------------------- the database

@@ -1,0 +1,266 @@
+"""`outdial import` and `outdial export`."""
+
+import asyncio
+import csv
+import json
+import sys
+import uuid
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Annotated, Any, NoReturn, TypeVar
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+from app import ids, sheets
+from app.transfers import fetching, sending
+from app.transfers.remote import JsonObject, Passing, Refused, Remote
+from app.transfers.sending import Delivered, Watch, Wish
+
+T = TypeVar("T")
+
+EXIT_FAILED = 1
+EXIT_INTERRUPTED = 130
+REJECTS_SHOWN_MAX = 10
+COUNTS = ("read", "created", "updated", "skipped", "rejected")
+REJECT_COLUMNS = ("line_number", "column", "code", "message", "row")
+
+OutdialId = Annotated[str, typer.Option("--outdial", metavar="ID", help="The outdial's id.")]
+Url = Annotated[str, typer.Option(envvar="OUTDIAL_URL", help="The server.")]
+Token = Annotated[
+    str, typer.Option(envvar="OUTDIAL_TOKEN", help="What the server lets you in by.", show_envvar=True, metavar="JWT")
+]
+LOCAL = "http://127.0.0.1:8000"
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command("import")(import_)
+    app.command("export")(export)
+
+
+def import_(
+    file: Annotated[Path, typer.Argument(help="CSV or NDJSON, either one gzipped.", exists=True, dir_okay=False)],
+    outdial: OutdialId,
+    token: Token,
+    url: Url = LOCAL,
+    kind: Annotated[str | None, typer.Option("--format", help="csv or ndjson; else by the file's name.")] = None,
+    mapping: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--map", metavar="HEADER:FIELD", help="What a column is, as Telefon:phone; Header: leaves it out."
+        ),
+    ] = None,
+    extra: Annotated[str | None, typer.Option(help="data: unknown columns go into the target's data as JSON.")] = None,
+    encoding: Annotated[str | None, typer.Option(help="As windows-1252; else UTF-8, or what a mark says.")] = None,
+    region: Annotated[str | None, typer.Option(help="Where numbers without a country code are from, as DE.")] = None,
+    dedupe: Annotated[str, typer.Option(help="none, outdial or customer: where an address may stand once.")] = "none",
+    on_duplicate_key: Annotated[str, typer.Option(help="reject, skip or update a row whose key is taken.")] = "reject",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only report; store nothing.")] = False,
+    max_rejects: Annotated[int, typer.Option(min=1, help="More rejected rows stop the import.")] = 100_000,
+    rejects: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write all rows that were not taken, with the reasons, as CSV.")
+    ] = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Import the file once more; else the same file goes in once.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what became of it as JSON.")] = False,
+) -> None:
+    """Import a file of targets. Stopped or cut off, the same command goes on after the last row that is in."""
+    optional = {"map": mapping, "extra": extra, "encoding": encoding, "region": region}
+    try:
+        parameters: dict[str, Any] = {
+            "format": sending.file_format(file, kind),
+            "file_name": file.name[-255:],
+            "dedupe": dedupe,
+            "on_duplicate_key": on_duplicate_key,
+            "dry_run": str(dry_run).lower(),
+            "max_rejects": str(max_rejects),
+            **{name: value for name, value in optional.items() if value},
+        }
+        outdial_id = _outdial(outdial)
+        key = f"again-{uuid.uuid4()}" if again else sending.key_of(file, outdial_id, parameters)
+        wish = Wish(file, outdial_id, parameters, key)
+        is_in = _run(_import(wish, Remote(url, token), rejects, as_json=as_json))
+    except (Refused, OSError) as error:
+        _fail(str(error))
+    if not is_in:
+        raise typer.Exit(EXIT_FAILED)
+
+
+def export(
+    outdial: OutdialId,
+    token: Token,
+    url: Url = LOCAL,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Where to; .gz compresses. Else standard output."),
+    ] = None,
+    kind: Annotated[str | None, typer.Option("--format", help="csv or ndjson; else by the file's name.")] = None,
+    attempts: Annotated[
+        bool, typer.Option("--attempts", help="The ledger of attempts instead of the targets.")
+    ] = False,
+    bom: Annotated[bool, typer.Option("--bom", help="Begin CSV with a mark by which Excel knows UTF-8.")] = False,
+    status: Annotated[list[str] | None, typer.Option(help="Targets: idle, progressing, done.")] = None,
+    done_reason: Annotated[list[str] | None, typer.Option(help="Targets: answered, exhausted, …")] = None,
+    destination: Annotated[str | None, typer.Option(help="Targets with this address.")] = None,
+    key: Annotated[str | None, typer.Option(help="The target with this key.")] = None,
+    state: Annotated[list[str] | None, typer.Option(help="Attempts: claimed, dialing, completed, …")] = None,
+    disposition: Annotated[list[str] | None, typer.Option(help="Attempts: answered, busy, no_answer, …")] = None,
+    dialer: Annotated[str | None, typer.Option(help="Attempts of this dialer.")] = None,
+    call_id: Annotated[str | None, typer.Option(help="Attempts with this call id.")] = None,
+) -> None:
+    """Export an outdial's targets, or its attempts, as a file."""
+    wishes: dict[str, Any] = {
+        "status": status,
+        "done_reason": done_reason,
+        "destination": destination,
+        "key": key,
+        "state": state,
+        "disposition": disposition,
+        "dialer": dialer,
+        "call_id": call_id,
+        "bom": "true" if bom else None,
+    }
+    try:
+        form = "csv" if output is None and kind is None else sending.file_format(output or Path("-"), kind)
+        parameters = {"format": form, **{name: value for name, value in wishes.items() if value is not None}}
+        path = f"/v1.0/outdials/{_outdial(outdial)}/{'attempts' if attempts else 'targets'}/export"
+        _run(_export(Remote(url, token), path, parameters, output))
+        if output is not None:
+            typer.echo(f"Wrote {output}, {output.stat().st_size:,} bytes.", err=True)
+    except BrokenPipeError:
+        raise  # whoever read has seen enough; the interpreter knows what to do
+    except (Refused, OSError) as error:
+        _fail(str(error))
+
+
+def _outdial(text: str) -> str:
+    if ids.parse(text) is None:
+        raise Refused("--outdial must be a UUID.")
+    return text
+
+
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    try:
+        return asyncio.run(work)
+    except KeyboardInterrupt:
+        typer.echo("outdial: stopped. The same command goes on where this one ended.", err=True)
+        raise typer.Exit(EXIT_INTERRUPTED) from None
+
+
+def _fail(line: str) -> NoReturn:
+    typer.echo(f"outdial: {line}", err=True)
+    raise typer.Exit(EXIT_FAILED)
+
+
+# ---------------------------------------------------------------- import
+
+
+async def _import(wish: Wish, remote: Remote, rejects: Path | None, *, as_json: bool) -> bool:
+    """Whether the whole file is in."""
+    async with remote:
+        delivered = await _deliver(remote, wish)
+        job = delivered.job
+        if rejects is not None:
+            await _write_rejects(remote, job["id"], rejects)
+        shown = [] if as_json else [row async for row in sending.rejects(remote, job["id"], most=REJECTS_SHOWN_MAX)]
+    if as_json:
+        typer.echo(json.dumps(job, ensure_ascii=False))
+    else:
+        _report(wish, delivered, shown, rejects)
+    return bool(job["state"] == "COMPLETED")
+
+
+async def _deliver(remote: Remote, wish: Wish) -> Delivered:
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TextColumn("{task.fields[rows]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task(wish.path.name, total=wish.size, rows="")
+
+        def counted(counts: JsonObject) -> None:
+            seconds = progress.tasks[0].elapsed or 0.0
+            rate = f"{counts['read'] / seconds:,.0f}/s" if seconds else ""
+            progress.update(task, rows=f"{counts['read']:,} rows, {counts['rejected']:,} rejected, {rate}")
+
+        watch = Watch(
+            sent=lambda total: progress.update(task, completed=total),
+            counted=counted,
+            noticed=lambda sentence: console.print(
+                f"outdial: {sentence}", highlight=False, markup=False, soft_wrap=True
+            ),
+        )
+        return await sending.deliver(remote, wish, watch)
+
+
+async def _write_rejects(remote: Remote, job_id: str, path: Path) -> None:
+    """A sheet of what is wrong. It neutralises what a spreadsheet would run: the rows are somebody else's text."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(REJECT_COLUMNS)
+        async for reject in sending.rejects(remote, job_id):
+            texts = [sheets.neutralised(reject[name] or "") for name in ("column", "code", "message", "row")]
+            writer.writerow([reject["lineNumber"], *texts])
+
+
+def _report(wish: Wish, delivered: Delivered, shown: list[JsonObject], rejects: Path | None) -> None:
+    job, counts = delivered.job, delivered.job["counts"]
+    name = delivered.outdial_name or wish.outdial_id
+    if job["state"] != "COMPLETED":
+        headline = f"Not all of {wish.path.name} went into {name}: {job['message'] or job['state'].lower()}"
+    elif delivered.is_repeat:
+        headline = (
+            f"{wish.path.name} was imported into {name} before, and is left at that; --again imports it once more."
+        )
+    elif job["dryRun"]:
+        headline = f"{wish.path.name} would go into {name} like this; nothing is stored:"
+    else:
+        headline = f"Imported {wish.path.name} into {name}:"
+    typer.echo(headline)
+    typer.echo("  " + ", ".join(f"{counts[count]:,} {count}" for count in COUNTS))
+    for warning in job["warnings"]:
+        typer.echo(f"  {warning}")
+    for reject in shown:
+        column = f", {reject['column']}" if reject["column"] else ""
+        typer.echo(f"  Line {reject['lineNumber']:,}{column}: {reject['message']}")
+    more = counts["rejected"] - len(shown)
+    if more > 0:
+        typer.echo(f"  … and {more:,} more")
+    if counts["rejected"] and rejects is None:
+        typer.echo("  --rejects FILE writes all rejected rows with the reasons.")
+    elif rejects is not None:
+        typer.echo(f"  The rejected rows are in {rejects}.")
+
+
+# ---------------------------------------------------------------- export
+
+
+async def _export(remote: Remote, path: str, parameters: sending.Parameters, output: Path | None) -> None:
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), DownloadColumn(), TransferSpeedColumn())
+    async with remote:
+        if output is None:
+            try:
+                await fetching.fetch(remote, path, parameters, sys.stdout.buffer, received=lambda _: None)
+            except Passing as problem:
+                raise Refused(f"{problem} What was written is not whole.") from None
+            sys.stdout.buffer.flush()
+            return
+        with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+            task = progress.add_task(output.name, total=None)
+            await fetching.fetch_file(
+                remote,
+                path,
+                parameters,
+                output,
+                received=lambda total: progress.update(task, completed=total),
+                noticed=lambda sentence: console.print(
+                    f"outdial: {sentence}", highlight=False, markup=False, soft_wrap=True
+                ),
+            )

@@ -1,0 +1,92 @@
+"""An export fetched into a file, which is there whole or not at all."""
+
+import asyncio
+import gzip
+import os
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import httpx
+
+from app.transfers.remote import PASSING, Passing, Refused, Remote, lost, refusal, retry_after
+from app.transfers.sending import Parameters
+
+TRIES_MAX = 6
+WAIT_SECONDS_MAX = 30.0
+SILENT_SECONDS_MAX = 60
+
+
+async def fetch_file(
+    remote: Remote,
+    path: str,
+    parameters: Parameters,
+    target: Path,
+    *,
+    received: Callable[[int], None],
+    noticed: Callable[[str], None],
+) -> None:
+    """Fetch into a file beside the target that takes its place at the end. A name that ends in .gz has it compressed.
+
+    Args:
+        remote: the server.
+        path: of the REST call.
+        parameters: of it.
+        target: the file.
+        received: is told the bytes so far.
+        noticed: is told what went wrong and is tried again.
+
+    Raises:
+        Refused: the server will not, or was away `TRIES_MAX` times in a row.
+        OSError: the file cannot be written.
+    """
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    wait = 1.0
+    try:
+        for attempt in range(1, TRIES_MAX + 1):
+            try:
+                with ExitStack() as stack:
+                    file: BinaryIO = stack.enter_context(part.open("wb"))
+                    if target.suffix == ".gz":
+                        file = cast("BinaryIO", stack.enter_context(gzip.GzipFile("", "wb", 6, file, mtime=0)))
+                    await fetch(remote, path, parameters, file, received=received)
+                part.replace(target)
+            except Passing as problem:
+                if problem.never_connected and attempt == 1:
+                    raise Refused(f"{problem} Is it at {remote.http.base_url}?") from None
+                if attempt == TRIES_MAX:
+                    raise Refused(f"{problem} Gave up after {attempt} tries.") from None
+                pause = min(WAIT_SECONDS_MAX, max(wait, problem.wait or 0.0))
+                noticed(f"{problem} Beginning again in {pause:.0f} s.")
+                await asyncio.sleep(pause)
+                wait *= 2
+            else:
+                return
+    finally:
+        part.unlink(missing_ok=True)
+
+
+async def fetch(
+    remote: Remote, path: str, parameters: Parameters, file: BinaryIO, *, received: Callable[[int], None]
+) -> None:
+    """Write an export as it comes.
+
+    Raises:
+        Refused, Passing.
+    """
+    total = 0
+    timeout = httpx.Timeout(SILENT_SECONDS_MAX, connect=10)
+    try:
+        async with remote.http.stream("GET", path, params=dict(parameters), timeout=timeout) as response:
+            if response.status_code != httpx.codes.OK:
+                await response.aread()
+                if response.status_code in PASSING:
+                    raise Passing(refusal(response), retry_after(response))
+                raise Refused(refusal(response))
+            async for piece in response.aiter_bytes():
+                file.write(piece)
+                total += len(piece)
+                received(total)
+    except httpx.TransportError as error:
+        raise lost(error) from None

@@ -1,0 +1,224 @@
+"""A file sent to an import, again and again under one key, until it is in or refused."""
+
+import asyncio
+import hashlib
+import json
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from app.transfers.remote import PASSING, JsonObject, Passing, Refused, Remote, lost, refusal, retry_after
+
+PIECE_BYTES = 64 * 1024
+STALLED_SECONDS_MAX = 900
+"""How long the server may take no bytes: others' imports may have their turn first."""
+POLL_SECONDS = 0.5
+TRIES_MAX = 12
+"""In a row without a row taken in: about five minutes."""
+WAIT_SECONDS_MAX = 60.0
+MEDIA_TYPES = {"csv": "text/csv", "ndjson": "application/x-ndjson"}
+_SUFFIXES = {
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".tab": "csv",
+    ".txt": "csv",
+    ".ndjson": "ndjson",
+    ".jsonl": "ndjson",
+}
+_WORKBOOKS = frozenset({".xlsx", ".xlsm", ".xls", ".ods"})
+
+Parameters = Mapping[str, str | Sequence[str]]
+
+_JOB = """id fileName state stopReason message dryRun warnings tmCreate startedAt finishedAt
+  counts { read created updated skipped rejected }"""
+_BY_KEY = f"""query ByKey($id: ID!, $key: String!) {{ outdial(id: $id) {{
+  name imports(first: 1, where: {{ idempotencyKey: $key }}) {{ nodes {{ {_JOB} }} }} }} }}"""
+_REJECTS = """query Rejects($id: ID!, $first: Int!, $after: String) { importJob(id: $id) {
+  rejects(first: $first, after: $after) { pageInfo { hasNextPage endCursor }
+  nodes { lineNumber column code message row } } } }"""
+REJECTS_PAGE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is to be imported, and how."""
+
+    path: Path
+    outdial_id: str
+    parameters: Parameters
+    """As the REST call takes them."""
+    key: str
+
+    @property
+    def size(self) -> int:
+        return self.path.stat().st_size
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Who is told what goes on."""
+
+    sent: Callable[[int], None]
+    """Bytes of the file so far; begins anew with every try."""
+    counted: Callable[[JsonObject], None]
+    """The job's counts."""
+    noticed: Callable[[str], None]
+    """A sentence about what went wrong and is tried again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """What became of the file."""
+
+    job: JsonObject
+    outdial_name: str
+    is_repeat: bool
+    """It was in already; nothing was sent."""
+
+
+def file_format(path: Path, named: str | None) -> str:
+    """What a file is, by what is said of it or by its name.
+
+    Raises:
+        Refused: neither tells.
+    """
+    if named is not None:
+        if named not in MEDIA_TYPES:
+            raise Refused("--format is csv or ndjson.")
+        return named
+    name = path.name.lower().removesuffix(".gz")
+    suffix = Path(name).suffix
+    if suffix in _WORKBOOKS:
+        raise Refused(f"{path.name} is a workbook: save its sheet as CSV.")
+    found = _SUFFIXES.get(suffix)
+    if found is None:
+        raise Refused(f"{path.name}: the name does not tell what the file is. Give --format csv or --format ndjson.")
+    return found
+
+
+def key_of(path: Path, outdial_id: str, parameters: Parameters) -> str:
+    """One and the same for the same file, outdial and parameters, on whatever machine: the import is done once."""
+    with path.open("rb") as file:
+        content = hashlib.file_digest(file, "sha256").hexdigest()
+    said = json.dumps([outdial_id.lower(), content, sorted(parameters.items())])
+    return f"file-{hashlib.sha256(said.encode()).hexdigest()}"
+
+
+async def deliver(remote: Remote, wish: Wish, watch: Watch) -> Delivered:
+    """Send the file until it is in, or refused.
+
+    Raises:
+        Refused: the server will not take it, or did not answer `TRIES_MAX` times in a row.
+    """
+    attempt, rows_before, wait = 0, 0, 1.0
+    while True:
+        attempt += 1
+        try:
+            name, job = await _find(remote, wish)
+            if job is not None and job["state"] == "COMPLETED":
+                return Delivered(job, name, is_repeat=attempt == 1 and rows_before == 0)
+            await _send(remote, wish, watch)
+            _, job = await _find(remote, wish)
+            if job is None:
+                raise Refused("The server has forgotten the import.")
+            return Delivered(job, name, is_repeat=False)
+        except Passing as problem:
+            rows, known = await _standing(remote, wish)
+            if known is not None:
+                return known
+            if problem.never_connected and attempt == 1 and not rows_before:
+                raise Refused(f"{problem} Is it at {remote.http.base_url}?") from None
+            if rows > rows_before:
+                attempt, rows_before, wait = 0, rows, 1.0
+            elif attempt >= TRIES_MAX:
+                raise Refused(
+                    f"{problem} Gave up after {attempt} tries; the same command goes on from there."
+                ) from None
+            pause = min(WAIT_SECONDS_MAX, max(wait, problem.wait or 0.0))
+            watch.noticed(f"{problem} Sending the file again in {pause:.0f} s; it goes on after the last row taken in.")
+            await asyncio.sleep(pause)
+            wait = min(WAIT_SECONDS_MAX, 2 * wait)
+
+
+async def rejects(remote: Remote, job_id: str, *, most: int | None = None) -> AsyncIterator[JsonObject]:
+    """The rows that were not taken, in the order of the file; all of them, or the first so many."""
+    after: str | None = None
+    while most is None or most > 0:
+        first = REJECTS_PAGE if most is None else min(most, REJECTS_PAGE)
+        job = (await remote.ask(_REJECTS, id=job_id, first=first, after=after))["importJob"]
+        page = job["rejects"]
+        for reject in page["nodes"]:
+            yield reject
+        if not page["pageInfo"]["hasNextPage"]:
+            return
+        after = page["pageInfo"]["endCursor"]
+        most = None if most is None else most - first
+
+
+async def _find(remote: Remote, wish: Wish) -> tuple[str, JsonObject | None]:
+    outdial = (await remote.ask(_BY_KEY, id=wish.outdial_id, key=wish.key))["outdial"]
+    if outdial is None:
+        raise Refused(f"There is no outdial {wish.outdial_id}.")
+    return outdial["name"], next(iter(outdial["imports"]["nodes"]), None)
+
+
+async def _standing(remote: Remote, wish: Wish) -> tuple[int, Delivered | None]:
+    """How many rows are in, after an answer was lost; and the job where it has come to an end that stays."""
+    try:
+        name, job = await _find(remote, wish)
+    except (Passing, Refused):
+        return 0, None
+    if job is None:
+        return 0, None
+    is_final = job["state"] in {"COMPLETED", "FAILED", "CANCELED"} and job["stopReason"] != "INTERRUPTED"
+    return job["counts"]["read"], Delivered(job, name, is_repeat=False) if is_final else None
+
+
+async def _send(remote: Remote, wish: Wish, watch: Watch) -> None:
+    """One upload. Returns where the server has said what became of the file, good or bad.
+
+    Raises:
+        Refused, Passing.
+    """
+    watching = asyncio.create_task(_watch(remote, wish, watch))
+    try:
+        response = await remote.http.post(
+            f"/v1.0/outdials/{wish.outdial_id}/targets/import",
+            params={name: value for name, value in wish.parameters.items() if name != "format"},
+            headers={
+                "Content-Type": MEDIA_TYPES[str(wish.parameters["format"])],
+                "Idempotency-Key": wish.key,
+            },
+            content=_pieces(wish.path, watch.sent),
+            timeout=httpx.Timeout(STALLED_SECONDS_MAX, connect=10),
+        )
+    except httpx.TransportError as error:
+        raise lost(error) from None
+    finally:
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+    if response.status_code in PASSING:
+        raise Passing(refusal(response), retry_after(response))
+    if response.status_code != httpx.codes.OK and "import" not in response.json().get("error", {}):
+        raise Refused(refusal(response))
+
+
+async def _pieces(path: Path, sent: Callable[[int], None]) -> AsyncIterator[bytes]:
+    total = 0
+    with path.open("rb") as file:
+        while piece := file.read(PIECE_BYTES):
+            yield piece
+            total += len(piece)
+            sent(total)
+
+
+async def _watch(remote: Remote, wish: Wish, watch: Watch) -> None:
+    while True:
+        await asyncio.sleep(POLL_SECONDS)
+        with suppress(Passing, Refused):  # whoever sends will hear of it
+            _, job = await _find(remote, wish)
+            if job is not None:
+                watch.counted(job["counts"])
