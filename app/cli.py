@@ -99,6 +99,7 @@ def serve(
     listener = _listen(host, port)
     url = f"http://{_link_host(host)}:{listener.getsockname()[1]}"
     typer.echo(f"Outdial listens on {url}")
+    typer.echo(f"Dashboard: {url}/")
     typer.echo(f"GraphiQL: {url}/graphql")
     if workers == 1:
         _serve_here(settings, listener)
@@ -131,12 +132,18 @@ def token(
     subject: Annotated[str, typer.Option(help="Who will act.")] = "",
     scope: Annotated[list[Scope] | None, typer.Option(help="What the token allows; all of it where none.")] = None,
     hours: Annotated[float, typer.Option(min=0.001, max=87_600, help="How long it is good.")] = 24,
+    link: Annotated[bool, typer.Option("--link", help="Print the dashboard's link with the token in it.")] = False,
+    url: Annotated[str, typer.Option(help="Where the dashboard is, for the link.")] = "http://127.0.0.1:8000",
 ) -> None:
-    """Print a token that this server takes."""
+    """Print a token that this server takes, or a link that logs a browser in with one."""
     if ids.parse(customer) is None:
         raise typer.BadParameter("must be a UUID", param_hint="--customer")
+    if not url.startswith(("http://", "https://")):
+        raise typer.BadParameter("must begin with http:// or https://", param_hint="--url")
     settings = ensure_secret(Settings.load())
-    typer.echo(auth.issue(settings, customer, subject, scope or list(Scope), timedelta(hours=hours)))
+    made = auth.issue(settings, customer, subject, scope or list(Scope), timedelta(hours=hours))
+    # What follows # stays in the browser: no server and no proxy sees it.
+    typer.echo(f"{url.rstrip('/')}/#token={made}" if link else made)
 
 
 @app.command()

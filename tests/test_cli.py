@@ -121,6 +121,28 @@ def test_token_signs_with_the_secret_beside_the_database(run, tmp_path):
     assert TokenReader(Settings(jwt_secret=secret)).read(out.strip()).customer_id == CUSTOMER
 
 
+@pytest.mark.parametrize(
+    ("arguments", "where"),
+    [
+        ((), "http://127.0.0.1:8000/"),
+        (("--url", "https://calls.example.com/"), "https://calls.example.com/"),
+        (("--url", "https://example.com/behind/a/proxy"), "https://example.com/behind/a/proxy/"),
+    ],
+)
+def test_token_prints_the_dashboards_link_with_the_token_where_no_server_sees_it(run, arguments, where):
+    code, out, err = run("token", "--customer", CUSTOMER, "--link", *arguments)
+    assert (code, err) == (0, "")
+    match = re.fullmatch(rf"{where}#token=([\w-]+\.[\w-]+\.[\w-]+)\n", out)
+    assert match is not None, out
+    assert jwt.decode(match[1], options={"verify_signature": False})["customer_id"] == CUSTOMER
+
+
+def test_token_takes_no_address_that_a_browser_would_not(run):
+    code, out, err = run("token", "--customer", CUSTOMER, "--link", "--url", "127.0.0.1:8000")
+    assert (code, out) == (2, "")
+    assert "--url" in err
+
+
 @pytest.mark.parametrize("customer", ["ann", "", CUSTOMER[:-1]])
 def test_token_wants_a_uuid(run, customer):
     code, out, err = run("token", "--customer", customer)
@@ -216,7 +238,8 @@ def test_serve_on_sqlite_migrates_makes_a_secret_and_says_so(run, database, serv
     ((settings, listener, _),) = served
     port = listener.getsockname()[1]
     assert code == 0
-    assert out == f"Outdial listens on http://127.0.0.1:{port}\nGraphiQL: http://127.0.0.1:{port}/graphql\n"
+    url = f"http://127.0.0.1:{port}"
+    assert out == f"Outdial listens on {url}\nDashboard: {url}/\nGraphiQL: {url}/graphql\n"
     assert err == "OUTDIAL_JWT_SECRET is not set: made a secret and keep it in outdial.db.secret.\n"
     assert database.calls == [("migrate", "sqlite:///outdial.db")]
     secret = (tmp_path / "outdial.db.secret").read_text().strip()
@@ -297,6 +320,7 @@ def started(tmp_path, workers, **environment):
     url = process.stdout.readline().rpartition(" ")[2].strip()
     if not url:
         pytest.fail(process.communicate()[1])
+    assert process.stdout.readline() == f"Dashboard: {url}/\n"
     assert process.stdout.readline() == f"GraphiQL: {url}/graphql\n"
     return process, url
 

@@ -27,7 +27,6 @@ from starlette.routing import Route
 from app import housekeeping, server
 from app.errors import Unavailable
 from app.server.edge import Edge
-from app.server.page import Page
 from app.server.sockets import WebSocketProtocol
 from app.settings import Settings
 from tests.support.server import ServerProcess, token
@@ -70,11 +69,6 @@ async def test_the_probes_answer_everybody(client: httpx.AsyncClient) -> None:
     metrics = await client.get("/metrics")
     assert metrics.status_code == 200
     assert "outdial_http_requests_total" in metrics.text
-
-
-async def test_the_front_door_leads_to_graphql(client: httpx.AsyncClient) -> None:
-    response = await client.get("/")
-    assert (response.status_code, response.headers["location"]) == (307, "/graphql")
 
 
 async def test_graphql_runs_over_the_real_schema(client: httpx.AsyncClient) -> None:
@@ -151,33 +145,6 @@ async def test_every_answer_has_security_headers(client: httpx.AsyncClient) -> N
         assert headers["x-frame-options"] == "DENY"
         assert headers["referrer-policy"] == "no-referrer"
         assert "default-src 'none'" in headers["content-security-policy"]
-
-
-async def test_the_page_runs_no_inline_script_and_loads_nothing_from_elsewhere(client: httpx.AsyncClient) -> None:
-    response = await client.get("/graphql", headers={"Accept": "text/html"})
-    assert response.status_code == 200
-    assert response.headers["content-type"] == "text/html; charset=utf-8"
-    policy = response.headers["content-security-policy"]
-    assert "default-src 'none'" in policy
-    assert "http" not in policy
-    assert not re.search(r"(src|href)=[\"']?(https?:)?//", response.text)
-    assert not re.search(r"<script(?![^>]* src=)", response.text)
-
-
-@pytest.mark.parametrize("built", [True, False])
-async def test_a_page_that_was_not_built_says_how_to_build_it(tmp_path: Path, built: bool) -> None:
-    if built:
-        (tmp_path / "assets").mkdir()
-        (tmp_path / "index.html").write_text("<title>GraphiQL</title>")
-        (tmp_path / "assets" / "main.js").write_text("1")
-    page = Page(tmp_path if built else tmp_path / "nowhere")
-    app = Starlette(routes=[Route("/graphql", page), *page.routes()])
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as client:
-        text = (await client.get("/graphql")).text
-        assert ("<title>GraphiQL</title>" in text) == built
-        assert ("npm run build" in text) != built
-        assert (await client.get("/graphiql/assets/main.js")).status_code == (200 if built else 404)
-        assert (await client.get("/graphiql/../../pyproject.toml")).status_code == 404
 
 
 async def test_only_allowed_origins_may_ask_from_a_browser(client: httpx.AsyncClient) -> None:

@@ -239,7 +239,11 @@ def _introduction(url: str, token: str, outdials: list[JsonObject]) -> str:
     return f"""
 Outdial demo: three lists on a throwaway database, and a dialer at work. Nobody is really called.
 
-GraphiQL, with a token that is good for {TOKEN_LIFETIME // timedelta(hours=1)} hours and may do everything:
+Watch it; the link holds a token that may do everything for {TOKEN_LIFETIME // timedelta(hours=1)} hours:
+
+{url}/#token={token}
+
+GraphiQL, with the same token:
 
 {url}/graphql#token={token}
 

@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 
 from app import db, housekeeping, logs, metrics, rest, validation
@@ -29,7 +29,7 @@ from app.graphql.http import HttpEndpoint
 from app.graphql.schema import schema
 from app.graphql.websocket import WebSocketEndpoint
 from app.server.edge import REQUEST_ID_HEADER, Edge
-from app.server.page import Page
+from app.server.page import Pages
 from app.server.readiness import Readiness
 from app.settings import Settings, ensure_secret
 
@@ -61,8 +61,8 @@ def create_app(settings: Settings) -> Starlette:
     reader = TokenReader(settings)
     stopping = asyncio.Event()
     execution = Execution(schema, Context)
-    page = Page()
-    http = HttpEndpoint(execution, reader, page=page, stopping=stopping)
+    pages = Pages()
+    http = HttpEndpoint(execution, reader, page=pages.graphiql, stopping=stopping)
     websocket = WebSocketEndpoint(execution, reader, allowed_origins=settings.allowed_origins, stopping=stopping)
 
     @asynccontextmanager
@@ -86,12 +86,11 @@ def create_app(settings: Settings) -> Starlette:
         routes=[
             Route("/graphql", http),
             WebSocketRoute("/graphql", websocket),
-            *page.routes(),
+            *pages.routes(),
             *rest.routes(reader, stopping=stopping),
             Route("/healthz", _health),
             Route("/readyz", Readiness().respond),
             Route("/metrics", _metrics),
-            Route("/", _home),
         ],
         middleware=[
             Middleware(Edge),
@@ -133,10 +132,6 @@ async def _metrics(_request: Request) -> Response:
     # Adding up the files of several workers takes milliseconds, which the loop need not wait for.
     content, media_type = await asyncio.to_thread(metrics.render)
     return Response(content, headers={"Content-Type": media_type})
-
-
-async def _home(_request: Request) -> Response:
-    return RedirectResponse("/graphql")
 
 
 async def _problem(_request: Request, error: Exception) -> Response:

@@ -1,55 +1,134 @@
-"""What a browser gets at /graphql: GraphiQL, built from app/web with the package; nothing comes from elsewhere."""
+"""What a browser gets: the dashboard at /, GraphiQL at /graphql, both built from app/web with the package.
 
+Nothing comes from elsewhere. Where the pages were not built, both say how to build them.
+"""
+
+import mimetypes
+import os
 from pathlib import Path
 
-from starlette.responses import HTMLResponse
-from starlette.routing import BaseRoute, Mount
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.responses import FileResponse, HTMLResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
 BUILT = Path(__file__).parent.parent / "web" / "dist"
-ASSETS_PATH = "/graphiql"
-"""As `base` in app/web/vite.config.js."""
+ASSETS_PATH = "/web/assets"
+"""As `base` in app/web's configuration of Vite, and the folder that it puts them in."""
 
-# The editor sets styles from its script, and runs its language services in workers.
-_CONTENT_SECURITY_POLICY = (
+# 'self' is the socket as well: https://www.w3.org/TR/CSP3/#match-url-to-source-expression (a browser of before 2022
+# may not know it, and then shows no live changes). The token is in script's reach, so script is ours alone.
+_DASHBOARD_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+# GraphiQL's editor writes style elements from its script, and runs its language services in workers.
+_GRAPHIQL_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; font-src 'self' data:; "
     "img-src 'self' data:; connect-src 'self'; worker-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
+_HEADERS = {
+    "Cache-Control": "no-cache",
+    # A page of another origin that opens this one gets no hold of its window.
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+_ASSET_HEADERS = {"Cache-Control": "public, max-age=31536000, immutable", "Vary": "Accept-Encoding"}
+"""Names of assets change with their content: a year is as good as for ever."""
+# Browsers run no script of another type, and what Python thinks of .js depends on the machine.
+_TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".woff2": "font/woff2"}
+
 _UNBUILT = """<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Outdial GraphQL</title>
-<h1>Outdial's GraphQL endpoint</h1>
-<p>GraphiQL is not part of this installation. To build it, with Node.js 20.19 or newer, and start the server again:</p>
+<title>Outdial</title>
+<h1>Outdial is running</h1>
+<p>The dashboard and GraphiQL are not part of this installation. To build them, with Node.js 20.19 or newer, and start
+the server again:</p>
 <pre>cd app/web
 npm ci
 npm run build</pre>
-<p>Queries and mutations go here by POST:</p>
+<p>Queries and mutations go to <code>/graphql</code> by POST:</p>
 <pre>curl http://localhost:8000/graphql \\
   -H "Authorization: Bearer $(outdial token --customer UUID)" \\
   -H "Content-Type: application/json" \\
   -d '{"query": "{ viewer { customerId scopes } }"}'</pre>
-<p>Subscriptions go over WebSocket (<code>graphql-transport-ws</code>) or Server-Sent Events
+<p>Subscriptions go there over WebSocket (<code>graphql-transport-ws</code>) or Server-Sent Events
 (<code>Accept: text/event-stream</code>). <code>outdial schema</code> prints the schema.</p>
 </html>
 """
 
 
-class Page:
-    """The ASGI application of the page, read once."""
+class Pages:
+    """The dashboard and GraphiQL, read once.
+
+    Args:
+        folder: what the build made; it need not be there.
+    """
 
     def __init__(self, folder: Path = BUILT) -> None:
-        built = folder / "index.html"
-        self._text = built.read_text(encoding="utf-8") if built.exists() else _UNBUILT
-        self._folder = folder
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = {"Content-Security-Policy": _CONTENT_SECURITY_POLICY, "Vary": "Accept", "Cache-Control": "no-cache"}
-        await HTMLResponse(self._text, headers=headers)(scope, receive, send)
+        self._assets = folder / "assets"
+        self._dashboard = _Page(_read(folder / "index.html"), _DASHBOARD_POLICY)
+        self.graphiql = _Page(_read(folder / "graphiql.html"), _GRAPHIQL_POLICY, vary="Accept")
+        """An ASGI application; the GraphQL endpoint knows who prefers it to an answer."""
 
     def routes(self) -> list[BaseRoute]:
-        """What the page loads; its names change with its content."""
-        return [Mount(ASSETS_PATH, StaticFiles(directory=self._folder))] if self._folder.exists() else []
+        """The dashboard, and what both pages load."""
+        routes: list[BaseRoute] = [Route("/", self._dashboard.respond)]
+        if self._assets.is_dir():
+            routes.append(Mount(ASSETS_PATH, _Assets(self._assets)))
+        return routes
+
+
+class _Page:
+    def __init__(self, text: str, policy: str, *, vary: str | None = None) -> None:
+        self._text = text
+        self._headers = _HEADERS | {"Content-Security-Policy": policy} | ({"Vary": vary} if vary else {})
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await HTMLResponse(self._text, headers=self._headers)(scope, receive, send)
+
+    async def respond(self, _request: Request) -> Response:
+        return HTMLResponse(self._text, headers=self._headers)
+
+
+class _Assets(StaticFiles):
+    """Files, as the build compressed them where the browser takes that: GraphiQL's editor is megabytes of script."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(directory=folder)
+        self._compressed = {str(path.resolve().with_suffix("")) for path in folder.rglob("*.gz")}
+
+    def file_response(
+        self,
+        full_path: str | os.PathLike[str],
+        stat_result: os.stat_result,
+        scope: Scope,
+        status_code: int = 200,
+    ) -> Response:
+        path = str(full_path)
+        headers = dict(_ASSET_HEADERS)
+        if path in self._compressed and _takes_gzip(Headers(scope=scope)):
+            full_path = f"{path}.gz"
+            stat_result = os.stat(full_path)  # noqa: PTH116 - as Starlette, which has looked for the other one
+            headers["Content-Encoding"] = "gzip"
+        media_type = _TYPES.get(Path(path).suffix) or mimetypes.guess_type(path)[0] or "application/octet-stream"
+        return FileResponse(full_path, status_code, headers, media_type, stat_result=stat_result)
+
+
+def _takes_gzip(headers: Headers) -> bool:
+    """Whether Accept-Encoding names gzip and does not refuse it by a weight of 0."""
+    for item in headers.get("accept-encoding", "").split(","):
+        coding, _, weight = item.partition(";")
+        if coding.strip().lower() == "gzip":
+            return weight.replace(" ", "").rstrip("0.") != "q="
+    return False
+
+
+def _read(path: Path) -> str:
+    return path.read_text(encoding="utf-8") if path.exists() else _UNBUILT

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 from pathlib import Path
 
 
@@ -17,3 +18,14 @@ def commands() -> tuple[list[str], list[str], dict[str, str]]:
     script = folder / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
     path = os.pathsep.join([str(folder / "bin"), os.environ.get("PATH", "")])
     return [node], [node, str(script)], os.environ | {"PATH": path}
+
+
+def main() -> None:
+    """Become node or npm: `python -m tests.support.node npm ci`."""
+    node, npm, environment = commands()
+    command = [*{"node": node, "npm": npm}[sys.argv[1]], *sys.argv[2:]]
+    os.execvpe(command[0], command, environment)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,158 @@
+/* eslint-disable */
+import * as types from './graphql';
+
+
+
+/**
+ * Map of all GraphQL operations in the project.
+ *
+ * This map has several performance disadvantages:
+ * 1. It is not tree-shakeable, so it will include all operations in the project.
+ * 2. It is not minifiable, so the string of a GraphQL query will be multiple times inside the bundle.
+ * 3. It does not support dead code elimination, so it will add unused operations.
+ *
+ * Therefore it is highly recommended to use the babel or swc plugin for production.
+ * Learn more about it here: https://the-guild.dev/graphql/codegen/plugins/presets/preset-client#reducing-bundle-size
+ */
+type Documents = {
+    "\n  query Viewer {\n    viewer {\n      subject\n      scopes\n      expiresAt\n    }\n  }\n": typeof types.ViewerDocument,
+    "\n  fragment OutdialFields on Outdial {\n    id\n    campaignId\n    name\n    detail\n    state\n    tmCreate\n    tmDelete\n    dialPolicy {\n      maxTryCounts\n      retryIntervalSeconds\n      leaseSeconds\n      onUnconfirmed\n    }\n    progress {\n      total\n      idle\n      progressing\n      done\n      doneByReason {\n        reason\n        count\n      }\n      attempts\n    }\n  }\n": typeof types.OutdialFieldsFragmentDoc,
+    "\n  fragment TargetFields on OutdialTarget {\n    id\n    key\n    name\n    status\n    doneReason\n    priority\n    nextTryAt\n    version\n    tryCount0\n    tryCount1\n    tryCount2\n    tryCount3\n    tryCount4\n    destinations {\n      index\n      destination {\n        type\n        target\n      }\n    }\n  }\n": typeof types.TargetFieldsFragmentDoc,
+    "\n  query Outdials($after: String, $name: String) {\n    outdials(first: 50, after: $after, where: { nameContains: $name }) {\n      totalCount\n      pageInfo {\n        hasNextPage\n        endCursor\n      }\n      nodes {\n        ...OutdialFields\n      }\n    }\n  }\n": typeof types.OutdialsDocument,
+    "\n  query Outdial($id: ID!) {\n    outdial(id: $id) {\n      ...OutdialFields\n    }\n  }\n": typeof types.OutdialDocument,
+    "\n  query Targets($id: ID!, $first: Int!, $after: String, $where: TargetFilter) {\n    outdial(id: $id) {\n      eventCursor\n      targets(first: $first, after: $after, where: $where) {\n        totalCount\n        pageInfo {\n          hasNextPage\n          endCursor\n        }\n        nodes {\n          ...TargetFields\n        }\n      }\n    }\n  }\n": typeof types.TargetsDocument,
+    "\n  query Target($id: ID!, $after: String) {\n    target(id: $id) {\n      ...TargetFields\n      detail\n      data\n      maxTryCounts\n      tmCreate\n      tmUpdate\n      tmDelete\n      places: destinations {\n        index\n        destination {\n          type\n          target\n          targetName\n          name\n          detail\n        }\n        tryCount\n        maxTryCount\n        usable\n      }\n      attempts(first: 20, after: $after) {\n        totalCount\n        pageInfo {\n          hasNextPage\n          endCursor\n        }\n        nodes {\n          id\n          tryNumber\n          destinationIndex\n          destination {\n            target\n          }\n          state\n          disposition\n          detail\n          dialer\n          callId\n          claimedAt\n          endedAt\n          expiresAt\n        }\n      }\n    }\n  }\n": typeof types.TargetDocument,
+    "\n  subscription TargetEvents($outdialId: ID!, $after: EventCursor) {\n    targetEvents(outdialId: $outdialId, after: $after) {\n      cursor\n      gap\n      caughtUp\n      events {\n        type\n        occurredAt\n        targetId\n        count\n        status\n        doneReason\n        tryCounts\n        nextTryAt\n        version\n        disposition\n      }\n    }\n  }\n": typeof types.TargetEventsDocument,
+    "\n  subscription Progress($ids: [ID!]!) {\n    outdialProgress(outdialIds: $ids, intervalMs: 500) {\n      outdials {\n        ...OutdialFields\n      }\n    }\n  }\n": typeof types.ProgressDocument,
+    "\n  subscription OutdialEvents {\n    outdialEvents {\n      type\n      outdialId\n    }\n  }\n": typeof types.OutdialEventsDocument,
+    "\n  mutation CreateOutdial($input: CreateOutdialInput!) {\n    createOutdial(input: $input) {\n      outdial {\n        ...OutdialFields\n      }\n      userErrors {\n        message\n        path\n      }\n    }\n  }\n": typeof types.CreateOutdialDocument,
+    "\n  mutation UpdateOutdial($input: UpdateOutdialInput!) {\n    updateOutdial(input: $input) {\n      outdial {\n        ...OutdialFields\n      }\n      userErrors {\n        message\n        path\n      }\n    }\n  }\n": typeof types.UpdateOutdialDocument,
+    "\n  mutation DeleteOutdial($id: ID!) {\n    deleteOutdial(id: $id) {\n      userErrors {\n        message\n        path\n      }\n    }\n  }\n": typeof types.DeleteOutdialDocument,
+    "\n  mutation CreateTarget($input: CreateTargetInput!) {\n    createTarget(input: $input) {\n      target {\n        id\n      }\n      userErrors {\n        message\n        path\n      }\n    }\n  }\n": typeof types.CreateTargetDocument,
+    "\n  mutation CancelTarget($id: ID!) {\n    cancelTarget(id: $id) {\n      userErrors {\n        message\n        path\n      }\n    }\n  }\n": typeof types.CancelTargetDocument,
+    "\n  mutation DeleteTarget($id: ID!) {\n    deleteTarget(id: $id) {\n      userErrors {\n        message\n        path\n      }\n    }\n  }\n": typeof types.DeleteTargetDocument,
+    "\n  mutation ResetTargets($input: ResetTargetsInput!) {\n    resetTargets(input: $input) {\n      count\n      remaining\n      userErrors {\n        message\n        path\n      }\n    }\n  }\n": typeof types.ResetTargetsDocument,
+    "\n  fragment JobFields on ImportJob {\n    id\n    fileName\n    state\n    stopReason\n    message\n    dryRun\n    warnings\n    counts {\n      read\n      created\n      updated\n      skipped\n      rejected\n    }\n  }\n": typeof types.JobFieldsFragmentDoc,
+    "\n  query ImportByKey($id: ID!, $key: String!) {\n    outdial(id: $id) {\n      imports(first: 1, where: { idempotencyKey: $key }) {\n        nodes {\n          ...JobFields\n        }\n      }\n    }\n  }\n": typeof types.ImportByKeyDocument,
+    "\n  subscription ImportProgress($id: ID!) {\n    importProgress(id: $id) {\n      ...JobFields\n    }\n  }\n": typeof types.ImportProgressDocument,
+    "\n  mutation CancelImport($id: ID!) {\n    cancelImport(id: $id) {\n      userErrors {\n        message\n        path\n      }\n    }\n  }\n": typeof types.CancelImportDocument,
+    "\n  query Rejects($id: ID!, $after: String) {\n    importJob(id: $id) {\n      rejects(first: 100, after: $after) {\n        pageInfo {\n          hasNextPage\n          endCursor\n        }\n        nodes {\n          lineNumber\n          column\n          code\n          message\n          row\n        }\n      }\n    }\n  }\n": typeof types.RejectsDocument,
+};
+const documents: Documents = {
+    "\n  query Viewer {\n    viewer {\n      subject\n      scopes\n      expiresAt\n    }\n  }\n": types.ViewerDocument,
+    "\n  fragment OutdialFields on Outdial {\n    id\n    campaignId\n    name\n    detail\n    state\n    tmCreate\n    tmDelete\n    dialPolicy {\n      maxTryCounts\n      retryIntervalSeconds\n      leaseSeconds\n      onUnconfirmed\n    }\n    progress {\n      total\n      idle\n      progressing\n      done\n      doneByReason {\n        reason\n        count\n      }\n      attempts\n    }\n  }\n": types.OutdialFieldsFragmentDoc,
+    "\n  fragment TargetFields on OutdialTarget {\n    id\n    key\n    name\n    status\n    doneReason\n    priority\n    nextTryAt\n    version\n    tryCount0\n    tryCount1\n    tryCount2\n    tryCount3\n    tryCount4\n    destinations {\n      index\n      destination {\n        type\n        target\n      }\n    }\n  }\n": types.TargetFieldsFragmentDoc,
+    "\n  query Outdials($after: String, $name: String) {\n    outdials(first: 50, after: $after, where: { nameContains: $name }) {\n      totalCount\n      pageInfo {\n        hasNextPage\n        endCursor\n      }\n      nodes {\n        ...OutdialFields\n      }\n    }\n  }\n": types.OutdialsDocument,
+    "\n  query Outdial($id: ID!) {\n    outdial(id: $id) {\n      ...OutdialFields\n    }\n  }\n": types.OutdialDocument,
+    "\n  query Targets($id: ID!, $first: Int!, $after: String, $where: TargetFilter) {\n    outdial(id: $id) {\n      eventCursor\n      targets(first: $first, after: $after, where: $where) {\n        totalCount\n        pageInfo {\n          hasNextPage\n          endCursor\n        }\n        nodes {\n          ...TargetFields\n        }\n      }\n    }\n  }\n": types.TargetsDocument,
+    "\n  query Target($id: ID!, $after: String) {\n    target(id: $id) {\n      ...TargetFields\n      detail\n      data\n      maxTryCounts\n      tmCreate\n      tmUpdate\n      tmDelete\n      places: destinations {\n        index\n        destination {\n          type\n          target\n          targetName\n          name\n          detail\n        }\n        tryCount\n        maxTryCount\n        usable\n      }\n      attempts(first: 20, after: $after) {\n        totalCount\n        pageInfo {\n          hasNextPage\n          endCursor\n        }\n        nodes {\n          id\n          tryNumber\n          destinationIndex\n          destination {\n            target\n          }\n          state\n          disposition\n          detail\n          dialer\n          callId\n          claimedAt\n          endedAt\n          expiresAt\n        }\n      }\n    }\n  }\n": types.TargetDocument,
+    "\n  subscription TargetEvents($outdialId: ID!, $after: EventCursor) {\n    targetEvents(outdialId: $outdialId, after: $after) {\n      cursor\n      gap\n      caughtUp\n      events {\n        type\n        occurredAt\n        targetId\n        count\n        status\n        doneReason\n        tryCounts\n        nextTryAt\n        version\n        disposition\n      }\n    }\n  }\n": types.TargetEventsDocument,
+    "\n  subscription Progress($ids: [ID!]!) {\n    outdialProgress(outdialIds: $ids, intervalMs: 500) {\n      outdials {\n        ...OutdialFields\n      }\n    }\n  }\n": types.ProgressDocument,
+    "\n  subscription OutdialEvents {\n    outdialEvents {\n      type\n      outdialId\n    }\n  }\n": types.OutdialEventsDocument,
+    "\n  mutation CreateOutdial($input: CreateOutdialInput!) {\n    createOutdial(input: $input) {\n      outdial {\n        ...OutdialFields\n      }\n      userErrors {\n        message\n        path\n      }\n    }\n  }\n": types.CreateOutdialDocument,
+    "\n  mutation UpdateOutdial($input: UpdateOutdialInput!) {\n    updateOutdial(input: $input) {\n      outdial {\n        ...OutdialFields\n      }\n      userErrors {\n        message\n        path\n      }\n    }\n  }\n": types.UpdateOutdialDocument,
+    "\n  mutation DeleteOutdial($id: ID!) {\n    deleteOutdial(id: $id) {\n      userErrors {\n        message\n        path\n      }\n    }\n  }\n": types.DeleteOutdialDocument,
+    "\n  mutation CreateTarget($input: CreateTargetInput!) {\n    createTarget(input: $input) {\n      target {\n        id\n      }\n      userErrors {\n        message\n        path\n      }\n    }\n  }\n": types.CreateTargetDocument,
+    "\n  mutation CancelTarget($id: ID!) {\n    cancelTarget(id: $id) {\n      userErrors {\n        message\n        path\n      }\n    }\n  }\n": types.CancelTargetDocument,
+    "\n  mutation DeleteTarget($id: ID!) {\n    deleteTarget(id: $id) {\n      userErrors {\n        message\n        path\n      }\n    }\n  }\n": types.DeleteTargetDocument,
+    "\n  mutation ResetTargets($input: ResetTargetsInput!) {\n    resetTargets(input: $input) {\n      count\n      remaining\n      userErrors {\n        message\n        path\n      }\n    }\n  }\n": types.ResetTargetsDocument,
+    "\n  fragment JobFields on ImportJob {\n    id\n    fileName\n    state\n    stopReason\n    message\n    dryRun\n    warnings\n    counts {\n      read\n      created\n      updated\n      skipped\n      rejected\n    }\n  }\n": types.JobFieldsFragmentDoc,
+    "\n  query ImportByKey($id: ID!, $key: String!) {\n    outdial(id: $id) {\n      imports(first: 1, where: { idempotencyKey: $key }) {\n        nodes {\n          ...JobFields\n        }\n      }\n    }\n  }\n": types.ImportByKeyDocument,
+    "\n  subscription ImportProgress($id: ID!) {\n    importProgress(id: $id) {\n      ...JobFields\n    }\n  }\n": types.ImportProgressDocument,
+    "\n  mutation CancelImport($id: ID!) {\n    cancelImport(id: $id) {\n      userErrors {\n        message\n        path\n      }\n    }\n  }\n": types.CancelImportDocument,
+    "\n  query Rejects($id: ID!, $after: String) {\n    importJob(id: $id) {\n      rejects(first: 100, after: $after) {\n        pageInfo {\n          hasNextPage\n          endCursor\n        }\n        nodes {\n          lineNumber\n          column\n          code\n          message\n          row\n        }\n      }\n    }\n  }\n": types.RejectsDocument,
+};
+
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  query Viewer {\n    viewer {\n      subject\n      scopes\n      expiresAt\n    }\n  }\n"): typeof import('./graphql').ViewerDocument;
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  fragment OutdialFields on Outdial {\n    id\n    campaignId\n    name\n    detail\n    state\n    tmCreate\n    tmDelete\n    dialPolicy {\n      maxTryCounts\n      retryIntervalSeconds\n      leaseSeconds\n      onUnconfirmed\n    }\n    progress {\n      total\n      idle\n      progressing\n      done\n      doneByReason {\n        reason\n        count\n      }\n      attempts\n    }\n  }\n"): typeof import('./graphql').OutdialFieldsFragmentDoc;
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  fragment TargetFields on OutdialTarget {\n    id\n    key\n    name\n    status\n    doneReason\n    priority\n    nextTryAt\n    version\n    tryCount0\n    tryCount1\n    tryCount2\n    tryCount3\n    tryCount4\n    destinations {\n      index\n      destination {\n        type\n        target\n      }\n    }\n  }\n"): typeof import('./graphql').TargetFieldsFragmentDoc;
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  query Outdials($after: String, $name: String) {\n    outdials(first: 50, after: $after, where: { nameContains: $name }) {\n      totalCount\n      pageInfo {\n        hasNextPage\n        endCursor\n      }\n      nodes {\n        ...OutdialFields\n      }\n    }\n  }\n"): typeof import('./graphql').OutdialsDocument;
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  query Outdial($id: ID!) {\n    outdial(id: $id) {\n      ...OutdialFields\n    }\n  }\n"): typeof import('./graphql').OutdialDocument;
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  query Targets($id: ID!, $first: Int!, $after: String, $where: TargetFilter) {\n    outdial(id: $id) {\n      eventCursor\n      targets(first: $first, after: $after, where: $where) {\n        totalCount\n        pageInfo {\n          hasNextPage\n          endCursor\n        }\n        nodes {\n          ...TargetFields\n        }\n      }\n    }\n  }\n"): typeof import('./graphql').TargetsDocument;
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  query Target($id: ID!, $after: String) {\n    target(id: $id) {\n      ...TargetFields\n      detail\n      data\n      maxTryCounts\n      tmCreate\n      tmUpdate\n      tmDelete\n      places: destinations {\n        index\n        destination {\n          type\n          target\n          targetName\n          name\n          detail\n        }\n        tryCount\n        maxTryCount\n        usable\n      }\n      attempts(first: 20, after: $after) {\n        totalCount\n        pageInfo {\n          hasNextPage\n          endCursor\n        }\n        nodes {\n          id\n          tryNumber\n          destinationIndex\n          destination {\n            target\n          }\n          state\n          disposition\n          detail\n          dialer\n          callId\n          claimedAt\n          endedAt\n          expiresAt\n        }\n      }\n    }\n  }\n"): typeof import('./graphql').TargetDocument;
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  subscription TargetEvents($outdialId: ID!, $after: EventCursor) {\n    targetEvents(outdialId: $outdialId, after: $after) {\n      cursor\n      gap\n      caughtUp\n      events {\n        type\n        occurredAt\n        targetId\n        count\n        status\n        doneReason\n        tryCounts\n        nextTryAt\n        version\n        disposition\n      }\n    }\n  }\n"): typeof import('./graphql').TargetEventsDocument;
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  subscription Progress($ids: [ID!]!) {\n    outdialProgress(outdialIds: $ids, intervalMs: 500) {\n      outdials {\n        ...OutdialFields\n      }\n    }\n  }\n"): typeof import('./graphql').ProgressDocument;
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  subscription OutdialEvents {\n    outdialEvents {\n      type\n      outdialId\n    }\n  }\n"): typeof import('./graphql').OutdialEventsDocument;
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  mutation CreateOutdial($input: CreateOutdialInput!) {\n    createOutdial(input: $input) {\n      outdial {\n        ...OutdialFields\n      }\n      userErrors {\n        message\n        path\n      }\n    }\n  }\n"): typeof import('./graphql').CreateOutdialDocument;
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  mutation UpdateOutdial($input: UpdateOutdialInput!) {\n    updateOutdial(input: $input) {\n      outdial {\n        ...OutdialFields\n      }\n      userErrors {\n        message\n        path\n      }\n    }\n  }\n"): typeof import('./graphql').UpdateOutdialDocument;
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  mutation DeleteOutdial($id: ID!) {\n    deleteOutdial(id: $id) {\n      userErrors {\n        message\n        path\n      }\n    }\n  }\n"): typeof import('./graphql').DeleteOutdialDocument;
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  mutation CreateTarget($input: CreateTargetInput!) {\n    createTarget(input: $input) {\n      target {\n        id\n      }\n      userErrors {\n        message\n        path\n      }\n    }\n  }\n"): typeof import('./graphql').CreateTargetDocument;
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  mutation CancelTarget($id: ID!) {\n    cancelTarget(id: $id) {\n      userErrors {\n        message\n        path\n      }\n    }\n  }\n"): typeof import('./graphql').CancelTargetDocument;
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  mutation DeleteTarget($id: ID!) {\n    deleteTarget(id: $id) {\n      userErrors {\n        message\n        path\n      }\n    }\n  }\n"): typeof import('./graphql').DeleteTargetDocument;
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  mutation ResetTargets($input: ResetTargetsInput!) {\n    resetTargets(input: $input) {\n      count\n      remaining\n      userErrors {\n        message\n        path\n      }\n    }\n  }\n"): typeof import('./graphql').ResetTargetsDocument;
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  fragment JobFields on ImportJob {\n    id\n    fileName\n    state\n    stopReason\n    message\n    dryRun\n    warnings\n    counts {\n      read\n      created\n      updated\n      skipped\n      rejected\n    }\n  }\n"): typeof import('./graphql').JobFieldsFragmentDoc;
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  query ImportByKey($id: ID!, $key: String!) {\n    outdial(id: $id) {\n      imports(first: 1, where: { idempotencyKey: $key }) {\n        nodes {\n          ...JobFields\n        }\n      }\n    }\n  }\n"): typeof import('./graphql').ImportByKeyDocument;
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  subscription ImportProgress($id: ID!) {\n    importProgress(id: $id) {\n      ...JobFields\n    }\n  }\n"): typeof import('./graphql').ImportProgressDocument;
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  mutation CancelImport($id: ID!) {\n    cancelImport(id: $id) {\n      userErrors {\n        message\n        path\n      }\n    }\n  }\n"): typeof import('./graphql').CancelImportDocument;
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  query Rejects($id: ID!, $after: String) {\n    importJob(id: $id) {\n      rejects(first: 100, after: $after) {\n        pageInfo {\n          hasNextPage\n          endCursor\n        }\n        nodes {\n          lineNumber\n          column\n          code\n          message\n          row\n        }\n      }\n    }\n  }\n"): typeof import('./graphql').RejectsDocument;
+
+
+export function graphql(source: string) {
+  return (documents as any)[source] ?? {};
+}

@@ -1,0 +1,356 @@
+// Everything that is asked of the server, in one place: a page's needs are read here, and their types are generated.
+import { graphql } from "../generated";
+
+export const ViewerQuery = graphql(`
+  query Viewer {
+    viewer {
+      subject
+      scopes
+      expiresAt
+    }
+  }
+`);
+
+export const OutdialFields = graphql(`
+  fragment OutdialFields on Outdial {
+    id
+    campaignId
+    name
+    detail
+    state
+    tmCreate
+    tmDelete
+    dialPolicy {
+      maxTryCounts
+      retryIntervalSeconds
+      leaseSeconds
+      onUnconfirmed
+    }
+    progress {
+      total
+      idle
+      progressing
+      done
+      doneByReason {
+        reason
+        count
+      }
+      attempts
+    }
+  }
+`);
+
+export const TargetFields = graphql(`
+  fragment TargetFields on OutdialTarget {
+    id
+    key
+    name
+    status
+    doneReason
+    priority
+    nextTryAt
+    version
+    tryCount0
+    tryCount1
+    tryCount2
+    tryCount3
+    tryCount4
+    destinations {
+      index
+      destination {
+        type
+        target
+      }
+    }
+  }
+`);
+
+export const OutdialsQuery = graphql(`
+  query Outdials($after: String, $name: String) {
+    outdials(first: 50, after: $after, where: { nameContains: $name }) {
+      totalCount
+      pageInfo {
+        hasNextPage
+        endCursor
+      }
+      nodes {
+        ...OutdialFields
+      }
+    }
+  }
+`);
+
+export const OutdialQuery = graphql(`
+  query Outdial($id: ID!) {
+    outdial(id: $id) {
+      ...OutdialFields
+    }
+  }
+`);
+
+export const TargetsQuery = graphql(`
+  query Targets($id: ID!, $first: Int!, $after: String, $where: TargetFilter) {
+    outdial(id: $id) {
+      eventCursor
+      targets(first: $first, after: $after, where: $where) {
+        totalCount
+        pageInfo {
+          hasNextPage
+          endCursor
+        }
+        nodes {
+          ...TargetFields
+        }
+      }
+    }
+  }
+`);
+
+export const TargetQuery = graphql(`
+  query Target($id: ID!, $after: String) {
+    target(id: $id) {
+      ...TargetFields
+      detail
+      data
+      maxTryCounts
+      tmCreate
+      tmUpdate
+      tmDelete
+      places: destinations {
+        index
+        destination {
+          type
+          target
+          targetName
+          name
+          detail
+        }
+        tryCount
+        maxTryCount
+        usable
+      }
+      attempts(first: 20, after: $after) {
+        totalCount
+        pageInfo {
+          hasNextPage
+          endCursor
+        }
+        nodes {
+          id
+          tryNumber
+          destinationIndex
+          destination {
+            target
+          }
+          state
+          disposition
+          detail
+          dialer
+          callId
+          claimedAt
+          endedAt
+          expiresAt
+        }
+      }
+    }
+  }
+`);
+
+export const TargetEventsSubscription = graphql(`
+  subscription TargetEvents($outdialId: ID!, $after: EventCursor) {
+    targetEvents(outdialId: $outdialId, after: $after) {
+      cursor
+      gap
+      caughtUp
+      events {
+        type
+        occurredAt
+        targetId
+        count
+        status
+        doneReason
+        tryCounts
+        nextTryAt
+        version
+        disposition
+      }
+    }
+  }
+`);
+
+export const ProgressSubscription = graphql(`
+  subscription Progress($ids: [ID!]!) {
+    outdialProgress(outdialIds: $ids, intervalMs: 500) {
+      outdials {
+        ...OutdialFields
+      }
+    }
+  }
+`);
+
+export const OutdialEventsSubscription = graphql(`
+  subscription OutdialEvents {
+    outdialEvents {
+      type
+      outdialId
+    }
+  }
+`);
+
+export const CreateOutdialMutation = graphql(`
+  mutation CreateOutdial($input: CreateOutdialInput!) {
+    createOutdial(input: $input) {
+      outdial {
+        ...OutdialFields
+      }
+      userErrors {
+        message
+        path
+      }
+    }
+  }
+`);
+
+export const UpdateOutdialMutation = graphql(`
+  mutation UpdateOutdial($input: UpdateOutdialInput!) {
+    updateOutdial(input: $input) {
+      outdial {
+        ...OutdialFields
+      }
+      userErrors {
+        message
+        path
+      }
+    }
+  }
+`);
+
+export const DeleteOutdialMutation = graphql(`
+  mutation DeleteOutdial($id: ID!) {
+    deleteOutdial(id: $id) {
+      userErrors {
+        message
+        path
+      }
+    }
+  }
+`);
+
+export const CreateTargetMutation = graphql(`
+  mutation CreateTarget($input: CreateTargetInput!) {
+    createTarget(input: $input) {
+      target {
+        id
+      }
+      userErrors {
+        message
+        path
+      }
+    }
+  }
+`);
+
+export const CancelTargetMutation = graphql(`
+  mutation CancelTarget($id: ID!) {
+    cancelTarget(id: $id) {
+      userErrors {
+        message
+        path
+      }
+    }
+  }
+`);
+
+export const DeleteTargetMutation = graphql(`
+  mutation DeleteTarget($id: ID!) {
+    deleteTarget(id: $id) {
+      userErrors {
+        message
+        path
+      }
+    }
+  }
+`);
+
+export const ResetTargetsMutation = graphql(`
+  mutation ResetTargets($input: ResetTargetsInput!) {
+    resetTargets(input: $input) {
+      count
+      remaining
+      userErrors {
+        message
+        path
+      }
+    }
+  }
+`);
+
+export const JobFields = graphql(`
+  fragment JobFields on ImportJob {
+    id
+    fileName
+    state
+    stopReason
+    message
+    dryRun
+    warnings
+    counts {
+      read
+      created
+      updated
+      skipped
+      rejected
+    }
+  }
+`);
+
+export const ImportByKeyQuery = graphql(`
+  query ImportByKey($id: ID!, $key: String!) {
+    outdial(id: $id) {
+      imports(first: 1, where: { idempotencyKey: $key }) {
+        nodes {
+          ...JobFields
+        }
+      }
+    }
+  }
+`);
+
+export const ImportProgressSubscription = graphql(`
+  subscription ImportProgress($id: ID!) {
+    importProgress(id: $id) {
+      ...JobFields
+    }
+  }
+`);
+
+export const CancelImportMutation = graphql(`
+  mutation CancelImport($id: ID!) {
+    cancelImport(id: $id) {
+      userErrors {
+        message
+        path
+      }
+    }
+  }
+`);
+
+export const RejectsQuery = graphql(`
+  query Rejects($id: ID!, $after: String) {
+    importJob(id: $id) {
+      rejects(first: 100, after: $after) {
+        pageInfo {
+          hasNextPage
+          endCursor
+        }
+        nodes {
+          lineNumber
+          column
+          code
+          message
+          row
+        }
+      }
+    }
+  }
+`);

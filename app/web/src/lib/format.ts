@@ -1,0 +1,36 @@
+// Numbers and times as the reader's locale writes them.
+
+const whole = new Intl.NumberFormat();
+const share = new Intl.NumberFormat(undefined, { style: "percent", maximumFractionDigits: 0 });
+const moment = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
+const short = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
+const away = new Intl.RelativeTimeFormat(undefined, { numeric: "auto", style: "short" });
+
+export const count = (value: number): string => whole.format(value);
+export const percent = (part: number, total: number): string => share.format(total ? part / total : 0);
+export const instant = (text: string): string => moment.format(new Date(text));
+export const timeOfDay = (milliseconds: number): string => clock.format(new Date(milliseconds));
+export const minutes = (milliseconds: number): string => short.format(new Date(milliseconds));
+
+/** "in 5 min.", "2 hr. ago" */
+export function relative(text: string, now: number): string {
+  const seconds = Math.round((Date.parse(text) - now) / 1_000);
+  const size = Math.abs(seconds);
+  if (size < 60) return away.format(seconds, "second");
+  if (size < 3_600) return away.format(Math.trunc(seconds / 60), "minute");
+  if (size < 172_800) return away.format(Math.trunc(seconds / 3_600), "hour");
+  return away.format(Math.trunc(seconds / 86_400), "day");
+}
+
+/** "850 ms", "12 s" */
+export function span(milliseconds: number): string {
+  const [value, unit] = milliseconds < 1_000 ? [milliseconds, "millisecond"] : [milliseconds / 1_000, "second"];
+  return new Intl.NumberFormat(undefined, { style: "unit", unit, maximumFractionDigits: 0 }).format(value);
+}
+
+/** DO_NOT_CALL as people read it: Do not call. */
+export function label(name: string): string {
+  const text = name.toLowerCase().replaceAll("_", " ");
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}

@@ -1,0 +1,71 @@
+// Where the reader is, by the address bar: a link shows the same to whoever opens it.
+import type { DoneReason, TargetStatus } from "../generated/graphql";
+import type { Filter } from "./fold";
+
+export interface Place extends Filter {
+  outdial: string | null;
+  target: string | null;
+  /** Of the list of outdials. */
+  name: string;
+}
+
+const STATUSES = ["IDLE", "PROGRESSING", "DONE"] as const satisfies TargetStatus[];
+const REASONS = ["ANSWERED", "EXHAUSTED", "DO_NOT_CALL", "CANCELED", "UNCONFIRMED"] as const satisfies DoneReason[];
+
+export function read(search: string): Place {
+  const given = new URLSearchParams(search);
+  const among = <T extends string>(name: string, values: readonly T[]): T | null =>
+    values.find((value) => value.toLowerCase() === given.get(name)?.toLowerCase()) ?? null;
+  return {
+    outdial: given.get("outdial"),
+    target: given.get("target"),
+    name: given.get("name") ?? "",
+    status: among("status", STATUSES),
+    reason: among("reason", REASONS),
+    address: given.get("address") ?? "",
+    key: given.get("key") ?? "",
+  };
+}
+
+/** The address of a place; what is empty is left out. */
+export function written(place: Partial<Place>): string {
+  const order = ["outdial", "name", "status", "reason", "address", "key", "target"] as const;
+  const given = new URLSearchParams();
+  for (const name of order) {
+    const value = place[name];
+    if (value) given.set(name, name === "status" || name === "reason" ? value.toLowerCase() : value);
+  }
+  const text = given.toString();
+  return text ? `/?${text}` : "/";
+}
+
+class Route {
+  place = $state.raw<Place>(read(location.search));
+
+  constructor() {
+    addEventListener("popstate", () => (this.place = read(location.search)));
+  }
+
+  /** Go there, as a link does. */
+  go(place: Partial<Place>): void {
+    history.pushState(null, "", written(place));
+    this.place = read(location.search);
+  }
+
+  /** Change a part of where one is; `replace` leaves no step to go back to. */
+  change(part: Partial<Place>, { replace = false } = {}): void {
+    const address = written({ ...this.place, ...part });
+    if (replace) history.replaceState(null, "", address);
+    else history.pushState(null, "", address);
+    this.place = read(location.search);
+  }
+}
+
+export const route = new Route();
+
+/** A link's click that the page follows itself, unless the reader wants a new tab. */
+export function follow(event: MouseEvent, place: Partial<Place>): void {
+  if (event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
+  event.preventDefault();
+  route.go(place);
+}

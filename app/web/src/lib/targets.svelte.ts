@@ -1,0 +1,168 @@
+// The rows of one outdial that a page shows, and how they are kept right while events arrive.
+import { TargetEventsSubscription, TargetsQuery } from "./documents";
+import { Activity, Lag } from "./activity";
+import { ask, words } from "./api";
+import { fold, reread, type Change, type Filter, type Row, type Target } from "./fold";
+import { socket } from "./socket.svelte";
+
+const PAGE = 100;
+/** The newest so many are shown; a filter finds the others. */
+export const ROWS_MAX = 500;
+/** Changes that wait for the next frame; more of them, and all is read afresh. */
+const WAITING_MAX = 20_000;
+const REREAD_MS_MIN = 2_000;
+const HIDDEN_FRAME_MS = 500;
+
+export class Targets {
+  rows = $state.raw<readonly Row[]>([]);
+  /** How many match the filter; null until it is known. */
+  total = $state<number | null>(null);
+  hasMore = $state(false);
+  isLoading = $state(true);
+  problem = $state("");
+  lag = $state(0);
+  /** Grows whenever events were folded in: whoever draws them looks again. */
+  beat = $state(0);
+  readonly activity = new Activity();
+
+  readonly #outdial: string;
+  readonly #filter: Filter;
+  readonly #lag = new Lag();
+  readonly #position: { outdialId: string; after: string | null };
+  #waiting: Change[] = [];
+  #isScheduled = false;
+  #isStale = false;
+  #isReading = false;
+  #lastRead = 0;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #letGo: (() => void) | undefined;
+  #isOver = false;
+
+  constructor(outdial: string, filter: Filter) {
+    this.#outdial = outdial;
+    this.#filter = filter;
+    this.#position = { outdialId: outdial, after: null };
+  }
+
+  /** Read the first page, and follow what happens after it. */
+  async begin(): Promise<void> {
+    await this.#read();
+    if (this.#isOver || this.#position.after === null) return;
+    this.#letGo = socket.follow(TargetEventsSubscription, this.#position, {
+      next: ({ targetEvents: batch }) => {
+        this.#position.after = batch.cursor; // a reconnect begins here
+        if (batch.gap) this.#stale();
+        this.#take(batch.events);
+      },
+      failed: (message) => (this.problem = message),
+    });
+  }
+
+  end(): void {
+    this.#isOver = true;
+    clearTimeout(this.#timer);
+    this.#letGo?.();
+  }
+
+  async more(): Promise<void> {
+    await this.#read(this.rows.length + PAGE);
+  }
+
+  /** Read what is shown once more, soon: somebody has changed something. */
+  refresh(): void {
+    this.#lastRead = 0;
+    this.#stale();
+  }
+
+  // ------------------------------------------------------------ events
+
+  #take(changes: readonly Change[]): void {
+    const last = changes.at(-1);
+    if (!last) return;
+    this.#lag.see(last.occurredAt, Date.now());
+    for (const change of changes) this.activity.add(change);
+    if (this.#waiting.length + changes.length > WAITING_MAX) {
+      this.#waiting = [];
+      this.#stale();
+    } else {
+      this.#waiting.push(...changes);
+    }
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    // No frame comes while the page is hidden.
+    if (document.hidden) setTimeout(() => this.#apply(), HIDDEN_FRAME_MS);
+    else requestAnimationFrame(() => this.#apply());
+  }
+
+  #apply(): void {
+    this.#isScheduled = false;
+    if (this.#isOver) return;
+    const folded = fold(this.rows, this.#waiting, this.#filter);
+    this.#waiting = [];
+    this.rows = folded.rows;
+    this.lag = this.#lag.milliseconds;
+    this.beat += 1;
+    if (folded.stale) this.#stale();
+  }
+
+  #stale(): void {
+    this.#isStale = true;
+    if (this.#isReading || this.#isOver) return;
+    clearTimeout(this.#timer);
+    const wait = Math.max(0, this.#lastRead + REREAD_MS_MIN - Date.now());
+    this.#timer = setTimeout(() => void this.#read(), wait);
+  }
+
+  // ------------------------------------------------------------ reading
+
+  async #read(upTo = Math.max(this.rows.length, PAGE)): Promise<void> {
+    if (this.#isReading) return;
+    this.#isReading = true;
+    this.#isStale = false;
+    try {
+      await this.#readPages(Math.min(upTo, ROWS_MAX));
+      this.problem = "";
+    } catch (error) {
+      this.problem = words(error);
+      this.#isStale = true;
+    } finally {
+      this.#isReading = false;
+      this.isLoading = false;
+      this.#lastRead = Date.now();
+    }
+    if (this.#isStale) this.#stale();
+  }
+
+  async #readPages(upTo: number): Promise<void> {
+    const { status, reason, address, key } = this.#filter;
+    const where = {
+      ...(status && { statuses: [status] }),
+      ...(reason && { doneReasons: [reason] }),
+      ...(address && { destination: address }),
+      ...(key && { key }),
+    };
+    const read: Target[] = [];
+    let after: string | null = null;
+    do {
+      const { outdial }: { outdial?: Page | null } = await ask(TargetsQuery, { id: this.#outdial, first: PAGE, after, where });
+      if (!outdial || this.#isOver) return;
+      // Only the first reading says where to begin: what was seen since is not to be missed.
+      this.#position.after ??= outdial.eventCursor;
+      read.push(...outdial.targets.nodes);
+      this.total = outdial.targets.totalCount ?? null;
+      this.hasMore = outdial.targets.pageInfo.hasNextPage;
+      after = outdial.targets.pageInfo.endCursor ?? null;
+    } while (this.hasMore && read.length < upTo);
+    this.rows = reread(read, this.rows);
+    this.beat += 1;
+  }
+}
+
+interface Page {
+  eventCursor: string;
+  targets: {
+    totalCount?: number | null;
+    pageInfo: { hasNextPage: boolean; endCursor?: string | null };
+    nodes: Target[];
+  };
+}

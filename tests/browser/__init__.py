@@ -1,0 +1,1 @@
+"""The pages in a real Chromium, against real servers: what people see and do."""

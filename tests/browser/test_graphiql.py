@@ -1,0 +1,67 @@
+"""GraphiQL from our own origin: queries, subscriptions over WebSocket, the token in Headers and nowhere else."""
+
+import json
+
+from playwright.async_api import Page, expect
+
+from tests.support.browsing import Sight
+from tests.support.graphql_client import Client
+
+
+async def write(page: Page, document: str) -> None:
+    """Put it into the editor in place of what is there."""
+    await page.locator(".graphiql-query-editor .view-lines, .graphiql-editor .view-lines").first.click()
+    await page.keyboard.press("ControlOrMeta+A")
+    await page.keyboard.press("Delete")
+    await page.keyboard.insert_text(document)
+
+
+async def answer(page: Page) -> str:
+    """What the editor of answers shows, without the spaces that Monaco draws."""
+    text = await page.locator(".result-window, .graphiql-response").first.inner_text()
+    return "".join(text.replace("\xa0", " ").split())
+
+
+async def shows(page: Page, words: str) -> None:
+    await page.wait_for_function(
+        """(words) => [...document.querySelectorAll(".result-window, .graphiql-response")]
+             .some((element) => element.innerText.replace(/\\s/g, "").includes(words))""",
+        arg=words,
+    )
+
+
+async def test_it_runs_a_query_and_a_subscription_with_the_token_of_the_headers_tab(
+    seen: Sight, client: Client
+) -> None:
+    outdial = await client.outdial(name="Spring")
+    await seen.open("/graphql", token=client.token)
+    page = seen.page
+    run = page.get_by_role("button", name="Execute query").or_(page.locator(".graphiql-execute-button")).first
+    await expect(run).to_be_visible()
+    assert page.url == f"{seen.url}/graphql"
+
+    await write(page, "query Mine { outdials { nodes { name state } } }")
+    await run.click()
+    await shows(page, '"name":"Spring","state":"ACTIVE"')
+
+    sockets: list[str] = []
+    page.on("websocket", lambda socket: sockets.append(socket.url))
+    await write(
+        page, f'subscription Watch {{ targetEvents(outdialId: "{outdial["id"]}") {{ caughtUp events {{ type }} }} }}'
+    )
+    await run.click()
+    await shows(page, '"events":[]')
+    await client.target(outdial["id"])
+    await shows(page, '"type":"CREATED"')
+    assert sockets == [client.url.replace("http", "ws") + "/graphql"] or sockets == []  # or it was open before
+
+    kept = json.dumps(await page.evaluate("[{...localStorage}, document.cookie]"))
+    assert client.token not in kept
+
+
+async def test_without_a_token_it_says_where_to_put_one(seen: Sight) -> None:
+    await seen.open("/graphql")
+    page = seen.page
+    await expect(page.locator(".graphiql-container")).to_be_visible()
+    await page.wait_for_function("document.body.innerText.includes('Headers')")
+    assert "outdial token" in "".join((await page.locator(".view-lines").first.inner_text()).replace("\xa0", " "))

@@ -1,0 +1,249 @@
+"""An outdial's page: its targets, filters, imports, resets, and the detail of one."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from playwright.async_api import Page, expect
+
+from tests.support.browsing import Sight, becomes, connection, counts, rows
+from tests.support.factories import phone_number
+from tests.support.graphql_client import Client
+
+ANA = "+1 (212) 555-0142"
+
+
+async def finish(client: Client, outdial_id: str, *dispositions: str) -> None:
+    """Call as many targets, and have the calls end so."""
+    payload = await client.good("claimTargets", outdialId=outdial_id, limit=len(dispositions))
+    results = [
+        {"attemptId": attempt["id"], "disposition": disposition}
+        for attempt, disposition in zip(payload["attempts"], dispositions, strict=True)
+    ]
+    await client.good("completeAttempts", results=results)
+
+
+async def people(client: Client, outdial_id: str, number: int) -> None:
+    targets = [
+        {"key": f"person-{index}", "name": f"Person {index}", "destination0": {"target": phone_number()}}
+        for index in range(number)
+    ]
+    await client.good("createTargets", outdialId=outdial_id, targets=targets)
+
+
+async def opened(seen: Sight, client: Client, outdial_id: str, query: str = "") -> Page:
+    await seen.open(f"/?outdial={outdial_id}{query}", token=client.token)
+    await becomes(lambda: connection(seen.page), "live")
+    return seen.page
+
+
+async def names(page: Page) -> set[str]:
+    return {row["name"] for row in (await rows(page)).values()}
+
+
+# ---------------------------------------------------------------- targets
+
+
+async def test_a_target_is_added(seen: Sight, client: Client) -> None:
+    outdial = await client.outdial(name="Spring list")
+    page = await opened(seen, client, outdial["id"])
+    await expect(page.get_by_role("heading", name="Spring list", level=1)).to_be_visible()
+    await page.get_by_role("button", name="Add target").first.click()
+    dialog = page.get_by_role("dialog")
+    await dialog.get_by_label("Name", exact=True).fill("Ana Silva")
+    await dialog.get_by_label("Key", exact=True).fill("patient-1")
+    await dialog.get_by_label("Address").fill("call me maybe")
+    await dialog.get_by_role("button", name="Add", exact=True).click()
+    await expect(dialog).to_contain_text(
+        "The number may contain digits"
+    )  # in the reader's words, beside what was typed
+    await dialog.get_by_label("Address").fill(ANA)
+    await dialog.get_by_role("button", name="Add", exact=True).click()
+    await becomes(lambda: names(page), {"Ana Silva"})
+    await becomes(lambda: counts(page), {"total": 1, "idle": 1})
+
+
+async def test_targets_are_found_by_address_key_status_and_reason_and_the_link_keeps_it(
+    seen: Sight, client: Client
+) -> None:
+    outdial = await client.outdial(name="Spring list")
+    await people(client, outdial["id"], 5)
+    await finish(client, outdial["id"], "ANSWERED", "DO_NOT_CALL")
+    await client.target(outdial["id"], name="Ana Silva", key="patient-1", destination1={"target": ANA})
+    page = await opened(seen, client, outdial["id"])
+    form = page.get_by_role("form", name="Filter")
+    await becomes(lambda: _count(page), 6)
+
+    await form.get_by_label("Address").fill("+1 212 555 0142")  # not as it is stored, and not the first of hers
+    await form.get_by_label("Address").press("Enter")
+    await becomes(lambda: names(page), {"Ana Silva"})
+    assert parse_qs(urlsplit(page.url).query)["address"] == ["+1 212 555 0142"]
+    await page.reload()
+    await becomes(lambda: names(page), {"Ana Silva"})
+    await form.get_by_role("button", name="Clear filter").click()
+    await becomes(lambda: _count(page), 6)
+    assert parse_qs(urlsplit(page.url).query) == {"outdial": [outdial["id"]]}
+    await page.go_back()
+    await becomes(lambda: names(page), {"Ana Silva"})
+
+    await seen.page.goto(f"{seen.url}/?outdial={outdial['id']}&status=DONE")
+    await becomes(lambda: _count(page), 2)
+    await seen.page.goto(f"{seen.url}/?outdial={outdial['id']}&reason=DO_NOT_CALL")
+    await becomes(lambda: _count(page), 1)
+    await seen.page.goto(f"{seen.url}/?outdial={outdial['id']}&key=person-3")
+    await becomes(lambda: names(page), {"Person 3"})
+
+
+async def _count(page: Page) -> int:
+    return len(await rows(page))
+
+
+async def test_a_row_changes_in_place_when_its_target_is_called(seen: Sight, client: Client) -> None:
+    outdial = await client.outdial(name="Spring list", dialPolicy={"maxTryCounts": [3, 0, 0, 0, 0]})
+    target = await client.target(outdial["id"], name="Ana Silva")
+    page = await opened(seen, client, outdial["id"])
+    await becomes(lambda: names(page), {"Ana Silva"})
+    await page.evaluate("window.row = document.querySelector('[data-target]')")
+    await finish(client, outdial["id"], "BUSY")
+
+    async def tries() -> str:
+        return (await rows(page))[target["id"]]["tries"]
+
+    await becomes(tries, "1")
+    await client.good("cancelTarget", target["id"])
+
+    await expect(page.locator("[data-target] [data-field=status]")).to_have_text("Canceled")
+    assert await page.evaluate("window.row === document.querySelector('[data-target]')")
+    await becomes(lambda: counts(page), {"total": 1, "done": 1, "done-CANCELED": 1, "attempts": 1})
+
+
+async def test_the_detail_of_a_target_has_its_destinations_and_every_attempt(seen: Sight, client: Client) -> None:
+    outdial = await client.outdial(dialPolicy={"maxTryCounts": [3, 0, 0, 0, 0], "retryIntervalSeconds": 0})
+    target = await client.target(outdial["id"], name="Ana Silva", destination0={"target": ANA, "targetName": "Mobile"})
+    await finish(client, outdial["id"], "BUSY")
+    page = await opened(seen, client, outdial["id"], f"&target={target['id']}")
+    await expect(page.get_by_role("heading", name="Unnamed outdial", level=1, include_hidden=True)).to_have_count(1)
+    region = page.get_by_role("dialog", name="Ana Silva").get_by_role("region", name="Target", exact=True)
+    await expect(region.get_by_role("table", name="Destinations")).to_contain_text("+12125550142")
+    attempts = region.get_by_role("table", name="Attempts")
+    await expect(attempts.locator("tbody tr")).to_have_count(1)
+    await finish(client, outdial["id"], "ANSWERED")
+    await expect(attempts.locator("tbody tr")).to_have_count(2)
+    await page.keyboard.press("Escape")
+    await expect(region).to_have_count(0)
+    assert "target=" not in page.url
+
+
+# ---------------------------------------------------------------- files
+
+FILE = """key;name;phone
+patient-1;Ana Silva;+1 (212) 555-0142
+patient-2;Chidi Okafor;4.91512E+11
+patient-3;Mei Chen;+44 7700 900123
+patient-4;Jo;call me maybe
+patient-1;Ana again;+44 7700 900124
+"""
+
+
+async def test_a_file_is_imported_and_its_rejected_rows_are_shown(seen: Sight, client: Client, tmp_path: Path) -> None:
+    path = tmp_path / "people.csv"
+    path.write_text(FILE)
+    outdial = await client.outdial(name="Spring list")
+    page = await opened(seen, client, outdial["id"])
+    await page.get_by_role("button", name="Import", exact=True).first.click()
+    await page.get_by_label("File", exact=True).set_input_files(path)
+    await page.get_by_role("button", name="Import file").click()
+    await expect(page.locator("[data-import-state=COMPLETED]")).to_be_visible()
+    assert await _import_counts(page) == {"read": 5, "created": 2, "updated": 0, "skipped": 0, "rejected": 3}
+    table = page.get_by_role("table", name="Rejected rows")
+    await expect(table.locator("tbody tr")).to_have_count(3)
+    for line, words in (
+        ("3", "scientific notation"),
+        ("5", "The number may contain digits"),
+        ("6", "This key is taken"),
+    ):
+        row = table.locator("tbody tr").filter(has_text=words)
+        await expect(row).to_have_count(1)
+        await expect(row).to_contain_text(line)
+    await becomes(lambda: counts(page), {"total": 2, "idle": 2})
+    await becomes(lambda: names(page), {"Ana Silva", "Mei Chen"})
+
+
+async def _import_counts(page: Page) -> dict[str, int]:
+    found: dict[str, str] = await page.evaluate(
+        """() => Object.fromEntries([...document.querySelectorAll("[data-import]")]
+             .map((element) => [element.dataset.import, element.dataset.value]))"""
+    )
+    return {name: int(value) for name, value in found.items()}
+
+
+@pytest.mark.parametrize("format_", ["csv", "ndjson"])
+async def test_an_export_is_what_the_filter_shows_and_no_token_is_in_its_address(
+    seen: Sight, client: Client, format_: str
+) -> None:
+    outdial = await client.outdial(name="Spring list")
+    await people(client, outdial["id"], 3)
+    await finish(client, outdial["id"], "ANSWERED")
+    page = await opened(seen, client, outdial["id"], "&status=DONE")
+    await page.get_by_role("button", name="Export").click()
+    await page.get_by_label("Format").select_option(format_)
+    async with page.expect_download() as download:
+        await page.get_by_role("button", name="Download").click()
+    exported = await asyncio.to_thread(Path(await (await download.value).path()).read_text)
+    assert sum(f"Person {index}" in exported for index in range(3)) == 1
+    assert client.token not in (await download.value).url
+    assert await page.evaluate("document.cookie") == ""
+
+
+# ---------------------------------------------------------------- a reset
+
+
+async def test_a_reset_counts_first_and_then_brings_back_so_many(seen: Sight, client: Client) -> None:
+    outdial = await client.outdial(name="Spring list")
+    await people(client, outdial["id"], 6)
+    await finish(client, outdial["id"], "ANSWERED", "ANSWERED", "ANSWERED", "DO_NOT_CALL")
+    page = await opened(seen, client, outdial["id"])
+    await becomes(
+        lambda: counts(page),
+        {"total": 6, "idle": 2, "done": 4, "done-ANSWERED": 3, "done-DO_NOT_CALL": 1, "attempts": 4},
+    )
+    await page.get_by_role("button", name="Reset").click()
+    dialog = page.get_by_role("dialog")
+    for box in await dialog.get_by_role("checkbox").all():
+        await box.uncheck()
+    await dialog.get_by_role("checkbox", name="Answered").check()
+    await dialog.get_by_role("button", name="Count").click()
+    await expect(dialog).to_contain_text("3 targets would be reset")
+    assert await _progress(client, outdial["id"]) == (2, 4)
+    await dialog.get_by_role("button", name="Reset targets").click()
+    await becomes(lambda: counts(page), {"total": 6, "idle": 5, "done": 1, "done-DO_NOT_CALL": 1, "attempts": 4})
+    assert await _progress(client, outdial["id"]) == (5, 1)
+
+
+async def _progress(client: Client, outdial_id: str) -> tuple[int, int]:
+    found: Any = await client.read_outdial(outdial_id)
+    return found["progress"]["idle"], found["progress"]["done"]
+
+
+async def test_the_policy_is_changed(seen: Sight, client: Client) -> None:
+    outdial = await client.outdial(name="Spring list", dialPolicy={"retryIntervalSeconds": 600})
+    page = await opened(seen, client, outdial["id"])
+    await page.get_by_role("button", name="Policy").click()
+    dialog = page.get_by_role("dialog")
+    await dialog.get_by_label("Seconds until the next try").fill("30")
+    await dialog.get_by_role("button", name="Save").click()
+
+    async def stored() -> int:
+        query = "query($id: ID!) { outdial(id: $id) { dialPolicy { retryIntervalSeconds } } }"
+        found = await client.run(query, id=outdial["id"])
+        return int(found["outdial"]["dialPolicy"]["retryIntervalSeconds"])
+
+    await becomes(stored, 30)
+
+
+async def test_an_outdial_that_is_not_there_is_said_to_be_none(seen: Sight, client: Client) -> None:
+    await seen.open("/?outdial=0190d0c0-0000-7000-8000-000000000001", token=client.token)
+    await expect(seen.page.get_by_text("no such outdial").first).to_be_visible()
+    await expect(seen.page.get_by_role("link", name="Outdials").first).to_be_visible()
