@@ -207,7 +207,7 @@ def test_gzip_is_known_by_what_it_begins_with_or_by_what_is_said(*, is_gzip: boo
 @pytest.mark.parametrize(
     ("data", "said"),
     [
-        (gzip.compress(b"one\n" * 1_000)[:-9], "ends in the middle"),
+        (gzip.compress(b"one\n" * 1_000, mtime=0)[:-9], "ends in the middle"),
         (b"\x1f\x8bnot", "cannot be inflated"),
     ],
 )
