@@ -13,6 +13,8 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 BUILD_SECONDS_MAX = 600
+RETRYING = {"npm_config_fetch_retry_mintimeout": "1000", "npm_config_fetch_retry_maxtimeout": "5000"}
+"""By itself npm waits minutes where no registry can be reached."""
 PAGES = ("index.html", "graphiql.html")
 """What there is once it is done."""
 SKIP_VARIABLE = "OUTDIAL_SKIP_WEB"
@@ -34,7 +36,7 @@ class WebBuildHook(BuildHookInterface):
             npm, path = _npm()
             options: dict[str, Any] = {
                 "cwd": self._folder,
-                "env": {**os.environ, "PATH": path},
+                "env": {**RETRYING, **os.environ, "PATH": path},
                 "timeout": BUILD_SECONDS_MAX,
             }
             for arguments in (["ci", "--omit=dev", "--no-audit", "--no-fund"], ["run", "build"]):

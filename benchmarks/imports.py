@@ -1,29 +1,34 @@
 """How fast a file goes in, next to the bare limit; what it takes of memory, and what it costs others meanwhile.
 
-    python -m benchmarks.imports --database postgresql --rows 1000000 --rounds 1 --watch
+    python benchmarks/imports.py --database postgresql --rows 1000000 --rounds 1
 
 The import is the real thing: `outdial serve` in a process of its own, the file sent over HTTP. The bare limit is the
-least that a script needs for the same outcome: read the CSV, check and canonicalise each row by the same rules, and put
-the good rows into the same table with the same indexes, a thousand to a transaction, by COPY or executemany. It has no
-events, counters, checkpoints, rejected rows, or comparison of keys; it runs in one process, without a server.
+least that a script needs for the same rows in the same table: csv.reader, the same rules for each row (it is checked
+and canonicalised, and bad ones are left out), a set of keys, and the rows put into `target`, with all its indexes, a
+thousand to a transaction, by COPY or executemany. It has no server, events, counters, checkpoints or reports; it runs
+in one process. Both read the same file, and who is first changes from round to round, since the table grows.
+
+Rates are by the clock on the wall. Processor time is told beside them, in ms per thousand rows, since it is what other
+programs on the machine change least: of the script, of the server, of the reader; without the sender and PostgreSQL.
 """
 
 import argparse
 import asyncio
 import csv
-import io
-import json
 import sqlite3
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack, closing
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack, closing, suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 from uuid import UUID, uuid4
 
 import asyncpg
+import orjson
 import psutil
 
 from app import clock, db, ids, rows, validation
@@ -35,8 +40,16 @@ from tests.support.graphql_client import Client
 from tests.support.server import ServerProcess
 
 CHUNK_ROWS = 1_000
+PIECE_BYTES = 64 * 1024
 HEADER = "key,name,phone\n"
-IDLE_SAMPLES = 500
+ROWS_MAX = 5_000_000
+ROUNDS_MAX = 20
+SECONDS_MAX = 3_600
+"""For all of it: a server that hangs ends the measuring."""
+WATCHED_ROWS_MAX = 100_000
+IDLE_SAMPLES = 1_000
+ASK_EVERY_SECONDS = 0.005
+LOOK_EVERY_SECONDS = 0.1
 MEBIBYTE = 1024 * 1024
 COLUMNS = (
     "id",
@@ -59,49 +72,64 @@ COLUMNS = (
 )
 
 
-def line(number: int) -> str:
-    """One row in a hundred is bad, one has the key of the row before it."""
+@dataclass(frozen=True, slots=True)
+class File:
+    """A list of people: one row in a hundred is bad, one has the key of the row before it."""
+
+    path: Path
+    count: int
+
+    def write(self) -> Self:
+        with self.path.open("w", newline="") as file:
+            file.write(HEADER)
+            file.writelines(_line(number) for number in range(self.count))
+        return self
+
+    @property
+    def bad(self) -> int:
+        return sum(number % 100 in {37, 73} for number in range(self.count))
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        with self.path.open("rb") as file:
+            while piece := file.read(PIECE_BYTES):
+                yield piece
+
+
+def _line(number: int) -> str:
     phone = "nobody" if number % 100 == 37 else importing.numbers(number)
     return f"key-{number - 1 if number % 100 == 73 else number},Person {number},{phone}\n"
-
-
-def pieces(count: int) -> Iterator[str]:
-    yield HEADER
-    for start in range(0, count, CHUNK_ROWS):
-        yield "".join(line(number) for number in range(start, min(count, start + CHUNK_ROWS)))
-
-
-async def flowing(count: int) -> AsyncIterator[bytes]:
-    for piece in pieces(count):
-        yield piece.encode()
 
 
 # ---------------------------------------------------------------- the bare limit
 
 
-def checked(count: int) -> Iterator[Row]:
+def checked(file: File) -> Iterator[Row]:
     """The good rows, without those whose key was there: a set is the least that tells."""
-    reader = csv.reader(io.StringIO("".join(pieces(count)), newline=""), strict=True)
-    reading = CsvRows(columns.resolve(next(reader), {}), extra_kept=False)
-    keys: set[str | None] = set()
-    for cells in reader:
-        found = reading.row(Record(reader.line_num, reader.line_num, cells, ""))
-        if isinstance(found, Row) and found.target.key not in keys:
-            keys.add(found.target.key)
-            yield found
+    with file.path.open(newline="") as text:
+        reader = csv.reader(text, strict=True)
+        reading = CsvRows(columns.resolve(next(reader), {}), extra_kept=False)
+        keys: set[str | None] = set()
+        for cells in reader:
+            found = reading.row(Record(reader.line_num, reader.line_num, cells, ""))
+            if isinstance(found, Row) and found.target.key not in keys:
+                keys.add(found.target.key)
+                yield found
 
 
-def chunks(count: int, customer_id: str, outdial_id: str, *, as_text: bool) -> Iterator[list[tuple[object, ...]]]:
+def chunks(file: File, customer_id: str, outdial_id: str, *, as_text: bool) -> Iterator[list[tuple[object, ...]]]:
+    """Rows as the driver takes them."""
+    customer, outdial = (identity if as_text else UUID(identity) for identity in (customer_id, outdial_id))
+    now = clock.now()
+    moment = clock.spelled(now) if as_text else now
     chunk: list[tuple[object, ...]] = []
-    for row in checked(count):
-        target, now = row.target, clock.now()
-        moment = clock.spelled(now) if as_text else now
+    for row in checked(file):
+        target, identity = row.target, ids.new()
         places = [rows.destination_value(value) for value in target.destinations]
         chunk.append(
             (
-                *(identity if as_text else UUID(identity) for identity in (ids.new(), customer_id, outdial_id)),
+                *(identity if as_text else UUID(identity), customer, outdial),
                 *(target.key, target.name, target.detail, target.data, "IDLE", target.priority, None),
-                *(None if place is None else json.dumps(place) for place in places),
+                *(None if place is None else orjson.dumps(place).decode() for place in places),
                 *(0, 0, 0, 0, 0, 0, moment, 1, moment, moment),
             )
         )
@@ -111,125 +139,189 @@ def chunks(count: int, customer_id: str, outdial_id: str, *, as_text: bool) -> I
     yield chunk
 
 
-def bare_sqlite(url: str, count: int, customer_id: str, outdial_id: str) -> None:
+def bare_sqlite(url: str, file: File, customer_id: str, outdial_id: str) -> None:
     statement = f"INSERT INTO target ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"
     with closing(sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)) as connection:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA foreign_keys = ON")
-        for chunk in chunks(count, customer_id, outdial_id, as_text=True):
+        for chunk in chunks(file, customer_id, outdial_id, as_text=True):
             connection.execute("BEGIN IMMEDIATE")
             connection.executemany(statement, chunk)
             connection.execute("COMMIT")
 
 
-async def bare_postgres(url: str, count: int, customer_id: str, outdial_id: str) -> None:
+async def bare_postgres(url: str, file: File, customer_id: str, outdial_id: str) -> None:
     connection = await asyncpg.connect(url)
     try:
-        for chunk in chunks(count, customer_id, outdial_id, as_text=False):
+        for chunk in chunks(file, customer_id, outdial_id, as_text=False):
             async with connection.transaction():
                 await connection.copy_records_to_table("target", records=chunk, columns=list(COLUMNS))
     finally:
         await connection.close()
 
 
-async def bare(url: str, count: int, customer_id: str, outdial_id: str) -> float:
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How fast a file went in."""
+
+    rate: float
     """Rows of the file per second."""
-    started = time.perf_counter()
+    processor: tuple[float, ...]
+    """Time of processes, in ms per thousand rows."""
+
+    @classmethod
+    def of(cls, count: int, seconds: float, *processor_seconds: float) -> Self:
+        return cls(count / seconds, tuple(spent * 1e6 / count for spent in processor_seconds))
+
+    def __str__(self) -> str:
+        return f"{self.rate:7,.0f} rows/s ({' + '.join(f'{spent:.0f}' for spent in self.processor)} ms)"
+
+
+async def bare(server: ServerProcess, file: File) -> Pace:
+    customer, url = str(uuid4()), server.database_url
+    async with Client(server.url, customer) as client:
+        outdial = (await client.outdial())["id"]
+    started, began = time.perf_counter(), time.process_time()
     if url.startswith("sqlite"):
-        await asyncio.to_thread(bare_sqlite, url, count, customer_id, outdial_id)
+        await asyncio.to_thread(bare_sqlite, url, file, customer, outdial)
     else:
-        await bare_postgres(url, count, customer_id, outdial_id)
-    return count / (time.perf_counter() - started)
+        await bare_postgres(url, file, customer, outdial)
+    return Pace.of(file.count, time.perf_counter() - started, time.process_time() - began)
 
 
 # ---------------------------------------------------------------- the import
 
 
+class Memory:
+    """What the server's own process takes at most, and the one that reads the file for it. `async with`."""
+
+    def __init__(self, pid: int) -> None:
+        self._process = psutil.Process(pid)
+        self.before = self.peak = self.reader = 0
+
+    async def __aenter__(self) -> Self:
+        self.before = self.peak = self._process.memory_info().rss
+        self._looking = asyncio.create_task(self._look())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._looking.cancel()
+
+    async def _look(self) -> None:
+        while True:
+            self.peak = max(self.peak, self._process.memory_info().rss)
+            for child in self._process.children(recursive=True):
+                with suppress(psutil.NoSuchProcess):
+                    self.reader = max(self.reader, child.memory_info().rss)
+            await asyncio.sleep(LOOK_EVERY_SECONDS)
+
+    def __str__(self) -> str:
+        server, reader = f"{self.before / MEBIBYTE:.0f} to {self.peak / MEBIBYTE:.0f}", f"{self.reader / MEBIBYTE:.0f}"
+        return f"server {server} MiB, reader {reader} MiB"
+
+
+async def imported(server: ServerProcess, client: Client, outdial: str, file: File) -> Pace:
+    process = psutil.Process(server.pid)
+    before, started = process.cpu_times(), time.perf_counter()
+    job = await importing.taken(client, outdial, file.pieces())
+    seconds, after = time.perf_counter() - started, process.cpu_times()
+    assert importing.counts(job) == (file.count, file.count - file.bad, 0, 0, file.bad), job["counts"]
+    own = after.user + after.system - before.user - before.system
+    # the reader is no more, and counts among those whom the server has waited for
+    readers = after.children_user + after.children_system - before.children_user - before.children_system
+    return Pace.of(file.count, seconds, own, readers)
+
+
 class Probe:
-    """Asks for one target again and again, and looks at the server's memory, until it is told to stop."""
+    """Asks for one target again and again."""
 
     QUERY = "query ($id: ID!) { target(id: $id) { id name status destinations { tryCount } } }"
 
-    def __init__(self, client: Client, target: str, pid: int) -> None:
+    def __init__(self, client: Client, target: str) -> None:
         self._client = client
         self._target = target
-        self._process = psutil.Process(pid)
         self.seconds: list[float] = []
-        self.resident = 0
 
     async def ask(self) -> None:
         started = time.perf_counter()
         await self._client.run(self.QUERY, id=self._target)
         self.seconds.append(time.perf_counter() - started)
-        self.resident = max(self.resident, self._process.memory_info().rss)
-        await asyncio.sleep(0.005)
+        await asyncio.sleep(ASK_EVERY_SECONDS)
 
     async def go_on(self) -> None:
         while True:
             await self.ask()
 
+    def __str__(self) -> str:
+        parts = statistics.quantiles(self.seconds, n=100)
+        return f"p50 {parts[49] * 1e3:5.1f} ms   p99 {parts[98] * 1e3:5.1f} ms   of {len(self.seconds):,}"
 
-def shown(seconds: list[float]) -> str:
-    parts = statistics.quantiles(seconds, n=100)
-    return f"p50 {parts[49] * 1e3:5.1f} ms, p99 {parts[98] * 1e3:5.1f} ms, {len(seconds):,} queries"
 
-
-async def imported(server: ServerProcess, count: int, *, watched: bool) -> float:
-    """Rows of the file per second; figures on the way are printed."""
+async def watch(server: ServerProcess, file: File) -> None:
+    """A query's time while nothing else goes on, and while a file comes in; not a part of the rates above."""
     async with Client(server.url, str(uuid4())) as client:
         outdial = (await client.outdial())["id"]
-        probe = Probe(client, (await client.target(outdial))["id"], server.pid)
-        if watched:
-            for _ in range(IDLE_SAMPLES):
-                await probe.ask()
-            print(f"  a query, idle           {shown(probe.seconds)}")
-        before, probe.seconds = probe.resident, []
-        probing = asyncio.create_task(probe.go_on()) if watched else None
-        started = time.perf_counter()
-        job = await importing.taken(client, outdial, flowing(count))
-        seconds = time.perf_counter() - started
-        bad = sum(number % 100 in {37, 73} for number in range(count))
-        assert importing.counts(job) == (count, count - bad, 0, 0, bad), job["counts"]
-        if probing is not None:
-            probing.cancel()
-            print(f"  a query, meanwhile      {shown(probe.seconds)}")
-            memory = f"{before / MEBIBYTE:.0f} MiB before, at most {probe.resident / MEBIBYTE:.0f} MiB"
-            print(f"  the server's memory     {memory}")
-    return count / seconds
+        target = (await client.target(outdial))["id"]
+        idle, meanwhile = Probe(client, target), Probe(client, target)
+        for _ in range(IDLE_SAMPLES):
+            await idle.ask()
+        probing = asyncio.create_task(meanwhile.go_on())
+        pace = await imported(server, client, outdial, file)
+        probing.cancel()
+    print(f"  a query, idle        {idle}")
+    print(f"  while a file comes   {meanwhile}   (at {pace.rate:,.0f} rows/s)")
 
 
-async def measure(url: str, folder: Path, count: int, rounds: int, *, watched: bool) -> None:
-    await db.migrate(url)
-    validation.configure(default_region=None)
+# ---------------------------------------------------------------- all of it
+
+
+async def measure(server: ServerProcess, file: File, rounds: int) -> None:
     ratios = []
-    with ServerProcess(url, folder) as server:
-        for number in range(1, rounds + 1):
-            customer = str(uuid4())
-            async with Client(server.url, customer) as client:
-                outdial = (await client.outdial())["id"]
-            limit = await bare(url, count, customer, outdial)
-            rate = await imported(server, count, watched=watched)
-            ratios.append(limit / rate)
-            rates = f"bare limit {limit:7,.0f} rows/s   import {rate:7,.0f} rows/s"
-            print(f"  round {number}   {rates}   {ratios[-1]:.2f} times its time", flush=True)
-        print(f"  median  {statistics.median(ratios):.2f} times the bare limit's time")
+    for number in range(1, rounds + 1):
+        limit = await bare(server, file) if number % 2 else None
+        async with Client(server.url, str(uuid4())) as client, Memory(server.pid) as memory:
+            pace = await imported(server, client, (await client.outdial())["id"], file)
+        limit = limit or await bare(server, file)
+        ratios.append(limit.rate / pace.rate)
+        print(f"  round {number}   bare limit {limit}   import {pace}   ratio {ratios[-1]:.2f}   {memory}", flush=True)
+    print(f"  median ratio {statistics.median(ratios):.2f}")
+
+
+async def run(database: str, count: int, rounds: int) -> None:
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        url = f"sqlite:///{folder}/outdial.db"
+        if database == "postgresql":
+            url = await postgres.create_database(stack.enter_context(postgres.server()))
+        await db.migrate(url)
+        validation.configure(default_region=None)
+        file = File(folder / "people.csv", count).write()
+        short = File(folder / "few.csv", min(count, WATCHED_ROWS_MAX)).write()
+        print(f"{database}, {count:,} rows, 1 % bad and 1 % with a key that is taken", flush=True)
+        with ServerProcess(url, folder) as server:
+            await measure(server, file, rounds)
+            await watch(server, short)
+
+
+def bounded(low: int, high: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        value = int(text)
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"a number from {low:,} to {high:,}")
+        return value
+
+    return read
 
 
 async def main() -> None:
     parser = argparse.ArgumentParser(description="How fast a file goes in, next to the bare limit.")
     parser.add_argument("--database", choices=["sqlite", "postgresql"], default="sqlite")
-    parser.add_argument("--rows", type=int, default=100_000)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--watch", action="store_true", help="ask for a target all the while, and look at the memory")
+    parser.add_argument("--rows", type=bounded(1_000, ROWS_MAX), default=100_000)
+    parser.add_argument("--rounds", type=bounded(1, ROUNDS_MAX), default=3)
     options = parser.parse_args()
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        url = f"sqlite:///{folder}/outdial.db"
-        if options.database == "postgresql":
-            url = await postgres.create_database(stack.enter_context(postgres.server()))
-        print(f"{options.database}, {options.rows:,} rows, 1 % bad and 1 % with a key that is taken")
-        await measure(url, folder, options.rows, options.rounds, watched=options.watch)
+    async with asyncio.timeout(SECONDS_MAX):
+        await run(options.database, options.rows, options.rounds)
 
 
 if __name__ == "__main__":

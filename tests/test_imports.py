@@ -166,6 +166,29 @@ async def test_a_sender_that_fails_ends_the_job_and_is_heard(database: str, view
     assert (job.state, job.stop_reason) == (ImportState.FAILED, ImportStopReason.INTERRUPTED)
 
 
+async def test_a_dry_run_that_broke_off_begins_anew_and_reports_the_same(database: str, viewer: Viewer) -> None:
+    """What it had seen of its file is gone with it: going on would take repeated rows for new ones."""
+    outdial = await factories.make_outdial(viewer)
+    good = importing.table(CHUNK)
+    text = good + "bad,Bad,nobody\n" * 5 + good.partition("\n")[2]
+    options = ImportOptions(dry_run=True, dedupe=DedupeScope.OUTDIAL)
+
+    async def broken() -> AsyncIterator[bytes]:
+        yield (good + "bad,Bad,nobody\n" * 5 + good.partition("\n")[2][:-100]).encode()
+        await until(settled)
+        raise ConnectionAbortedError
+
+    async def settled() -> bool:
+        [job] = (await imports.pages(viewer, [outdial.id], request=PageRequest()))[outdial.id].items
+        return job.counts.read >= CHUNK
+
+    with pytest.raises(ConnectionAbortedError):
+        await take_in(viewer, outdial.id, "", pieces=broken(), options=options, idempotency_key="k")
+    job = await take_in(viewer, outdial.id, text, options=options, idempotency_key="k")
+    assert (job.counts.read, job.counts.created, job.counts.rejected) == (2 * CHUNK + 5, CHUNK, CHUNK + 5)
+    assert (await imports.reject_counts(viewer, [job.id]))[job.id] == CHUNK + 5
+
+
 async def test_a_process_that_dies_fails_the_import_and_nothing_else(database: str, viewer: Viewer) -> None:
     outdial = await factories.make_outdial(viewer)
 
@@ -264,6 +287,20 @@ async def test_turns_go_round_in_the_order_of_asking(monkeypatch: pytest.MonkeyP
     async with turns.turn(), turns.turn():
         assert turns._running == running.RUNNING_MAX
     assert turns._running == 0
+
+
+async def test_a_taker_who_leaves_as_a_turn_is_passed_on_costs_nobody_a_turn() -> None:
+    turns = running.Turns()
+    async with turns.turn(), turns.turn():
+        leaving = asyncio.create_task(_take(turns))
+        staying = asyncio.create_task(_take(turns))
+        await asyncio.sleep(0)
+        leaving.cancel()
+    # it is told to go and has not run since, and the turns that ended meanwhile have gone past it
+    with pytest.raises(asyncio.CancelledError):
+        await leaving
+    await staying
+    assert (turns._running, len(turns._waiting)) == (0, 0)
 
 
 async def test_a_turn_that_comes_as_its_taker_leaves_goes_to_the_next() -> None:

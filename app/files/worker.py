@@ -26,8 +26,8 @@ from app.records import ImportStopReason
 
 CHUNK_ROWS = 1_000
 """In one transaction: a longer one would hold back every subscriber."""
-CHUNK_UPDATES = 200
-"""Where rows replace stored ones, each is compared in the server: so many take it about 10 ms."""
+CHUNK_UPDATES = 100
+"""Where rows replace stored ones, each is compared in the server, which takes it about 0.2 ms."""
 CHUNK_CHARACTERS = 1024 * 1024
 """Of the rows' text, where rows are long."""
 HEADER = struct.Struct(">cII")

@@ -1,5 +1,6 @@
 """A chunk of a file, committed: targets, counters, events, rejects and the checkpoint, together or not at all."""
 
+import asyncio
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -32,6 +33,8 @@ from app.targets import drafts, duplicates
 from app.targets.duplicates import Known, Verdict
 
 STAGING_TABLE = "staged_target"
+COMPARED_AT_ONCE = 25
+"""Rows that are compared with stored ones; about 5 ms."""
 COLUMN_CHARACTERS_MAX = 255
 """Of a column's name in a reject."""
 _CREATED_COLUMNS = ", ".join(
@@ -313,7 +316,9 @@ async def _changes(
     # those that were created a moment ago are among them
     targets = await duplicates.with_keys(tx, outdial, sorted({chunk.keys[row] or "" for row in updated}))
     changes: list[store.Change] = []
-    for row in updated:
+    for place, row in enumerate(updated):
+        if place % COMPARED_AT_ONCE == 0:
+            await asyncio.sleep(0)  # others' requests go between
         key = chunk.keys[row]
         assert key is not None
         change = drafts.updated(targets[key], outdial, drafts.replacing(chunk.target(row)), now)

@@ -102,6 +102,10 @@ async def _begin(tx: Transaction, viewer: Viewer, outdial_id: str, options: Impo
 async def _take_up(tx: Transaction, outdial: Outdial, row: rows.Row, options: ImportOptions) -> Run:
     job = rows.import_job(row)
     settled = (row["checkpoint_line"], row["checkpoint_digest"])
+    if job.dry_run and job.state is not ImportState.COMPLETED and job.stop_reason not in _FINAL:
+        # what it had seen of its file is nowhere: it stored nothing
+        await _start_over(tx, job)
+        settled = (0, "")
     if job.state is ImportState.COMPLETED or job.stop_reason in _FINAL:
         return Run(job, row["run"], *settled, is_over=True)
     found = await tx.fetch(
@@ -118,6 +122,18 @@ async def _take_up(tx: Transaction, outdial: Outdial, row: rows.Row, options: Im
     )
     tx.wake(job.id)
     return Run(rows.import_job(found[0]), found[0]["run"], *settled, is_over=False)
+
+
+async def _start_over(tx: Transaction, job: ImportJob) -> None:
+    await tx.fetch("DELETE FROM import_reject WHERE customer_id = $1 AND job_id = $2", job.customer_id, job.id)
+    await tx.fetch(
+        """
+        UPDATE import_job SET rows_read = 0, rows_created = 0, rows_updated = 0, rows_skipped = 0, rows_rejected = 0,
+            checkpoint_line = 0, checkpoint_digest = '' WHERE customer_id = $1 AND id = $2
+        """,
+        job.customer_id,
+        job.id,
+    )
 
 
 async def _new(tx: Transaction, outdial: Outdial, options: ImportOptions, key: str | None, digest: str) -> Run:

@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Coroutine, Iterable
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager, nullcontext, suppress
 from typing import Any, TypeVar
 
 import phonenumbers
@@ -73,16 +73,19 @@ class Turns:
             if told.done() and not told.cancelled():
                 self._pass_on()  # the turn had come, and nobody is left to take it
             else:
-                self._waiting.remove(told)
+                with suppress(ValueError):  # whoever passed a turn on has found that it is gone
+                    self._waiting.remove(told)
             if isinstance(error, TimeoutError):
                 raise Unavailable("The import waited too long for its turn; try again later.") from None
             raise
 
     def _pass_on(self) -> None:
-        if self._waiting:
-            self._waiting.popleft().set_result(None)
-        else:
-            self._running -= 1
+        while self._waiting:
+            told = self._waiting.popleft()
+            if not told.done():  # one that was cancelled a moment ago has not run since
+                told.set_result(None)
+                return
+        self._running -= 1
 
 
 # ---------------------------------------------------------------- options

@@ -65,6 +65,7 @@ async def tour(seen: Sight, client: Client, outdial_id: str, file: Path):
     yield "target"
 
 
+@pytest.mark.slow
 async def test_axe_finds_nothing_serious_in_light_and_in_dark(
     browser: Browser, service: ServerProcess, client: Client, axe: str, file_to_import: Path
 ) -> None:

@@ -94,6 +94,7 @@ async def ends_right(page: Page, client: Client, outdial_id: str) -> None:
     await becomes(read, stored)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
 async def test_500_targets_are_called_to_the_end_and_every_count_is_right(
     seen: Sight, client: Client, kind: Kind
@@ -116,6 +117,7 @@ async def test_500_targets_are_called_to_the_end_and_every_count_is_right(
     await ends_right(page, client, outdial_id)
 
 
+@pytest.mark.slow
 async def test_the_page_recovers_by_itself_when_the_server_is_killed_and_started_again(
     browser: Browser, databases: Databases, tmp_path: Path
 ) -> None:

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
-from playwright.async_api import Browser, ConsoleMessage, Page, Request, WebSocket, async_playwright
+from playwright.async_api import Browser, ConsoleMessage, Page, Request, WebSocket, async_playwright, expect
 
 from tests.support import node
 from tests.support.server import REPOSITORY
@@ -28,6 +28,7 @@ INSTALL_SECONDS_MAX = 110
 async def chromium() -> AsyncIterator[Browser]:
     path = shutil.which("chromium")
     assert path is not None, "there is no chromium: apt-get install chromium"
+    expect.set_options(timeout=SEEN_SECONDS_MAX * 1_000)
     # Chromium's sandbox does not work for root.
     arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
     async with async_playwright() as playwright:

@@ -78,7 +78,8 @@ class Socket {
 
   /** After a log-out, or before another token is used. */
   close(): void {
-    void this.#client?.dispose();
+    // It waits for a connection that is being made, and fails with it: a token that is refused ends both.
+    Promise.resolve(this.#client?.dispose()).catch(() => undefined);
     this.#client = undefined;
     this.state = "connecting";
   }

@@ -23,7 +23,8 @@ export class Targets {
   lag = $state(0);
   /** Grows whenever events were folded in: whoever draws them looks again. */
   beat = $state(0);
-  readonly activity = new Activity();
+  /** Counted on by whoever shows other rows of the outdial next. */
+  readonly activity: Activity;
 
   readonly #outdial: string;
   readonly #filter: Filter;
@@ -38,7 +39,8 @@ export class Targets {
   #letGo: (() => void) | undefined;
   #isOver = false;
 
-  constructor(outdial: string, filter: Filter) {
+  constructor(outdial: string, filter: Filter, activity = new Activity()) {
+    this.activity = activity;
     this.#outdial = outdial;
     this.#filter = filter;
     this.#position = { outdialId: outdial, after: null };
