@@ -98,6 +98,8 @@ def visitor(demo: Demo, introduction: str) -> Client:
     """Somebody who copies the token that the demo printed."""
     match = re.search(rf"^{demo.url}/graphql#token=(\S+)$", introduction, re.MULTILINE)
     assert match is not None, introduction
+    assert f"\n{demo.url}/#token={match[1]}\n" in introduction  # the dashboard, before anything else
+    assert introduction.index("/#token=") < introduction.index("/graphql#token=")
     assert f"export OUTDIAL_TOKEN={match[1]}\n" in introduction
     client = Client(demo.url, "")
     client.token = match[1]

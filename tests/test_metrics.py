@@ -42,6 +42,8 @@ def test_every_metric_is_ours_and_says_what_it_is():
         "outdial_open_sockets",
         "outdial_subscriptions",
         "outdial_event_lag_seconds",
+        "outdial_import_rows",
+        "outdial_imports_under_way",
     }
     assert all(family.documentation.endswith(".") for family in families.values())
 

@@ -206,10 +206,10 @@ async def test_a_bug_is_a_500_that_says_nothing_but_an_id() -> None:
 
 
 async def test_housekeeping_that_fails_is_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    runs: list[int] = []
+    runs: list[tuple[int, int]] = []
 
-    async def run(*, event_retention_hours: int) -> None:
-        runs.append(event_retention_hours)
+    async def run(*, event_retention_hours: int, import_retention_days: int) -> None:
+        runs.append((event_retention_hours, import_retention_days))
         if len(runs) == 1:
             raise Unavailable("The database is away.")
         if len(runs) == 2:
@@ -224,6 +224,7 @@ async def test_housekeeping_that_fails_is_started_again(monkeypatch: pytest.Monk
         keeping.cancel()
         await asyncio.gather(keeping, return_exceptions=True)
     assert [entry["log_level"] for entry in log] == ["warning", "error"]
+    assert runs == [(72, 30)] * 3
 
 
 def test_uvicorns_own_lines_about_requests_are_kept_from_the_log() -> None:
