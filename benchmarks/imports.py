@@ -1,6 +1,6 @@
 """How fast a file goes in, next to the bare limit; what it takes of memory, and what it costs others meanwhile.
 
-    python benchmarks/imports.py --database postgresql --rows 1000000 --rounds 1
+    python -m benchmarks.imports --database postgresql --rows 1000000 --rounds 1
 
 The import is the real thing: `outdial serve` in a process of its own, the file sent over HTTP. The bare limit is the
 least that a script needs for the same rows in the same table: csv.reader, the same rules for each row (it is checked

@@ -308,7 +308,7 @@ def test_long_rows_make_short_chunks() -> None:
 def test_rows_that_replace_others_come_in_smaller_chunks() -> None:
     body = "key,phone\n" + "".join(f"k{row},+4915{row:09d}\n" for row in range(450))
     found = through_worker(body.encode(), updates=True)
-    assert [len(said["targets"]) for kind, said, _ in found if kind == worker.CHUNK] == [200, 200, 50]
+    assert [len(said["targets"]) for kind, said, _ in found if kind == worker.CHUNK] == [100, 100, 100, 100, 50]
 
 
 def test_a_file_that_breaks_off_ends_without_a_word() -> None:

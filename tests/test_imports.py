@@ -15,6 +15,7 @@ from app.auth import Viewer
 from app.errors import Rejected, Unavailable, UserErrorCode
 from app.imports import chunks, jobs, reader, running
 from app.imports.jobs import Superseded
+from app.imports.seen import Seen
 from app.lifecycle import DoneReason, OutdialState
 from app.pagination import PageRequest
 from app.records import (
@@ -357,3 +358,16 @@ async def test_an_update_of_a_chunk_and_its_creation_add_up(database: str, viewe
     job = await take_in(viewer, outdial.id, text, options=options)
     assert (job.counts.created, job.counts.updated, job.counts.skipped) == (150, 300, 0)
     assert dry.counts == job.counts
+
+
+async def test_a_dry_run_that_is_left_while_it_looks_something_up_closes_after_that() -> None:
+    """A connection of SQLite that is closed by one thread while another one uses it ends the process."""
+    for _ in range(30):
+        async with Seen() as seen:
+            keys = [f"key-{number}" for number in range(2_000)]
+            await seen.keep([(key, (f"TEL {key}",), b"") for key in keys])
+            looking = [asyncio.create_task(seen.look(keys, ())) for _ in range(3)]
+            await asyncio.sleep(0)
+            for task in looking:
+                task.cancel()
+            await asyncio.gather(*looking, return_exceptions=True)

@@ -6,13 +6,16 @@ takes no memory; it is gone with its connection.
 
 import asyncio
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Any, Self, TypeVar
 
 import orjson
 
 CACHE_KIBIBYTES = 8_192
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,17 +28,32 @@ class Earlier:
 
 
 class Seen:
-    """Keys and addresses of rows that would have been stored. `async with Seen() as seen`."""
+    """Keys and addresses of rows that would have been stored. `async with Seen() as seen`.
+
+    It has a thread of its own: what was cancelled still goes on there, and closing waits for its turn behind it.
+    SQLite does not survive a connection that is closed by one thread while another one uses it.
+    """
 
     async def __aenter__(self) -> Self:
-        self._database = await asyncio.to_thread(_open)
+        self._thread = ThreadPoolExecutor(1, "seen")
+        try:
+            self._database = await self._there(_open)
+        except BaseException:
+            self._thread.shutdown(wait=False)
+            raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await asyncio.to_thread(self._database.close)
+        try:
+            await self._there(self._database.close)
+        finally:
+            self._thread.shutdown(wait=False)
+
+    async def _there(self, work: Callable[..., T], *arguments: Any) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)
 
     async def look(self, keys: Sequence[str | None], addresses: Iterable[Sequence[str | None]]) -> Earlier:
-        return await asyncio.to_thread(self._look, list(keys), [text for row in addresses for text in row if text])
+        return await self._there(self._look, list(keys), [text for row in addresses for text in row if text])
 
     def _look(self, keys: list[str | None], addresses: list[str]) -> Earlier:
         contents = self._database.execute(
@@ -48,7 +66,7 @@ class Seen:
 
     async def keep(self, taken: Iterable[tuple[str | None, Sequence[str | None], bytes]]) -> None:
         """Remember rows: key, addresses and what the row said."""
-        await asyncio.to_thread(self._keep, list(taken))
+        await self._there(self._keep, list(taken))
 
     def _keep(self, taken: list[tuple[str | None, Sequence[str | None], bytes]]) -> None:
         with self._database:
@@ -67,8 +85,7 @@ def _list(values: Sequence[str | None]) -> str:
 
 
 def _open() -> sqlite3.Connection:
-    # used by one thread at a time, though not always by the same
-    database = sqlite3.connect("", check_same_thread=False)
+    database = sqlite3.connect("")
     database.executescript(
         f"""
         PRAGMA journal_mode = OFF;

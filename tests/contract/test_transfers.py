@@ -65,6 +65,8 @@ async def start(client: Client, *arguments: str | Path, url: str | None = None) 
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
+        # where the tests run in the background, Ctrl-C is ignored by all that they start
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
