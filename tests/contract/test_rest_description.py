@@ -19,8 +19,8 @@ from tests.support.graphql_client import Client
 from tests.support.rest import calling, good
 from tests.support.server import REPOSITORY, ServerProcess
 
-FUZZ_SECONDS = 25
-OUTDIALS = 10
+FUZZ_SECONDS = 35
+OUTDIALS = 60
 TARGETS = 10
 CHECKS = [
     "not_a_server_error",
@@ -78,7 +78,7 @@ async def test_schemathesis_finds_nothing(service: ServerProcess, client: Client
             "NO_PROXY": "*",
             "COLUMNS": "200",
         },
-        capture_output=True, text=True, timeout=90, check=False,
+        capture_output=True, text=True, timeout=110, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     after = await successes(service)
