@@ -10,10 +10,10 @@ import pytest
 import structlog
 from graphql import get_introspection_query
 
-from app.graphql import execution as execution_module
-from app.graphql import limits
-from app.graphql.execution import Execution, Operation, Payload
-from app.graphql.masking import Refused
+from app.graphql.transport import execution as execution_module
+from app.graphql.transport import limits
+from app.graphql.transport.execution import Execution, Operation, Payload
+from app.graphql.transport.masking import NotExecuted
 from tests.support.transport import Context, make_viewer, schema, watch
 
 
@@ -40,7 +40,7 @@ async def collect(execution: Execution, query: str, **variables: Any) -> list[Pa
 
 def refusal(execution: Execution, query: str, name: str | None = None, **variables: Any) -> tuple[str, str]:
     """The code and the message of a request that is not executed."""
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(NotExecuted) as caught:
         execution.prepare(Operation(query, variables, name), make_viewer())
     assert "data" not in caught.value.payload
     error = caught.value.errors[0]
@@ -70,7 +70,7 @@ def test_each_refusal_has_its_code(execution: Execution) -> None:
 
 
 def test_refusals_say_where(execution: Execution) -> None:
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(NotExecuted) as caught:
         execution.prepare(Operation("{\n  nothing\n}"), make_viewer())
     assert caught.value.errors == [
         {
@@ -177,7 +177,7 @@ async def test_a_subscription_renews_its_context_for_each_event(execution: Execu
 
 
 async def test_a_subscription_that_cannot_start_is_refused(execution: Execution) -> None:
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(NotExecuted) as caught:
         await collect(execution, "subscription { refused { number } }")
     assert caught.value.errors[0]["extensions"] == {"code": "NOT_FOUND"}
 
@@ -186,7 +186,7 @@ async def test_a_source_that_fails_ends_the_subscription_masked(execution: Execu
     prepared = execution.prepare(Operation("subscription { count(to: 3, failAt: 1) { number } }"), make_viewer())
     responses = execution.run(prepared)
     payloads = [await anext(responses)]
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(NotExecuted) as caught:
         await anext(responses)
     assert payloads == [{"data": {"count": {"number": 0}}}]
     assert "secret" not in str(caught.value.errors)

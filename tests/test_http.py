@@ -11,8 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
-from app.graphql import http as http_module
-from app.graphql import sse
+from app.graphql.transport import http as http_module
+from app.graphql.transport import sse
 from tests.support.transport import Served, eventually, watch
 
 PATH = "/graphql"

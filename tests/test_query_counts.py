@@ -8,9 +8,9 @@ import pytest
 
 from app import attempts, db, events
 from app.auth import Viewer
-from app.graphql.context import Context
-from app.graphql.execution import Execution, Operation
 from app.graphql.schema import schema
+from app.graphql.schema.context import Context
+from app.graphql.transport.execution import Execution, Operation
 from tests.support import factories as make
 
 EXECUTION = Execution(schema, Context)

@@ -21,7 +21,7 @@ from app.errors import LimitExceeded, RateLimited, Rejected, Unavailable, UserEr
 from app.pagination import PageRequest, Place, cursor_of
 from app.rest import calls, endpoint, importing, paging, problems
 from app.rest.problems import Problem, Reason
-from app.server.edge import Edge
+from app.server.boundary import Boundary
 from tests.support.rest import reason
 from tests.support.transport import Reader, Served
 
@@ -34,7 +34,7 @@ class ServedCalls(Served):
 
     def __init__(self) -> None:
         super().__init__()
-        app = Starlette(routes=rest.routes(Reader(), stopping=asyncio.Event()), middleware=[Middleware(Edge)])
+        app = Starlette(routes=rest.routes(Reader(), stopping=asyncio.Event()), middleware=[Middleware(Boundary)])
         config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="critical", lifespan="off")
         self.server = uvicorn.Server(config)
 

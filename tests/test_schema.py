@@ -21,11 +21,10 @@ from strawberry.types.arguments import convert_argument
 from app import ids
 from app.auth import Scope, Viewer
 from app.errors import BadUserInput, Forbidden, UserErrorCode, rejected
-from app.graphql import context as contexts
-from app.graphql import fields, inputs, payloads, scalars, subscriptions
-from app.graphql.context import Context
-from app.graphql.enums import describe
-from app.graphql.schema import schema
+from app.graphql.schema import context as contexts
+from app.graphql.schema import fields, inputs, payloads, scalars, schema, subscriptions
+from app.graphql.schema.context import Context
+from app.graphql.schema.enums import describe
 from app.lifecycle import AttemptState, OutdialState, TargetStatus, UnconfirmedAction
 from app.pagination import Page
 from app.records import Attempt, Destination, DialPolicy, ImportJob, Outdial, Progress, Reset, Target

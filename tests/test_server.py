@@ -26,7 +26,7 @@ from starlette.routing import Route
 
 from app import housekeeping, server
 from app.errors import Unavailable
-from app.server.edge import Edge
+from app.server.boundary import Boundary
 from app.server.sockets import WebSocketProtocol
 from app.settings import Settings
 from tests.support.server import ServerProcess, token
@@ -193,7 +193,7 @@ async def test_a_bug_is_a_500_that_says_nothing_but_an_id() -> None:
     async def bug(_request: Request) -> Response:
         raise ValueError("a secret")
 
-    app = Starlette(routes=[Route("/bug", bug)], middleware=[Middleware(Edge)])
+    app = Starlette(routes=[Route("/bug", bug)], middleware=[Middleware(Boundary)])
     transport = httpx.ASGITransport(app)
     with structlog.testing.capture_logs() as log:
         async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
@@ -304,7 +304,7 @@ def test_a_client_that_answers_no_ping_is_cut_off_without_1011() -> None:
 
 
 def test_a_client_that_never_takes_its_last_messages_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.graphql.websocket.SEND_SECONDS_MAX", 0.3)
+    monkeypatch.setattr("app.graphql.transport.websocket.SEND_SECONDS_MAX", 0.3)
     monkeypatch.setattr("app.server.sockets.DRAIN_SECONDS_MAX", 0.3)
     with Served(ws=WebSocketProtocol) as served:
 

@@ -14,7 +14,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection
 from websockets.frames import Frame, Opcode
 
-from app.graphql import websocket as websocket_module
+from app.graphql.transport import websocket as websocket_module
 from tests.support.transport import (
     ORIGIN,
     Served,

@@ -7,7 +7,7 @@ import orjson
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from app.carriers import TokenReader
+from app.requests.tokens import TokenReader
 from app.rest import importing, openapi, page
 from app.rest.calls import CALLS, PREFIX, Call
 from app.rest.endpoint import Endpoint, not_allowed, refuse, respond

@@ -8,10 +8,11 @@ import orjson
 from starlette.datastructures import Headers, QueryParams
 from starlette.types import Receive, Scope, Send
 
-from app import bodies, carriers, ids
+from app import ids
 from app.auth import Viewer
-from app.carriers import TokenReader
 from app.pagination import PageRequest
+from app.requests import bodies, tokens
+from app.requests.tokens import TokenReader
 from app.rest import members, paging, problems
 from app.rest.calls import Call, Request
 from app.rest.problems import Problem, Reason
@@ -74,7 +75,7 @@ async def viewer(reader: TokenReader, headers: Headers, query: QueryParams) -> V
     # being asked first (CORS' preflight) is GET, whose answer the browser keeps from it, and POST as a form or as
     # plain text, which is 415 here before anything is read of it. PUT and DELETE are always asked for, and only
     # allowed origins get a yes. So GET and DELETE need no content type, which the reference's commands do not send.
-    token = carriers.rest_token(headers, query)
+    token = tokens.rest_token(headers, query)
     if token is None:
         message = "A token is needed: Authorization: Bearer <token>, ?token=<token> or the cookie token."
         raise Problem(Reason.AUTHENTICATION_REQUIRED, message)

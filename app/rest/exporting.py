@@ -10,13 +10,14 @@ from typing import Any, TypeVar
 from starlette.datastructures import Headers, QueryParams
 from starlette.types import Receive, Scope, Send
 
-from app import auth, carriers, exports
+from app import auth, exports
 from app.auth import Viewer
-from app.carriers import TokenReader
 from app.errors import NotFound, Rejected, UserError, invalid
 from app.exports import Form
 from app.lifecycle import AttemptState, Disposition, DoneReason, TargetStatus
 from app.records import AttemptFilter, TargetFilter
+from app.requests import tokens
+from app.requests.tokens import TokenReader
 from app.rest import endpoint, problems
 from app.rest.calls import PREFIX
 from app.rest.members import Field
@@ -166,7 +167,7 @@ def read_query(query: QueryParams, fields: Sequence[Field]) -> Given:
     for name in query:
         field = known.get(name)
         if field is None:
-            if name != carriers.QUERY_PARAMETER:
+            if name != tokens.QUERY_PARAMETER:
                 errors.append(invalid("There is no such parameter.", name))
         elif field.schema.get("type") == "array":
             given[name] = [field.read(text, errors, name) for text in query.getlist(name)]

@@ -9,14 +9,15 @@ import orjson
 from starlette.datastructures import Headers, QueryParams
 from starlette.types import Receive, Scope, Send
 
-from app import auth, bodies, imports
+from app import auth, imports
 from app.auth import Viewer
-from app.bodies import Upload
-from app.carriers import TokenReader
 from app.errors import BadUserInput, UserError, invalid
 from app.imports import running
 from app.pagination import PageRequest
 from app.records import DedupeScope, DuplicateAction, ImportJob, ImportOptions, ImportState, ImportStopReason
+from app.requests import bodies
+from app.requests.bodies import Upload
+from app.requests.tokens import TokenReader
 from app.rest import endpoint, problems
 from app.rest.calls import PREFIX
 from app.rest.exporting import CSV, NDJSON, choice, enum_schema, read_flag, read_query
@@ -121,7 +122,7 @@ def _options(query: QueryParams, headers: Headers) -> ImportOptions:
 
     Raises:
         Rejected: INVALID, with everything that is wrong.
-        bodies.Problem: 415.
+        bodies.HttpRefusal: 415.
     """
     given = read_query(query, PARAMETERS)
     return ImportOptions(
@@ -145,14 +146,14 @@ def _format(named: str | None, headers: Headers) -> str:
     found = MEDIA_TYPES.get(media_type) if named is None else named
     if found is None or media_type not in {*MEDIA_TYPES, *_UNTOLD}:
         message = "The body must be text/csv or application/x-ndjson, or application/octet-stream with ?format=."
-        raise bodies.Problem(415, BadUserInput(message))
+        raise bodies.HttpRefusal(415, BadUserInput(message))
     return found
 
 
 def _is_gzip(headers: Headers) -> bool:
     coding = headers.get("content-encoding", "identity").lower()
     if coding not in {"identity", "gzip", "x-gzip"}:
-        raise bodies.Problem(415, BadUserInput("The body must not be compressed but by gzip."))
+        raise bodies.HttpRefusal(415, BadUserInput("The body must not be compressed but by gzip."))
     return coding != "identity"
 
 

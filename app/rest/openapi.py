@@ -6,7 +6,7 @@ Source: https://spec.openapis.org/oas/v3.1.1
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from app import carriers
+from app.requests import tokens
 from app.rest import importing, paging
 from app.rest.calls import CALLS, PREFIX, Call
 from app.rest.endpoint import BODY_BYTES_MAX, JSON
@@ -20,7 +20,7 @@ Document = dict[str, Any]
 _DESCRIPTION = f"""\
 Outbound calling lists: outdials, and the targets in them.
 
-A token comes as the cookie `{carriers.COOKIE}`, as `?{carriers.QUERY_PARAMETER}=` or as `Authorization: Bearer`; where
+A token comes as the cookie `{tokens.COOKIE}`, as `?{tokens.QUERY_PARAMETER}=` or as `Authorization: Bearer`; where
 there are several, the first of these counts. GET needs the scope read, the other calls write.
 
 A body is a JSON object of at most {BODY_BYTES_MAX:,} bytes, whose members that are not known are ignored; files are
@@ -30,8 +30,8 @@ is the header X-Request-Id and in the server's log.
 _ID_DESCRIPTIONS = {"id": "The outdial's id.", "target_id": "The target's id."}
 _ERROR = "Error"
 _SECURITY = {
-    "cookie": {"type": "apiKey", "in": "cookie", "name": carriers.COOKIE},
-    "query": {"type": "apiKey", "in": "query", "name": carriers.QUERY_PARAMETER},
+    "cookie": {"type": "apiKey", "in": "cookie", "name": tokens.COOKIE},
+    "query": {"type": "apiKey", "in": "query", "name": tokens.QUERY_PARAMETER},
     "header": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
 }
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import structlog
 
-from app import bodies, logs
+from app import logs
 from app.errors import (
     Expected,
     Forbidden,
@@ -17,6 +17,7 @@ from app.errors import (
     UserError,
     UserErrorCode,
 )
+from app.requests import bodies
 
 RETRY_AFTER_SECONDS = 1
 """What keeps a database from answering is mostly over by then."""
@@ -162,7 +163,7 @@ def of(error: Exception, *, missing: Reason, body_path: tuple[str, ...] = ()) ->
     """
     if isinstance(error, Problem):
         return error
-    if isinstance(error, bodies.Problem):
+    if isinstance(error, bodies.HttpRefusal):
         return Problem(_BODY_REASONS[error.status], error.error.message, headers=error.headers)
     if isinstance(error, Rejected):
         return _of_rejected(error, missing, body_path)

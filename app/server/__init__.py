@@ -22,13 +22,13 @@ from starlette.routing import Route, WebSocketRoute
 from app import db, housekeeping, logs, metrics, rest, validation
 from app.auth import TokenReader
 from app.errors import BadUserInput, Expected, NotFound
-from app.graphql import masking
-from app.graphql.context import Context
-from app.graphql.execution import Execution
-from app.graphql.http import HttpEndpoint
 from app.graphql.schema import schema
-from app.graphql.websocket import WebSocketEndpoint
-from app.server.edge import REQUEST_ID_HEADER, Edge
+from app.graphql.schema.context import Context
+from app.graphql.transport import masking
+from app.graphql.transport.execution import Execution
+from app.graphql.transport.http import HttpEndpoint
+from app.graphql.transport.websocket import WebSocketEndpoint
+from app.server.boundary import REQUEST_ID_HEADER, Boundary
 from app.server.page import Pages
 from app.server.readiness import Readiness
 from app.settings import Settings, ensure_secret
@@ -93,7 +93,7 @@ def create_app(settings: Settings) -> Starlette:
             Route("/metrics", _metrics),
         ],
         middleware=[
-            Middleware(Edge),
+            Middleware(Boundary),
             Middleware(
                 CORSMiddleware,
                 allow_origins=settings.allowed_origins,

@@ -5,7 +5,7 @@ from typing import Any
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-from app.graphql.http import BODY_BYTES_MAX
+from app.graphql.transport.http import BODY_BYTES_MAX
 
 DRAIN_SECONDS_MAX = 5.0
 """So long a client has, once its socket has ended, to take what was sent before."""

@@ -22,9 +22,9 @@ from websockets.asyncio.client import ClientConnection
 from app import clock
 from app.auth import Scope, Viewer
 from app.errors import NotFound, Unauthenticated, Unavailable
-from app.graphql.execution import Execution
-from app.graphql.http import HttpEndpoint
-from app.graphql.websocket import SUBPROTOCOL, WebSocketEndpoint
+from app.graphql.transport.execution import Execution
+from app.graphql.transport.http import HttpEndpoint
+from app.graphql.transport.websocket import SUBPROTOCOL, WebSocketEndpoint
 
 ORIGIN = "https://app.example.com"
 LIFETIME_SECONDS = 3600.0

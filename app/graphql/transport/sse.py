@@ -14,9 +14,9 @@ from starlette.types import Receive, Send
 
 from app import clock
 from app.errors import Unauthenticated
-from app.graphql import masking
-from app.graphql.execution import Payload
-from app.graphql.masking import Refused
+from app.graphql.transport import masking
+from app.graphql.transport.execution import Payload
+from app.graphql.transport.masking import NotExecuted
 
 PING_SECONDS = 12
 """Proxies and browsers give up on a silent connection after 30 to 60 seconds."""
@@ -31,7 +31,7 @@ _HEADERS = [
 ]
 
 
-async def send_refusal(send: Send, refused: Refused) -> None:
+async def send_refusal(send: Send, refused: NotExecuted) -> None:
     """A stream of what is wrong with the request: clients of event streams show no other answer's body."""
     await _start(send)
     await _write(send, _refusal(refused), more=False)
@@ -91,7 +91,7 @@ async def _event(responses: AsyncGenerator[Payload, None]) -> tuple[bytes, bool]
         return _next(await anext(responses)), True
     except StopAsyncIteration:
         return _COMPLETE, False
-    except Refused as refused:
+    except NotExecuted as refused:
         return _refusal(refused), False
 
 
@@ -106,7 +106,7 @@ async def _write(send: Send, body: bytes, *, more: bool = True) -> None:
         await send({"type": "http.response.body", "body": body, "more_body": more})
 
 
-def _refusal(refused: Refused) -> bytes:
+def _refusal(refused: NotExecuted) -> bytes:
     return _next(refused.payload) + _COMPLETE
 
 

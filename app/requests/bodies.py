@@ -19,7 +19,7 @@ _UTF_8 = {"utf-8", "utf8"}
 _DIGITS = re.compile(r"[0-9]{1,18}")
 
 
-class Problem(Exception):  # noqa: N818 - an answer on its way
+class HttpRefusal(Exception):  # noqa: N818 - an answer on its way
     """A request that is answered without being executed, with this HTTP status."""
 
     def __init__(self, status: int, error: Expected, headers: dict[str, str] | None = None) -> None:
@@ -51,19 +51,19 @@ def check_headers(headers: Headers, media_types: Container[str]) -> None:
     """See that a body is JSON in UTF-8 by one of these names.
 
     Raises:
-        Problem: 415.
+        HttpRefusal: 415.
     """
     if media_type(headers) not in media_types or (charset(headers) or "utf-8") not in _UTF_8:
-        raise Problem(415, BadUserInput("The body must be application/json in UTF-8."))
+        raise HttpRefusal(415, BadUserInput("The body must be application/json in UTF-8."))
     if headers.get("content-encoding", "identity").lower() != "identity":
-        raise Problem(415, BadUserInput("The body must not be compressed."))
+        raise HttpRefusal(415, BadUserInput("The body must not be compressed."))
 
 
 async def read(receive: Receive, headers: Headers, *, bytes_max: int, seconds_max: float) -> bytes:
     """The whole body.
 
     Raises:
-        Problem: 413 or 408.
+        HttpRefusal: 413 or 408.
         Disconnected: the client went away before it had sent it all.
     """
     announced = headers.get("content-length", "")
@@ -87,7 +87,7 @@ async def read(receive: Receive, headers: Headers, *, bytes_max: int, seconds_ma
                 more = message.get("more_body", False)
     except TimeoutError:
         error = BadUserInput(f"The body took longer than {seconds_max} seconds.")
-        raise Problem(408, error, {"Connection": "close"}) from None
+        raise HttpRefusal(408, error, {"Connection": "close"}) from None
     if length > bytes_max:
         _refuse(bytes_max)
     return b"".join(chunks)
@@ -113,7 +113,7 @@ class Upload:
         """The body's bytes.
 
         Raises:
-            Problem: 408.
+            HttpRefusal: 408.
             Disconnected: the client went away before it had sent it all.
         """
         self._is_held_back = False
@@ -123,7 +123,7 @@ class Upload:
                     message = await self._receive()
             except TimeoutError:
                 error = BadUserInput(f"Nothing of the body came for {self._seconds_max:g} seconds.")
-                raise Problem(408, error, {"Connection": "close"}) from None
+                raise HttpRefusal(408, error, {"Connection": "close"}) from None
             if message["type"] == "http.disconnect":
                 self._is_over = True
                 raise Disconnected
@@ -137,7 +137,7 @@ class Upload:
         if self._is_held_back:
             return
         discarded = 0
-        with suppress(Problem, Disconnected, TimeoutError):
+        with suppress(HttpRefusal, Disconnected, TimeoutError):
             async with asyncio.timeout(DISCARD_SECONDS_MAX):
                 async for piece in self.pieces():
                     discarded += len(piece)
@@ -147,17 +147,17 @@ class Upload:
 
 def _refuse(bytes_max: int) -> NoReturn:
     error = LimitExceeded(f"A request has at most {bytes_max:,} bytes.")
-    raise Problem(413, error, {"Connection": "close"})
+    raise HttpRefusal(413, error, {"Connection": "close"})
 
 
 def decode(text: bytes | str) -> Any:
     """What the JSON says.
 
     Raises:
-        Problem: 400.
+        HttpRefusal: 400.
     """
     try:
         # Refuses invalid UTF-8, lone surrogates, and what is nested over 1,024 deep.
         return orjson.loads(text)
     except orjson.JSONDecodeError as error:
-        raise Problem(400, BadUserInput(f"The JSON is malformed: {error.msg}.")) from None
+        raise HttpRefusal(400, BadUserInput(f"The JSON is malformed: {error.msg}.")) from None

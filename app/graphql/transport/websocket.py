@@ -11,13 +11,14 @@ import orjson
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from app import carriers, clock
+from app import clock
 from app.auth import Viewer
-from app.carriers import TokenReader
 from app.errors import BadUserInput, LimitExceeded, Unauthenticated, Unavailable
-from app.graphql import masking
-from app.graphql.execution import Execution, Operation, Payload
-from app.graphql.masking import Refused
+from app.graphql.transport import masking
+from app.graphql.transport.execution import Execution, Operation, Payload
+from app.graphql.transport.masking import NotExecuted
+from app.requests import tokens
+from app.requests.tokens import TokenReader
 
 SUBPROTOCOL = "graphql-transport-ws"
 INIT_SECONDS_MAX = 10.0
@@ -181,7 +182,7 @@ class _Connection:
         self.initialised = True
         socket, endpoint = self.socket, self.endpoint
         try:
-            token = carriers.socket_token(
+            token = tokens.socket_token(
                 socket.headers, socket.query_params, payload or {}, allowed_origins=endpoint.allowed_origins
             )
             viewer = await endpoint.reader.viewer(token)
@@ -231,7 +232,7 @@ class _Connection:
                 async for payload in responses:
                     encoded = orjson.Fragment(masking.encode(payload))
                     await self._send({"type": "next", "id": operation_id, "payload": encoded})
-        except Refused as refused:
+        except NotExecuted as refused:
             last = {"type": "error", "id": operation_id, "payload": refused.errors}
         except (WebSocketDisconnect, _Close):
             return  # the connection is ending

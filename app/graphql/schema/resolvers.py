@@ -11,21 +11,21 @@ import strawberry
 from strawberry.dataloader import DataLoader
 
 from app import records
-from app.graphql.connections import (
+from app.graphql.schema.connections import (
     After,
     Before,
+    CountedPage,
     First,
     Last,
-    Listing,
     claimed_cursor,
     created_cursor,
     recorded_cursor,
     request,
 )
-from app.graphql.context import Info
-from app.graphql.enums import TargetOrder, TargetStatus
-from app.graphql.fields import given
-from app.graphql.filters import AttemptFilter, ImportFilter, TargetFilter
+from app.graphql.schema.context import Info
+from app.graphql.schema.enums import TargetOrder, TargetStatus
+from app.graphql.schema.fields import given
+from app.graphql.schema.filters import AttemptFilter, ImportFilter, TargetFilter
 from app.pagination import Page
 
 T = TypeVar("T")
@@ -68,13 +68,13 @@ async def _listing(
     pages: DataLoader[str, Page[T] | None],
     cursor: Callable[[T], str],
     counts: Callable[[], DataLoader[str, int | None]],
-) -> Listing[T]:
+) -> CountedPage[T]:
     page = await pages.load(parent_id)
 
     async def count() -> int:
         return await counts().load(parent_id) or 0
 
-    return Listing(page or Page(), cursor, count)
+    return CountedPage(page or Page(), cursor, count)
 
 
 # ---------------------------------------------------------------- of an outdial
@@ -93,7 +93,7 @@ async def targets_of_outdial(
     before: Before = strawberry.UNSET,
     which: WhichTargets = strawberry.UNSET,
     order_by: InOrder = strawberry.UNSET,
-) -> Listing[records.Target]:
+) -> CountedPage[records.Target]:
     loaders = info.context.loaders
     where = which.where() if which else records.TargetFilter()
     pages = loaders.targets_of_outdials(
@@ -112,7 +112,7 @@ async def attempts_of_outdial(
     last: Last = strawberry.UNSET,
     before: Before = strawberry.UNSET,
     which: WhichAttempts = strawberry.UNSET,
-) -> Listing[records.Attempt]:
+) -> CountedPage[records.Attempt]:
     loaders = info.context.loaders
     where = which.where() if which else records.AttemptFilter()
     pages = loaders.attempts_of_outdials(request(first, after, last, before), where)
@@ -127,7 +127,7 @@ async def imports_of_outdial(
     last: Last = strawberry.UNSET,
     before: Before = strawberry.UNSET,
     which: WhichImports = strawberry.UNSET,
-) -> Listing[records.ImportJob]:
+) -> CountedPage[records.ImportJob]:
     loaders = info.context.loaders
     where = which.where() if which else records.ImportFilter()
     pages = loaders.imports_of_outdials(request(first, after, last, before), where)
@@ -168,7 +168,7 @@ async def attempts_of_target(
     info: Info,
     first: First = strawberry.UNSET,
     after: After = strawberry.UNSET,
-) -> Listing[records.Attempt]:
+) -> CountedPage[records.Attempt]:
     loaders = info.context.loaders
     pages = loaders.attempts_of_targets(request(first, after))
     return await _listing(target.id, pages, claimed_cursor, loaders.attempt_counts_of_targets)
@@ -188,7 +188,7 @@ async def rejects_of_import(
     after: After = strawberry.UNSET,
     last: Last = strawberry.UNSET,
     before: Before = strawberry.UNSET,
-) -> Listing[records.ImportReject]:
+) -> CountedPage[records.ImportReject]:
     loaders = info.context.loaders
     pages = loaders.rejects_of_imports(request(first, after, last, before))
     return await _listing(job.id, pages, recorded_cursor, loaders.reject_counts_of_imports)

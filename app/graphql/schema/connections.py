@@ -7,7 +7,7 @@ from typing import Annotated, Generic, TypeAlias, TypeVar
 import strawberry
 
 from app import pagination, records
-from app.graphql.fields import derived, given
+from app.graphql.schema.fields import derived, given
 from app.pagination import Page, PageRequest
 
 T = TypeVar("T")
@@ -36,7 +36,7 @@ def request(first: int | None, after: str | None, last: int | None = None, befor
 
 
 @dataclass(frozen=True, slots=True)
-class Listing(Generic[T]):
+class CountedPage(Generic[T]):
     """A page with the count of the whole list, which runs only where it is selected."""
 
     page: Page[T]
@@ -62,36 +62,36 @@ def recorded_cursor(reject: records.ImportReject) -> str:
     return pagination.cursor_of(reject.recorded_at, reject.id)
 
 
-def _entries(listing: Listing[T]) -> list[Entry[T]]:
-    return [Entry(item, listing.cursor(item)) for item in listing.page.items]
+def _entries(counted: CountedPage[T]) -> list[Entry[T]]:
+    return [Entry(item, counted.cursor(item)) for item in counted.page.items]
 
 
-def _nodes(listing: Listing[T]) -> Sequence[T]:
-    return listing.page.items
+def _nodes(counted: CountedPage[T]) -> Sequence[T]:
+    return counted.page.items
 
 
-def _listing(listing: Listing[T]) -> Listing[T]:
-    return listing
+def _itself(counted: CountedPage[T]) -> CountedPage[T]:
+    return counted
 
 
-def _has_next(listing: Listing[T]) -> bool:
-    return listing.page.has_next
+def _has_next(counted: CountedPage[T]) -> bool:
+    return counted.page.has_next
 
 
-def _has_previous(listing: Listing[T]) -> bool:
-    return listing.page.has_previous
+def _has_previous(counted: CountedPage[T]) -> bool:
+    return counted.page.has_previous
 
 
-def _start_cursor(listing: Listing[T]) -> str | None:
-    return listing.cursor(listing.page.items[0]) if listing.page.items else None
+def _start_cursor(counted: CountedPage[T]) -> str | None:
+    return counted.cursor(counted.page.items[0]) if counted.page.items else None
 
 
-def _end_cursor(listing: Listing[T]) -> str | None:
-    return listing.cursor(listing.page.items[-1]) if listing.page.items else None
+def _end_cursor(counted: CountedPage[T]) -> str | None:
+    return counted.cursor(counted.page.items[-1]) if counted.page.items else None
 
 
-def _total_count(listing: Listing[T]) -> Awaitable[int]:
-    return listing.count()
+def _total_count(counted: CountedPage[T]) -> Awaitable[int]:
+    return counted.count()
 
 
 # ---------------------------------------------------------------- what clients see
@@ -121,7 +121,7 @@ class Edge(Generic[T]):
 class Connection(Generic[T]):
     edges: list[Edge[T]] = derived(_entries, "The page's entries, each with its cursor.")
     nodes: list[T] = derived(_nodes, "The page's entries.")
-    page_info: PageInfo = derived(_listing, "Where the page lies in its list.")
+    page_info: PageInfo = derived(_itself, "Where the page lies in its list.")
     total_count: int | None = derived(
         _total_count,
         "How many there are in the whole list, exactly; null with the error LIMIT_EXCEEDED where counting what the "

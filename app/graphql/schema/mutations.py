@@ -6,10 +6,10 @@ import strawberry
 
 from app import attempts, imports, outdials, records, targets
 from app.auth import Scope, Viewer
-from app.graphql import inputs
-from app.graphql.context import Info
-from app.graphql.fields import given, mutation, parse_id
-from app.graphql.payloads import (
+from app.graphql.schema import inputs
+from app.graphql.schema.context import Info
+from app.graphql.schema.fields import given, mutation, parse_id
+from app.graphql.schema.payloads import (
     NO_ATTEMPTS,
     NOTHING_CREATED,
     NOTHING_RESET,

@@ -7,11 +7,11 @@ import strawberry
 from app import auth, outdials, records
 from app.auth import Scope
 from app.errors import BadUserInput
-from app.graphql.connections import After, Before, Connection, First, Last, Listing, created_cursor, request
-from app.graphql.context import Info
-from app.graphql.fields import parse_id, query
-from app.graphql.filters import OutdialFilter
-from app.graphql.types import ImportJob, Node, Outdial, OutdialTarget, Viewer
+from app.graphql.schema.connections import After, Before, Connection, CountedPage, First, Last, created_cursor, request
+from app.graphql.schema.context import Info
+from app.graphql.schema.fields import parse_id, query
+from app.graphql.schema.filters import OutdialFilter
+from app.graphql.schema.types import ImportJob, Node, Outdial, OutdialTarget, Viewer
 
 NODES_MAX = 100
 
@@ -63,11 +63,11 @@ class Query:
         which: Annotated[
             OutdialFilter | None, strawberry.argument(name="where", description="Only the outdials that match.")
         ] = strawberry.UNSET,
-    ) -> Listing[records.Outdial]:
+    ) -> CountedPage[records.Outdial]:
         viewer = info.context.viewer
         where = which.where() if which else records.OutdialFilter()
         page = await outdials.page(viewer, request(first, after, last, before), where=where)
-        return Listing(page, created_cursor, lambda: outdials.count(viewer, where=where))
+        return CountedPage(page, created_cursor, lambda: outdials.count(viewer, where=where))
 
     @query(Scope.READ, OutdialTarget | None, "A target by its id; null where the viewer has none, or deleted it.")
     async def target(

@@ -14,7 +14,7 @@ from strawberry.types.base import StrawberryOptional, get_object_definition
 from strawberry.utils.str_converters import to_camel_case
 
 from app import records
-from app.graphql.enums import (
+from app.graphql.schema.enums import (
     DedupeScope,
     DestinationType,
     Disposition,
@@ -23,7 +23,7 @@ from app.graphql.enums import (
     OutdialState,
     UnconfirmedAction,
 )
-from app.graphql.fields import given
+from app.graphql.schema.fields import given
 from app.lifecycle import DESTINATIONS
 
 T = TypeVar("T")

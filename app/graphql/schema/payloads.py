@@ -9,9 +9,9 @@ import strawberry
 
 from app import errors, records
 from app.errors import Rejected
-from app.graphql.enums import UserErrorCode
-from app.graphql.fields import derived
-from app.graphql.types import Attempt, ImportJob, Outdial, OutdialTarget
+from app.graphql.schema.enums import UserErrorCode
+from app.graphql.schema.fields import derived
+from app.graphql.schema.types import Attempt, ImportJob, Outdial, OutdialTarget
 
 T = TypeVar("T")
 Batch = TypeVar("Batch", records.CreatedTargets, records.AttemptBatch)

@@ -9,7 +9,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app import ids, logs, metrics
-from app.graphql import masking
+from app.graphql.transport import masking
 
 REQUEST_ID_HEADER = "X-Request-Id"
 PATH_CHARACTERS_MAX = 200
@@ -28,7 +28,7 @@ _SECURITY_HEADERS = {
 log = structlog.get_logger("outdial.access")
 
 
-class Edge:
+class Boundary:
     """The outermost ASGI middleware."""
 
     def __init__(self, app: ASGIApp) -> None:

@@ -3,11 +3,11 @@
 import strawberry
 from strawberry.schema.config import StrawberryConfig
 
-from app.graphql.mutations import Mutation
-from app.graphql.queries import Query
-from app.graphql.scalars import SCALARS
-from app.graphql.subscriptions import Subscription
-from app.graphql.types import Attempt
+from app.graphql.schema.mutations import Mutation
+from app.graphql.schema.queries import Query
+from app.graphql.schema.scalars import SCALARS
+from app.graphql.schema.subscriptions import Subscription
+from app.graphql.schema.types import Attempt
 
 schema = strawberry.Schema(
     query=Query,

@@ -8,15 +8,15 @@ from graphql import OperationType
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app import bodies, carriers
 from app.auth import Viewer
-from app.bodies import Disconnected, Problem
-from app.carriers import TokenReader
 from app.errors import BadUserInput, Unauthenticated, Unavailable
-from app.graphql import masking, negotiation, sse
-from app.graphql.execution import Execution, Operation, Payload, Prepared
-from app.graphql.masking import Refused
-from app.graphql.negotiation import Accepted
+from app.graphql.transport import masking, negotiation, sse
+from app.graphql.transport.execution import Execution, Operation, Payload, Prepared
+from app.graphql.transport.masking import NotExecuted
+from app.graphql.transport.negotiation import Accepted
+from app.requests import bodies, tokens
+from app.requests.bodies import Disconnected, HttpRefusal
+from app.requests.tokens import TokenReader
 
 BODY_BYTES_MAX = 8 * 1024 * 1024
 """1,000 targets, the most of one call, with 8 kB each; the longest data of all of them would be 65 MB."""
@@ -50,10 +50,10 @@ class HttpEndpoint:
         media_type = accepted.json or negotiation.JSON
         try:
             viewer, prepared = await self._prepare(scope, receive, headers, accepted)
-        except Problem as problem:
+        except HttpRefusal as problem:
             body = masking.encode({"errors": [masking.render(problem.error)]})
             await _respond(send, problem.status, body, media_type, problem.headers)
-        except Refused as refused:
+        except NotExecuted as refused:
             if accepted.prefers_stream:
                 await sse.send_refusal(send, refused)
             else:
@@ -75,12 +75,12 @@ class HttpEndpoint:
     ) -> tuple[Viewer, Prepared]:
         method: str = scope["method"]
         if method not in {"GET", "HEAD", "POST"}:
-            raise Problem(405, BadUserInput(f"{method} is not offered."), {"Allow": "GET, HEAD, POST"})
+            raise HttpRefusal(405, BadUserInput(f"{method} is not offered."), {"Allow": "GET, HEAD, POST"})
         is_json = bodies.media_type(headers) in _JSON_TYPES
         viewer = await self._authenticate(headers, is_json=is_json)
         if accepted.json is None and not accepted.stream:
             offers = f"{negotiation.GRAPHQL_JSON}, {negotiation.JSON} and {negotiation.EVENT_STREAM}"
-            raise Problem(406, BadUserInput(f"Answers are offered as {offers}."))
+            raise HttpRefusal(406, BadUserInput(f"Answers are offered as {offers}."))
         if method != "POST":
             parameters = _query_parameters(scope["query_string"])
         else:
@@ -90,24 +90,24 @@ class HttpEndpoint:
         try:
             operation = Operation.read(parameters)
         except BadUserInput as error:
-            raise Problem(400, error) from None
+            raise HttpRefusal(400, error) from None
         prepared = self._execution.prepare(operation, viewer)
         if method != "POST" and prepared.kind is OperationType.MUTATION:
-            raise Problem(405, BadUserInput("Mutations are sent by POST."), {"Allow": "POST"})
+            raise HttpRefusal(405, BadUserInput("Mutations are sent by POST."), {"Allow": "POST"})
         if prepared.kind is OperationType.SUBSCRIPTION and not accepted.stream:
             message = "Subscriptions are answered as text/event-stream, or over WebSocket: say so in Accept."
-            raise Problem(406, BadUserInput(message))
+            raise HttpRefusal(406, BadUserInput(message))
         if prepared.kind is not OperationType.SUBSCRIPTION and accepted.json is None and not accepted.prefers_stream:
-            raise Problem(406, BadUserInput("This operation is answered as JSON."))
+            raise HttpRefusal(406, BadUserInput("This operation is answered as JSON."))
         return viewer, prepared
 
     async def _authenticate(self, headers: Headers, *, is_json: bool) -> Viewer:
         try:
-            return await self._reader.viewer(carriers.http_token(headers, is_json=is_json))
+            return await self._reader.viewer(tokens.http_token(headers, is_json=is_json))
         except Unauthenticated as error:
-            raise Problem(401, error, {"WWW-Authenticate": "Bearer"}) from None
+            raise HttpRefusal(401, error, {"WWW-Authenticate": "Bearer"}) from None
         except Unavailable as error:
-            raise Problem(503, error) from None
+            raise HttpRefusal(503, error) from None
 
 
 def _query_parameters(query_string: bytes) -> dict[str, Any]:
@@ -119,7 +119,7 @@ def _query_parameters(query_string: bytes) -> dict[str, Any]:
             max_num_fields=QUERY_PARAMETERS_MAX,
         )
     except ValueError:
-        raise Problem(400, BadUserInput("The query string is malformed.")) from None
+        raise HttpRefusal(400, BadUserInput("The query string is malformed.")) from None
     parameters: dict[str, Any] = dict(pairs)
     for name in ("variables", "extensions"):
         if text := parameters.pop(name, None):

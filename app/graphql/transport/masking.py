@@ -22,7 +22,7 @@ Rendered = dict[str, Any]
 _log = structlog.get_logger("outdial.graphql")
 
 
-class Refused(Exception):  # noqa: N818 - the outcome of a request that was not executed
+class NotExecuted(Exception):  # noqa: N818 - the outcome of a request that was not executed
     """A request that is not executed: the answer has `errors` and no `data`."""
 
     def __init__(self, errors: list[Rendered]) -> None:
@@ -34,13 +34,13 @@ class Refused(Exception):  # noqa: N818 - the outcome of a request that was not 
         return {"errors": self.errors}
 
 
-def refuse(error: Expected) -> Refused:
-    return Refused([render(error)])
+def refuse(error: Expected) -> NotExecuted:
+    return NotExecuted([render(error)])
 
 
-def refuse_request(errors: Iterable[GraphQLError], code: str) -> Refused:
+def refuse_request(errors: Iterable[GraphQLError], code: str) -> NotExecuted:
     """What graphql-core finds wrong with a request: its messages are about the request alone, so they stay."""
-    return Refused([_entry(error.message, error, {"code": code}) for error in errors])
+    return NotExecuted([_entry(error.message, error, {"code": code}) for error in errors])
 
 
 def render(error: Exception) -> Rendered:

@@ -8,13 +8,21 @@ import strawberry
 
 from app import events, imports, records
 from app.errors import BadUserInput
-from app.graphql import resolvers
-from app.graphql.context import Info
-from app.graphql.enums import Disposition, DoneReason, GapReason, OutdialEventType, Scope, TargetEventType, TargetStatus
-from app.graphql.fields import derived, given, parse_id, resolved, subscription
-from app.graphql.filters import TargetEventFilter
-from app.graphql.scalars import EventCursor
-from app.graphql.types import ImportJob, Outdial, OutdialTarget
+from app.graphql.schema import resolvers
+from app.graphql.schema.context import Info
+from app.graphql.schema.enums import (
+    Disposition,
+    DoneReason,
+    GapReason,
+    OutdialEventType,
+    Scope,
+    TargetEventType,
+    TargetStatus,
+)
+from app.graphql.schema.fields import derived, given, parse_id, resolved, subscription
+from app.graphql.schema.filters import TargetEventFilter
+from app.graphql.schema.scalars import EventCursor
+from app.graphql.schema.types import ImportJob, Outdial, OutdialTarget
 
 OUTDIALS_MAX = 100
 INTERVAL_MILLISECONDS_MIN = 50

@@ -33,8 +33,8 @@ from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 from app import metrics
 from app.auth import Viewer
 from app.errors import BadUserInput, LimitExceeded, Unavailable
-from app.graphql import limits, masking
-from app.graphql.masking import Refused
+from app.graphql.transport import limits, masking
+from app.graphql.transport.masking import NotExecuted
 
 OPERATION_SECONDS_MAX = 30
 """A query, a mutation, or one event of a subscription. A transaction under way is shielded and ends by itself."""
@@ -125,11 +125,11 @@ class Execution:
         """Parse, validate and measure it, and coerce its variables.
 
         Raises:
-            Refused: it may not run; says why.
+            NotExecuted: it may not run; says why.
         """
         try:
             return self._prepare(operation, viewer)
-        except Refused as refused:
+        except NotExecuted as refused:
             metrics.count_operation(operation.operation_name, "unknown", _outcome(refused.payload))
             raise
 
@@ -170,7 +170,7 @@ class Execution:
         """The responses of a subscription. Close it when nobody listens any more.
 
         Raises:
-            Refused: the subscription cannot start, or ended by an error.
+            NotExecuted: the subscription cannot start, or ended by an error.
         """
         outcome = "ok"
         try:
@@ -178,7 +178,7 @@ class Execution:
                 async with aclosing(self._subscribe(prepared)) as payloads:
                     async for payload in payloads:
                         yield payload
-        except Refused as refused:
+        except NotExecuted as refused:
             outcome = _outcome(refused.payload)
             raise
         finally:
@@ -199,9 +199,9 @@ class Execution:
                 opened = create_source_event_stream(executor)
                 source = await opened if isawaitable(opened) else opened
         except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer
-            raise Refused([masking.render(error)]) from None
+            raise NotExecuted([masking.render(error)]) from None
         if isinstance(source, ExecutionResult):
-            raise Refused([masking.render(error) for error in source.errors or ()])
+            raise NotExecuted([masking.render(error) for error in source.errors or ()])
         # graphql-core awaits what the function returns, though it is typed for one that is not asynchronous.
         responses = map_source_to_response_event(executor, source, cast("Any", respond))
         try:
@@ -211,13 +211,13 @@ class Execution:
                     # Before the next event is read, so that its position is no newer than what the event says.
                     await context.refresh()
         except Exception as error:  # noqa: BLE001 - as above
-            raise Refused([masking.render(error)]) from None
+            raise NotExecuted([masking.render(error)]) from None
 
     async def run(self, prepared: Prepared) -> AsyncGenerator[Payload, None]:
         """The responses to an operation of any kind.
 
         Raises:
-            Refused: as `subscribe`.
+            NotExecuted: as `subscribe`.
         """
         if prepared.kind is not OperationType.SUBSCRIPTION:
             yield await self.execute(prepared)

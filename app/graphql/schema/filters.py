@@ -8,7 +8,7 @@ from strawberry import UNSET
 
 from app import records
 from app.errors import BadUserInput
-from app.graphql.enums import (
+from app.graphql.schema.enums import (
     AttemptState,
     Disposition,
     DoneReason,
@@ -17,7 +17,7 @@ from app.graphql.enums import (
     TargetEventType,
     TargetStatus,
 )
-from app.graphql.fields import given, parse_id
+from app.graphql.schema.fields import given, parse_id
 
 T = TypeVar("T")
 

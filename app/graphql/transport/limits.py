@@ -31,6 +31,7 @@ from graphql import (
 )
 
 from app.errors import LimitExceeded
+from app.pagination import PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX
 
 QUERY_CHARACTERS_MAX = 100_000
 QUERY_TOKENS_MAX = 5_000
@@ -49,9 +50,6 @@ NODES_MAX = 25_000
 FIELDS_MAX = 250_000
 """Fields of all those objects: about two seconds of the loop."""
 
-PAGE_DEFAULT = 50
-PAGE_MAX = 100
-"""A greater `first` is refused by its field; here it counts as this, so that the client gets that answer."""
 BATCH_MAX = 1_000
 
 # Introspection's lists, by their usual lengths; the types' is known.
@@ -214,7 +212,8 @@ def _size(plan: Plan, variables: dict[str, Any], known: dict[int, tuple[int, int
 def _length(item: _List, variables: dict[str, Any]) -> int:
     lengths = [length for value in item.arguments for length in _lengths(value, variables)]
     if item.is_page:
-        return min(max(0, *lengths), PAGE_MAX) if lengths else item.constant
+        # A greater `first` is refused by its field, and the client is to get that answer.
+        return min(max(0, *lengths), PAGE_SIZE_MAX) if lengths else item.constant
     return min(max(item.constant, *lengths), BATCH_MAX) if lengths else item.constant
 
 
@@ -307,5 +306,5 @@ class _Planner:
         given = {argument.name.value: argument.value for argument in node.arguments or ()}
         if not {"first", "last"}.isdisjoint(definition.args):
             sizes = tuple(given[name] for name in ("first", "last") if name in given)
-            return _List(inner, PAGE_DEFAULT, sizes, is_page=True)
+            return _List(inner, PAGE_SIZE_DEFAULT, sizes, is_page=True)
         return _List(inner, 1, tuple(given.values()))

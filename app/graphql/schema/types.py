@@ -9,9 +9,9 @@ from typing import Any
 import strawberry
 
 from app import auth, records
-from app.graphql import resolvers
-from app.graphql.connections import Connection
-from app.graphql.enums import (
+from app.graphql.schema import resolvers
+from app.graphql.schema.connections import Connection
+from app.graphql.schema.enums import (
     AttemptState,
     DestinationType,
     Disposition,
@@ -24,8 +24,8 @@ from app.graphql.enums import (
     TargetStatus,
     UnconfirmedAction,
 )
-from app.graphql.fields import derived, resolved
-from app.graphql.scalars import EventCursor
+from app.graphql.schema.fields import derived, resolved
+from app.graphql.schema.scalars import EventCursor
 
 
 @strawberry.interface(
