@@ -12,8 +12,9 @@ import pytest
 
 from app import clock, db, events, outdials, targets
 from app.auth import Viewer
+from app.database_url import DatabaseUrl
 from app.db import waiting
-from app.db.configuration import Address
+from app.db.configuration import postgres_credentials
 from app.errors import BadUserInput, NotFound
 from app.events import following, log
 from app.lifecycle import GapReason, OutdialEventType, OutdialState, TargetEventType, TargetStatus
@@ -36,7 +37,7 @@ async def until_caught_up(stream: AsyncIterator[EventBatch]) -> list[EventBatch]
 @asynccontextmanager
 async def other_session(url: str) -> AsyncIterator[Any]:
     """A PostgreSQL session that is not the server's."""
-    connection = await asyncpg.connect(**Address.parse(url).postgres_credentials())
+    connection = await asyncpg.connect(**postgres_credentials(DatabaseUrl.parse(url)))
     try:
         yield connection
     finally:

@@ -11,7 +11,8 @@ from tortoise.migrations.autodetector import MigrationAutodetector
 
 from app import db
 from app.auth import Viewer
-from app.db.configuration import Address, tortoise_config
+from app.database_url import DatabaseUrl
+from app.db.configuration import tortoise_config
 from app.db.dialects import is_instant
 from tests.conftest import Databases, Kind
 from tests.support import factories, postgres
@@ -56,7 +57,7 @@ async def test_the_migrations_make_the_tables_of_the_models(database: str) -> No
 
 
 async def test_no_change_of_the_models_lacks_its_migration(database: str) -> None:
-    apps = tortoise_config(Address.parse(database), 1)["apps"]
+    apps = tortoise_config(DatabaseUrl.parse(database), 1)["apps"]
     assert await MigrationAutodetector(Tortoise.apps, apps).changes() == []
 
 

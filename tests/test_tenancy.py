@@ -45,13 +45,13 @@ OVER_ALL_CUSTOMERS = (
 def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Every statement that is sent."""
     sent: list[str] = []
-    run = db._run
+    run = db.statements.run
 
     async def listening(connection: Any, sql: str, args: Any) -> Any:
         sent.append(" ".join(sql.split()))
         return await run(connection, sql, args)
 
-    monkeypatch.setattr(db, "_run", listening)
+    monkeypatch.setattr(db.statements, "run", listening)
     return sent
 
 

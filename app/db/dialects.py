@@ -8,21 +8,16 @@ import re
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from enum import StrEnum
 from functools import lru_cache
 from typing import Any
 
 import orjson
 
 from app import clock
+from app.database_url import Dialect
 
 type_names = {"uuid", "text", "integer", "bigint", "instant", "json"}
 """The column types that the schema uses."""
-
-
-class Dialect(StrEnum):
-    SQLITE = "sqlite"
-    POSTGRES = "postgres"
 
 
 _PLACEHOLDER = re.compile(r"\$(\d+)")

@@ -6,7 +6,6 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import asyncpg
 from tortoise import Tortoise
@@ -15,8 +14,9 @@ from tortoise.migrations.executor import MigrationExecutor
 from tortoise.migrations.schema_editor.base import BaseSchemaEditor
 from tortoise.migrations.schema_generator.state import State
 
-from app.db.configuration import APP, Address, tortoise_config
-from app.db.dialects import Dialect
+from app.database_url import DatabaseUrl, Dialect
+from app.db import connections, opening
+from app.db.configuration import APP, postgres_credentials, tortoise_config
 
 MIGRATION_WAIT_SECONDS = 60
 """How long a process waits while another one migrates."""
@@ -70,15 +70,17 @@ class Sql(ops.TortoiseOperation):
 
 
 async def migrate(url: str) -> list[str]:
-    """Apply what is missing, holding a lock that other processes wait for.
+    """Bring the schema up to date, holding a lock that other processes wait for.
+
+    It uses connections of its own and closes them: migrate first, then connect.
 
     Returns:
         The names of the migrations that were applied.
     """
-    address = Address.parse(url)
-    await asyncio.to_thread(address.check)
-    config = tortoise_config(address, pool_size=2)
-    async with _alone(address):
+    parsed = DatabaseUrl.parse(url)
+    await asyncio.to_thread(opening.check, parsed)
+    config = tortoise_config(parsed, pool_size=2)
+    async with _alone(parsed):
         await Tortoise.init(config=config, _enable_global_fallback=True)
         try:
             executor = MigrationExecutor(Tortoise.get_connection("default"), config["apps"])
@@ -89,9 +91,10 @@ async def migrate(url: str) -> list[str]:
             await Tortoise.close_connections()
 
 
-async def missing(config_apps: dict[str, Any]) -> list[str]:
-    """Migrations that the connected database lacks; it is only looked at."""
-    return await _missing(MigrationExecutor(Tortoise.get_connection("default"), config_apps))
+async def schema_is_current() -> bool:
+    """Whether the connected database has had every migration that this version knows."""
+    apps = tortoise_config(connections.url(), 1)["apps"]
+    return not await _missing(MigrationExecutor(Tortoise.get_connection("default"), apps))
 
 
 async def _missing(executor: MigrationExecutor) -> list[str]:
@@ -110,19 +113,19 @@ async def _missing(executor: MigrationExecutor) -> list[str]:
 
 
 @asynccontextmanager
-async def _alone(address: Address) -> AsyncIterator[None]:
-    if address.dialect is Dialect.POSTGRES:
-        async with _postgres_lock(address):
+async def _alone(url: DatabaseUrl) -> AsyncIterator[None]:
+    if url.dialect is Dialect.POSTGRES:
+        async with _postgres_lock(url):
             yield
     else:
-        assert address.path is not None
-        async with _folder_lock(address.path.parent):
+        assert url.path is not None
+        async with _folder_lock(url.path.parent):
             yield
 
 
 @asynccontextmanager
-async def _postgres_lock(address: Address) -> AsyncIterator[None]:
-    credentials = address.postgres_credentials()
+async def _postgres_lock(url: DatabaseUrl) -> AsyncIterator[None]:
+    credentials = postgres_credentials(url)
     credentials["server_settings"] |= {"lock_timeout": str(MIGRATION_WAIT_SECONDS * 1000), "statement_timeout": "0"}
     connection = await asyncpg.connect(timeout=10, **credentials)
     try:

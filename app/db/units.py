@@ -1,0 +1,167 @@
+"""Units of work: statements that take effect together or not at all."""
+
+import asyncio
+import io
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
+from datetime import datetime
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+import asyncpg
+import structlog
+
+from app import clock, metrics
+from app.db import connections, dialects, listening, statements, waiting
+from app.db.configuration import POSTGRES, SQLITE_WRITER
+from app.db.connections import is_postgres
+from app.db.failures import is_unavailable
+from app.errors import Unavailable
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
+
+RETRIES_MAX = 5
+"""Of a unit of work that PostgreSQL picked as a deadlock's victim."""
+
+_under_way: set[asyncio.Task[Any]] = set()
+
+
+class Transaction:
+    """A unit of work under way: statements that take effect together or not at all."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+        self._topics: set[str] = set()
+
+    async def fetch(self, sql: str, *args: Any) -> list[statements.Row]:
+        return await statements.run(self._connection, sql, args)
+
+    async def now(self) -> datetime:
+        """The database's clock at this moment: ask after the locks are taken."""
+        if is_postgres():
+            rows = await self.fetch("SELECT clock_timestamp() AS now_at")
+            instant: datetime = rows[0]["now_at"] + clock.shift
+            return instant
+        return clock.now()
+
+    async def lock(self, name: str, *, shared: bool = False) -> None:
+        """Wait for a lock that the end of the transaction gives back; on SQLite the transaction itself is one.
+
+        The queue for it is fair: a stream of shared holders does not starve an exclusive one, as row locks would.
+        """
+        if is_postgres():
+            function = "pg_advisory_xact_lock_shared" if shared else "pg_advisory_xact_lock"
+            await self.fetch(f"SELECT {function}(hashtextextended($1, 0))", name)
+
+    async def stage(self, name: str, columns: Mapping[str, str], rows: bytes, *, placeholder: str) -> tuple[str, str]:
+        """Many rows at once, as a table for one statement of this transaction.
+
+        Args:
+            name: of the table.
+            columns: the type of each column by its name.
+            rows: COPY's text on PostgreSQL, a JSON list of lists on SQLite.
+            placeholder: of the parameter that holds the rows, where they are one.
+
+        Returns:
+            The table, for FROM, and that parameter; "" where the rows went another way.
+        """
+        if not is_postgres():
+            return dialects.staged(placeholder, columns), rows.decode()
+        await self.fetch(dialects.staging_table(name, columns))
+        await self._connection.copy_to_table(
+            name,
+            source=io.BytesIO(rows),
+            columns=list(columns),
+            format="text",
+            timeout=connections.CONNECTION_WAIT_SECONDS,
+        )
+        return f"{name} AS staged", ""
+
+    def wake(self, topic: str) -> None:
+        """Once this is committed, tell whoever waits for `topic`, in every process, to look."""
+        self._topics.add(topic)
+
+    async def _announce(self) -> frozenset[str]:
+        topics = frozenset(self._topics)
+        if topics and is_postgres():
+            await self.fetch("SELECT pg_notify($1, $2)", listening.NOTIFY_CHANNEL, listening.payload(topics))
+        return topics
+
+
+async def transaction(
+    work: Callable[Concatenate[Transaction, P], Awaitable[T]], *args: P.args, **kwargs: P.kwargs
+) -> T:
+    """Run `work(transaction, …)` as one unit: committed when it returns, rolled back when it raises.
+
+    It runs in a task of its own, so a caller that is cancelled (a client that hangs up) neither cuts it short nor
+    leaks its connection. `work` may run again after a deadlock, so it must do nothing but talk to the database.
+
+    Raises:
+        Unavailable: the database is busy or gone. Nothing, or on a lost connection at COMMIT perhaps all, was written.
+    """
+    task = asyncio.create_task(_unit(work, *args, **kwargs))
+    _under_way.add(task)
+    task.add_done_callback(_finished)
+    return await asyncio.shield(task)
+
+
+def _finished(task: asyncio.Task[Any]) -> None:
+    _under_way.discard(task)
+    if not task.cancelled():
+        task.exception()  # seen, also where the caller has left
+
+
+async def _unit(work: Callable[..., Awaitable[T]], *args: Any, **kwargs: Any) -> T:
+    for attempt in range(1, RETRIES_MAX + 1):
+        try:
+            return await (_postgres_unit if is_postgres() else _sqlite_unit)(work, *args, **kwargs)
+        except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError) as error:
+            if attempt == RETRIES_MAX:
+                raise Unavailable("Too many changes to the same targets at once; try again.") from error
+            await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311 - spreads the load, keeps no secret
+        except Exception as error:
+            if is_unavailable(error):
+                metrics.database_errors.inc()
+                log.warning("transaction_unavailable", error=type(error).__name__)
+                raise Unavailable("The database does not answer; try again.") from error
+            raise
+    raise AssertionError("unreachable")
+
+
+async def _postgres_unit(work: Callable[..., Awaitable[T]], *args: Any, **kwargs: Any) -> T:
+    async with AsyncExitStack() as stack:
+        connection = await connections.acquire(stack, POSTGRES)
+        async with connection.transaction():
+            unit = Transaction(connection)
+            result = await work(unit, *args, **kwargs)
+            topics = await unit._announce()  # noqa: SLF001 - the two make one thing
+    if topics:
+        waiting.wake(topics)
+    return result
+
+
+async def _sqlite_unit(work: Callable[..., Awaitable[T]], *args: Any, **kwargs: Any) -> T:
+    async with AsyncExitStack() as stack:
+        connection = await connections.acquire(stack, SQLITE_WRITER)
+        # IMMEDIATE takes the write lock at once: a transaction that reads first and then writes could fail otherwise
+        await connection.execute_fetchall("BEGIN IMMEDIATE")
+        try:
+            unit = Transaction(connection)
+            result = await work(unit, *args, **kwargs)
+            topics = await unit._announce()  # noqa: SLF001
+            await connection.execute_fetchall("COMMIT")
+        except BaseException:  # a loop that stops included: the next one to write must not find a transaction open
+            await connection.rollback()
+            raise
+    if topics:
+        waiting.wake(topics)
+    return result
+
+
+async def settle(seconds: float) -> None:
+    """Let the units of work under way finish."""
+    if _under_way:
+        await asyncio.wait(_under_way, timeout=seconds)
