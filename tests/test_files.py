@@ -4,19 +4,22 @@ import csv
 import gzip
 import io
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC
 from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app import validation
+from app.addresses import DestinationType
 from app.db import dialects
-from app.files import columns, drafting, parsing, staging, worker
+from app.files import columns, drafting, parsing, protocol, staging, worker
 from app.files.columns import ColumnProblem
 from app.files.parsing import FileProblem, Lines
-from app.records import CheckedTarget, ImportStopReason
+from app.records import CheckedTarget, Destination, ImportStopReason, RejectCode
 
 TEXT = st.text(alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
 
@@ -30,19 +33,17 @@ def lines_of(data: bytes, size: int = 7, encoding: str | None = None, *, is_gzip
     return Lines(parsing.decoded(parsing.inflated(cut(data, size), is_gzip=is_gzip), encoding))
 
 
-def task(**options: Any) -> dict[str, Any]:
-    plain = {
-        "is_ndjson": False, "is_gzip": False, "for_postgres": False, "encoding": None, "region": None, "mapping": {},
-        "extra_kept": False, "compares_addresses": False, "updates": False, "settled_line": 0, "settled_digest": "",
-    }  # fmt: skip
-    return plain | options
+PLAIN_TASK = protocol.Task(
+    is_ndjson=False, is_gzip=False, for_postgres=False, encoding=None, region=None, mapping={}, extra_kept=False,
+    compares_addresses=False, updates=False, settled_line=0, settled_digest="",
+)  # fmt: skip
 
 
-def through_worker(data: bytes, *, ends: bool = True, **options: Any) -> list[tuple[bytes, Any, bytes]]:
+def through_worker(data: bytes, *, ends: bool = True, **options: Any) -> list[protocol.Chunk | protocol.Ended]:
     """The frames that the process answers a file with."""
-    given = worker.frame(worker.BEGIN, task(**options))
-    given += b"".join(worker.frame(worker.DATA, None, piece) for piece in cut(data, 1_000))
-    source, target = io.BytesIO(given + (worker.frame(worker.EOF) if ends else b"")), io.BytesIO()
+    given = protocol.encode(replace(PLAIN_TASK, **options))
+    given += b"".join(protocol.encode(protocol.Data(piece)) for piece in cut(data, 1_000))
+    source, target = io.BytesIO(given + (protocol.encode(protocol.EndOfFile()) if ends else b"")), io.BytesIO()
     before = validation.default_region()
     try:
         worker.run(source, target)
@@ -50,10 +51,14 @@ def through_worker(data: bytes, *, ends: bool = True, **options: Any) -> list[tu
         validation.configure(default_region=before)
     target.seek(0)
     found = []
-    while (frame := worker.read_frame(target)) is not None:
-        kind, said, carried = frame
-        found.append((kind, orjson.loads(said), carried))
+    while (frame := protocol.read(target)) is not None:
+        assert isinstance(frame, protocol.Chunk | protocol.Ended)
+        found.append(frame)
     return found
+
+
+def chunks_of(data: bytes, **options: Any) -> list[protocol.Chunk]:
+    return [frame for frame in through_worker(data, **options) if isinstance(frame, protocol.Chunk)]
 
 
 # ---------------------------------------------------------------- lines and cells
@@ -263,7 +268,7 @@ def test_a_mapping_leaves_out_what_it_maps_to_nothing() -> None:
 @given(st.lists(st.tuples(TEXT, TEXT, TEXT), min_size=1, max_size=5))
 def test_copy_and_json_carry_any_text(texts: list[tuple[str, str, str]]) -> None:
     rows = [
-        drafting.Row(number, "", CheckedTarget(key, name, "", data, 0, None, None, (None,) * 5), {})
+        drafting.CheckedRow(number, "", CheckedTarget(key, name, "", data, 0, None, None, (None,) * 5), {})
         for number, (key, name, data) in enumerate(texts)
     ]
     as_json = orjson.loads(staging.bulk(rows, for_postgres=False))
@@ -288,36 +293,90 @@ def test_the_staged_columns_have_types_that_both_databases_know() -> None:
 
 def test_a_file_goes_through_in_chunks_and_says_where_it_stands() -> None:
     body = "phone\n" + "".join(f"+4915{row:09d}\n" for row in range(2_500))
-    found = through_worker(body.encode())
-    assert [kind for kind, _, _ in found] == [worker.CHUNK] * 3 + [worker.ENDED]
-    assert [len(said["keys"]) for _, said, _ in found[:3]] == [1_000, 1_000, 500]
-    assert [said["last_line"] for _, said, _ in found[:3]] == [1_001, 2_001, 2_501]
-    settled = found[0][1]
-    rest = through_worker(body.encode(), settled_line=settled["last_line"], settled_digest=settled["digest"])
-    assert [said["last_line"] for _, said, _ in rest[:2]] == [2_001, 2_501]
-    assert rest[1][1]["digest"] == found[2][1]["digest"]
+    assert through_worker(body.encode())[-1] == protocol.Ended(None, "", ())
+    found = chunks_of(body.encode())
+    assert [len(chunk.keys) for chunk in found] == [1_000, 1_000, 500]
+    assert [chunk.last_line for chunk in found] == [1_001, 2_001, 2_501]
+    rest = chunks_of(body.encode(), settled_line=found[0].last_line, settled_digest=found[0].digest)
+    assert [chunk.last_line for chunk in rest] == [2_001, 2_501]
+    assert rest[1].digest == found[2].digest
 
 
 def test_long_rows_make_short_chunks() -> None:
     body = "phone,data\n" + "".join(f"+4915{row:09d},{'x' * 60_000}\n" for row in range(60))
-    sizes = [len(said["keys"]) for kind, said, _ in through_worker(body.encode()) if kind == worker.CHUNK]
+    sizes = [len(chunk.keys) for chunk in chunks_of(body.encode())]
     assert sum(sizes) == 60
     assert max(sizes) <= worker.CHUNK_CHARACTERS // 60_000 + 1
 
 
 def test_rows_that_replace_others_come_in_smaller_chunks() -> None:
     body = "key,phone\n" + "".join(f"k{row},+4915{row:09d}\n" for row in range(450))
-    found = through_worker(body.encode(), updates=True)
-    assert [len(said["targets"]) for kind, said, _ in found if kind == worker.CHUNK] == [100, 100, 100, 100, 50]
+    found = chunks_of(body.encode(), updates=True)
+    assert [len(chunk.targets or ()) for chunk in found] == [100, 100, 100, 100, 50]
 
 
 def test_a_file_that_breaks_off_ends_without_a_word() -> None:
     body = b"phone\n" + b"+4915100000000\n" * 1_200
     found = through_worker(body, ends=False)
-    assert [kind for kind, _, _ in found] == [worker.CHUNK]
+    assert [type(frame) for frame in found] == [protocol.Chunk]
     worker.run(io.BytesIO(), io.BytesIO())
 
 
 def test_what_was_read_before_a_file_went_wrong_is_kept() -> None:
-    kinds = [kind for kind, _, _ in through_worker(b"phone\n+4915100000000\nM\xfc\n")]
-    assert kinds == [worker.CHUNK, worker.FAILED]
+    chunk, ended = through_worker(b"phone\n+4915100000000\nM\xfc\n")
+    assert isinstance(chunk, protocol.Chunk)
+    assert isinstance(ended, protocol.Ended)
+    assert (len(chunk.keys), ended.reason) == (1, ImportStopReason.FILE)
+
+
+# ---------------------------------------------------------------- what the two processes say to each other
+
+TASKS = st.builds(
+    protocol.Task, mapping=st.dictionaries(TEXT, TEXT), settled_line=st.integers(0, 2**53), settled_digest=TEXT,
+    encoding=st.none() | TEXT, region=st.none() | TEXT,
+)  # fmt: skip
+TARGETS = st.builds(
+    CheckedTarget, key=st.none() | TEXT, name=TEXT, detail=TEXT, data=TEXT, priority=st.integers(0, 255),
+    max_try_counts=st.none() | st.tuples(*[st.integers(0, 99)] * 5),
+    not_before=st.none() | st.datetimes(timezones=st.just(UTC)),
+    destinations=st.tuples(*[st.none() | st.builds(
+        Destination, type=st.sampled_from(DestinationType), target=TEXT, target_name=TEXT, name=TEXT, detail=TEXT
+    )] * 5),
+)  # fmt: skip
+REJECTED = st.builds(
+    drafting.RejectedRow, line_number=st.integers(1, 2**53), column=st.none() | TEXT, code=st.sampled_from(RejectCode),
+    message=TEXT, text=TEXT,
+)  # fmt: skip
+CHUNKS = st.builds(
+    protocol.Chunk, lines=st.lists(st.integers(1, 2**53)), keys=st.lists(st.none() | TEXT),
+    masks=st.lists(st.integers(0, 31)), limits=st.lists(st.none() | st.lists(st.integers(0, 99))),
+    addresses=st.none() | st.lists(st.lists(st.none() | TEXT)), texts=st.lists(TEXT),
+    targets=st.none() | st.lists(TARGETS, max_size=3), shapes=st.lists(st.integers(0, 9)),
+    shown=st.lists(st.dictionaries(TEXT, TEXT)), rejects=st.lists(REJECTED, max_size=3),
+    last_line=st.integers(0, 2**53), digest=TEXT, bulk=st.binary(),
+)  # fmt: skip
+ENDS = st.builds(
+    protocol.Ended, reason=st.none() | st.sampled_from(ImportStopReason), message=TEXT,
+    warnings=st.lists(TEXT).map(tuple),
+)  # fmt: skip
+FRAMES = TASKS | st.builds(protocol.Data, st.binary()) | st.just(protocol.EndOfFile()) | CHUNKS | ENDS
+
+
+@settings(max_examples=60)
+@given(st.lists(FRAMES, max_size=4))
+def test_what_one_process_says_is_what_the_other_one_hears(frames: list[Any]) -> None:
+    pipe = io.BytesIO(b"".join(map(protocol.encode, frames)))
+    assert [protocol.read(pipe) for _ in frames] == frames
+    assert protocol.read(pipe) is None
+
+
+@settings(max_examples=60)
+@given(FRAMES, st.data())
+def test_a_frame_that_is_cut_off_is_no_frame(frame: Any, data: st.DataObject) -> None:
+    whole = protocol.encode(frame)
+    assert protocol.read(io.BytesIO(whole[: data.draw(st.integers(0, len(whole) - 1))])) is None
+
+
+def test_a_frame_of_an_unknown_kind_is_refused() -> None:
+    with pytest.raises(ValueError, match="no frame of the kind"):
+        protocol.decode(b"?", b"{}", b"")

@@ -13,7 +13,9 @@ import pytest
 from app import clock, db, housekeeping, imports, metrics, outdials
 from app.auth import Viewer
 from app.errors import Rejected, Unavailable, UserErrorCode
-from app.imports import chunks, jobs, reader, running
+from app.files.drafting import RejectedRow
+from app.files.protocol import Chunk
+from app.imports import chunks, jobs, running, worker_process
 from app.imports.jobs import Superseded
 from app.imports.seen import Seen
 from app.lifecycle import DoneReason, OutdialState
@@ -26,6 +28,7 @@ from app.records import (
     ImportState,
     ImportStopReason,
     PolicyDraft,
+    RejectCode,
 )
 from tests.support import factories, importing
 
@@ -102,17 +105,17 @@ async def test_rows_of_an_upload_that_lost_its_job_are_not_stored(database: str,
     await jobs.start(first)
     second = await jobs.begin(viewer, outdial.id, options=ImportOptions(), idempotency_key="k")
     assert (second.job.id, second.number, second.is_over) == (first.job.id, first.number + 1, False)
-    said = {
-        "keys": [], "masks": [], "limits": [], "lines": [], "texts": [], "shown": [], "shapes": [], "targets": None,
-        "addresses": None, "rejects": [[2, None, "MALFORMED", "No.", "x"]], "last_line": 2, "digest": "d",
-    }  # fmt: skip
+    chunk = Chunk(
+        lines=[], keys=[], masks=[], limits=[], addresses=None, texts=[], targets=None, shapes=[], shown=[],
+        rejects=[RejectedRow(2, None, RejectCode.MALFORMED, "No.", "x")], last_line=2, digest="d", bulk=b"",
+    )  # fmt: skip
     with pytest.raises(Superseded):
-        await chunks.commit(viewer, first, chunks.Chunk(said, b""), options=ImportOptions())
+        await chunks.commit(viewer, first, chunk, options=ImportOptions())
     for write in (jobs.start(first), jobs.hear(first)):
         with pytest.raises(Superseded):
             await write
     assert (await jobs.finish(first)).state is ImportState.QUEUED
-    job = await chunks.commit(viewer, second, chunks.Chunk(said, b""), options=ImportOptions())
+    job = await chunks.commit(viewer, second, chunk, options=ImportOptions())
     assert (job.counts.read, job.counts.rejected) == (1, 1)
 
 
@@ -150,7 +153,7 @@ async def test_a_server_that_is_told_to_end_leaves_a_job_that_can_go_on(database
     assert job.counts.created == CHUNK
     job = await take_in(viewer, outdial.id, importing.table(CHUNK + 5), idempotency_key="k")
     assert (job.state, job.counts.created) == (ImportState.COMPLETED, CHUNK + 5)
-    assert [process for process in psutil.Process().children() if reader.MODULE in process.cmdline()] == []
+    assert [process for process in psutil.Process().children() if worker_process.MODULE in process.cmdline()] == []
 
 
 async def test_a_sender_that_fails_ends_the_job_and_is_heard(database: str, viewer: Viewer) -> None:
@@ -196,11 +199,11 @@ async def test_a_process_that_dies_fails_the_import_and_nothing_else(database: s
     async def deadly() -> AsyncIterator[bytes]:
         yield importing.table(CHUNK + 5).encode()
         await until(lambda: _created(viewer, outdial.id, CHUNK))
-        [process] = [child for child in psutil.Process().children() if reader.MODULE in child.cmdline()]
+        [process] = [child for child in psutil.Process().children() if worker_process.MODULE in child.cmdline()]
         os.kill(process.pid, signal.SIGKILL)
         await asyncio.Event().wait()
 
-    with pytest.raises(reader.ReaderError, match="ended with -9"):
+    with pytest.raises(worker_process.WorkerError, match="ended with -9"):
         await take_in(viewer, outdial.id, "", pieces=deadly(), idempotency_key="k")
     [job] = (await imports.pages(viewer, [outdial.id], request=PageRequest()))[outdial.id].items
     assert (job.state, job.stop_reason) == (ImportState.FAILED, ImportStopReason.INTERNAL)

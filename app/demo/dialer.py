@@ -56,7 +56,7 @@ async def call(attempt: Attempt) -> Disposition | None:
     return ended
 
 
-class Refused(Exception):  # noqa: N818 - what the server did
+class CannotDial(Exception):  # noqa: N818 - an end, and no fault of this file
     """What asking again does not mend, such as a bad token or no such outdial."""
 
 
@@ -84,7 +84,7 @@ class Dialer:
         """See to what an earlier run left: give back what it did not dial, ask the telephone about the rest."""
         outdial = await self.send(OPEN, id=self.outdial_id, dialer=self.name)
         if outdial is None:
-            raise Refused(f"There is no outdial {self.outdial_id}.")
+            raise CannotDial(f"There is no outdial {self.outdial_id}.")
         await self.release([attempt for attempt in outdial["attempts"]["nodes"] if attempt["state"] == "CLAIMED"])
         self.follow([attempt for attempt in outdial["attempts"]["nodes"] if attempt["state"] == "DIALING"], tasks)
 
@@ -106,7 +106,7 @@ class Dialer:
         payload = await self.send(CLAIM, input=wish | {"idempotencyKey": str(uuid.uuid4())})
         for error in payload["userErrors"]:
             if error["code"] != "PAUSED":  # which passes
-                raise Refused(error["message"])
+                raise CannotDial(error["message"])
         return [attempt for attempt in payload["attempts"] if attempt["state"] == "CLAIMED"]
 
     async def start(self, claimed: list[Attempt], tasks: asyncio.TaskGroup) -> None:
@@ -163,7 +163,7 @@ class Dialer:
                     return next(iter(answer["data"].values()))
                 problem = answer["errors"][0]
                 if problem["extensions"]["code"] not in {"UNAVAILABLE", "RATE_LIMITED", "INTERNAL"}:  # which pass
-                    raise Refused(problem["message"])
+                    raise CannotDial(problem["message"])
             except (httpx.RequestError, ValueError, LookupError) as error:  # no answer, or none of this server's
                 problem = repr(error)
             log.warning("asking again: %s", problem)
@@ -196,5 +196,5 @@ async def main() -> None:
 if __name__ == "__main__":
     try:
         asyncio.run(main())
-    except* Refused as refused:
-        raise SystemExit(f"dialer: {refused.exceptions[0]}") from None
+    except* CannotDial as problem:
+        raise SystemExit(f"dialer: {problem.exceptions[0]}") from None

@@ -24,7 +24,7 @@ import uvicorn
 
 from app import auth, db, ids, logs, server
 from app.auth import Scope
-from app.demo.dialer import Dialer, Refused
+from app.demo.dialer import CannotDial, Dialer
 from app.demo.samples import JsonObject, Sample, samples
 from app.settings import Settings
 
@@ -150,7 +150,7 @@ async def _perform(http: httpx.AsyncClient, token: str, stopping: asyncio.Event)
 async def _dial(dialer: Dialer, name: str, stopping: asyncio.Event) -> None:
     try:
         await dialer.run(stopping)
-    except* Refused as refused:  # somebody deleted the list, say
+    except* CannotDial as refused:  # somebody deleted the list, say
         _say(f"{name}: the dialer left: {refused.exceptions[0]}")
 
 

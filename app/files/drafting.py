@@ -24,7 +24,7 @@ SHAPES_MAX = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class CheckedRow:
     """A row that passed the rules that need no database."""
 
     line_number: int
@@ -35,7 +35,9 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Reject:
+class RejectedRow:
+    """A row that did not pass them."""
+
     line_number: int
     column: str | None
     code: RejectCode
@@ -61,7 +63,7 @@ class CsvRows:
         self._filled = [(position, name) for position, name in enumerate(found.fields) if name is not None]
         self._extra = list(zip(found.extra, columns.distinct([found.names[at] for at in found.extra]), strict=True))
 
-    def row(self, record: Record) -> Row | Reject:
+    def row(self, record: Record) -> CheckedRow | RejectedRow:
         """The row, or what is wrong with it."""
         if record.problem:
             return malformed(record, record.problem)
@@ -94,7 +96,7 @@ class NdjsonRows:
         self.unknown: dict[str, None] = {}
         self.left_out: dict[str, None] = {}
 
-    def row(self, record: Record) -> Row | Reject:
+    def row(self, record: Record) -> CheckedRow | RejectedRow:
         if record.problem:
             return malformed(record, record.problem)
         try:
@@ -105,7 +107,7 @@ class NdjsonRows:
         given = {name: values[position] for position, name in enumerate(found.fields) if name is not None}
         odd = _flattened(given)
         if odd is not None:
-            return Reject(record.line_number, odd, RejectCode.INVALID, "An object is needed here.", record.text)
+            return RejectedRow(record.line_number, odd, RejectCode.INVALID, "An object is needed here.", record.text)
         extra = {found.names[position]: values[position] for position in found.extra} if self._extra_kept else None
         return _row(record, given, found, extra, _NDJSON)
 
@@ -123,8 +125,8 @@ class NdjsonRows:
         return found
 
 
-def malformed(record: Record, problem: str) -> Reject:
-    return Reject(record.line_number, None, RejectCode.MALFORMED, problem, record.text)
+def malformed(record: Record, problem: str) -> RejectedRow:
+    return RejectedRow(record.line_number, None, RejectCode.MALFORMED, problem, record.text)
 
 
 def _flattened(given: dict[str, Any]) -> str | None:
@@ -152,7 +154,7 @@ class _Reading:
 
 def _row(
     record: Record, given: Mapping[str, Any], found: Columns, extra: Mapping[str, Any] | None, reading: _Reading
-) -> Row | Reject:
+) -> CheckedRow | RejectedRow:
     errors: list[UserError] = []
     scientific: list[str] = []
     draft = TargetDraft(
@@ -172,11 +174,13 @@ def _row(
     )
     target = validation.target(draft, errors)
     if not errors:
-        return Row(record.line_number, record.text, target, found.shown)
+        return CheckedRow(record.line_number, record.text, target, found.shown)
     return _reject(record, errors, scientific, found.shown)
 
 
-def _reject(record: Record, errors: Sequence[UserError], scientific: Sequence[str], shown: Mapping[str, str]) -> Reject:
+def _reject(
+    record: Record, errors: Sequence[UserError], scientific: Sequence[str], shown: Mapping[str, str]
+) -> RejectedRow:
     """One for the row: the first problem in its place, the others in the message."""
 
     def column(error: UserError) -> str | None:
@@ -191,7 +195,7 @@ def _reject(record: Record, errors: Sequence[UserError], scientific: Sequence[st
         message += f" {where}: {other.message}" if where else f" {other.message}"
     is_scientific = "_".join(first.path) in scientific
     code = RejectCode.SCIENTIFIC_NOTATION if is_scientific else RejectCode.INVALID
-    return Reject(record.line_number, column(first), code, message[:MESSAGE_CHARACTERS_MAX], record.text)
+    return RejectedRow(record.line_number, column(first), code, message[:MESSAGE_CHARACTERS_MAX], record.text)
 
 
 def _text(given: Mapping[str, Any], name: str) -> Any:

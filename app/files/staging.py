@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from app import clock, ids, rows
-from app.files.drafting import Row
+from app.files.drafting import CheckedRow
 from app.lifecycle import DESTINATIONS
 from app.records import CheckedTarget
 
@@ -26,7 +26,7 @@ COLUMNS: dict[str, str] = {
 """Of a staged row; `ord` is its place in the chunk."""
 
 
-def bulk(given: Sequence[Row], *, for_postgres: bool) -> bytes:
+def bulk(given: Sequence[CheckedRow], *, for_postgres: bool) -> bytes:
     """The rows as COPY's text for PostgreSQL, as a list of lists in JSON for SQLite. Their ids ascend."""
     values = (_values(number, row.target) for number, row in enumerate(given))
     if for_postgres:
@@ -83,7 +83,7 @@ def mask(target: CheckedTarget) -> int:
     return sum(1 << index for index, value in enumerate(target.destinations) if value is not None)
 
 
-def shapes(given: Sequence[Row]) -> tuple[list[dict[str, str]], list[int]]:
+def shapes(given: Sequence[CheckedRow]) -> tuple[list[dict[str, str]], list[int]]:
     """The files' names of the fields, each set of them once, and which of them each row has."""
     known: dict[int, int] = {}
     shown: list[dict[str, str]] = []
@@ -94,16 +94,3 @@ def shapes(given: Sequence[Row]) -> tuple[list[dict[str, str]], list[int]]:
             shown.append(dict(row.shown))
         numbers.append(number)
     return shown, numbers
-
-
-def stored(target: CheckedTarget) -> dict[str, Any]:
-    """A row for whoever has to compare it with a target that is there already."""
-    return {
-        "name": target.name,
-        "detail": target.detail,
-        "data": target.data,
-        "priority": target.priority,
-        "max_try_counts": target.max_try_counts,
-        "not_before": target.not_before,
-        "destinations": [rows.destination_value(value) for value in target.destinations],
-    }

@@ -1,27 +1,25 @@
 """The process that reads a file: its bytes come in on standard input, chunks of checked rows go out on standard output.
 
-It holds no secret and no connection. Frames in both directions are a header and two parts, JSON and bytes; a pipe that
-is full makes whoever writes wait, so neither side holds more than a chunk or two. It ends when its input does.
+It holds no secret and no connection. Both directions carry the frames of `app.files.protocol`. A full pipe makes the
+writer wait, so neither side holds more than a chunk or two. The process ends when its input does.
 
     python -m app.files.worker
 """
 
 import hashlib
 import os
-import struct
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import Any, BinaryIO
-
-import orjson
+from dataclasses import dataclass, field, replace
+from typing import BinaryIO
 
 from app import validation
-from app.files import columns, parsing, staging
+from app.files import columns, parsing, protocol, staging
 from app.files.columns import ColumnProblem
-from app.files.drafting import CsvRows, NdjsonRows, Reject, Row, shortened
+from app.files.drafting import CheckedRow, CsvRows, NdjsonRows, RejectedRow, shortened
 from app.files.parsing import FileProblem, Lines, Record
+from app.files.protocol import Chunk, Data, Ended, FromWorker, Task
 from app.records import ImportStopReason
 
 CHUNK_ROWS = 1_000
@@ -30,45 +28,20 @@ CHUNK_UPDATES = 100
 """Where rows replace stored ones, each is compared in the server, which takes it about 0.2 ms."""
 CHUNK_CHARACTERS = 1024 * 1024
 """Of the rows' text, where rows are long."""
-HEADER = struct.Struct(">cII")
-"""Kind, length of the JSON, length of the bytes."""
 NICENESS = 10
 """Whoever waits for an answer of the server goes first."""
 
-# Kinds of frames
-BEGIN, DATA, EOF = b"B", b"D", b"E"
-CHUNK, ENDED, FAILED = b"C", b"N", b"F"
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """What the process is told before the file."""
-
-    is_ndjson: bool
-    is_gzip: bool
-    for_postgres: bool
-    encoding: str | None
-    region: str | None
-    mapping: Mapping[str, str]
-    extra_kept: bool
-    compares_addresses: bool
-    updates: bool
-    """Rows replace the targets that have their keys."""
-    settled_line: int
-    """What an earlier run settled is read over, and must be what it was."""
-    settled_digest: str
-
 
 @dataclass(slots=True)
-class Chunk:
-    """Rows that are committed together."""
+class _Gathered:
+    """Rows that go into the next chunk."""
 
-    rows: list[Row] = field(default_factory=list)
-    rejects: list[Reject] = field(default_factory=list)
+    rows: list[CheckedRow] = field(default_factory=list)
+    rejects: list[RejectedRow] = field(default_factory=list)
     characters: int = 0
 
-    def add(self, found: Row | Reject) -> None:
-        if isinstance(found, Row):
+    def add(self, found: CheckedRow | RejectedRow) -> None:
+        if isinstance(found, CheckedRow):
             self.rows.append(found)
         else:
             self.rejects.append(found)
@@ -79,65 +52,44 @@ class Chunk:
         return len(self.rows) + len(self.rejects)
 
 
-# ---------------------------------------------------------------- frames
-
-
-def read_frame(source: BinaryIO) -> tuple[bytes, bytes, bytes] | None:
-    """Kind, JSON and bytes of the next frame; None at the end of the input."""
-    header = source.read(HEADER.size)
-    if len(header) < HEADER.size:
-        return None
-    kind, json_length, bytes_length = HEADER.unpack(header)
-    said, carried = source.read(json_length), source.read(bytes_length)
-    if len(said) < json_length or len(carried) < bytes_length:
-        return None
-    return kind, said, carried
-
-
-def frame(kind: bytes, said: object = None, carried: bytes = b"") -> bytes:
-    text = b"" if said is None else orjson.dumps(said)
-    return HEADER.pack(kind, len(text), len(carried)) + text + carried
-
-
 class SenderGone(Exception):  # noqa: N818 - an end, and no fault of this process
     """The input ended before the file did."""
 
 
 def _pieces(source: BinaryIO) -> Iterator[bytes]:
     while True:
-        found = read_frame(source)
-        if found is None:
+        frame = protocol.read(source)
+        if frame is None:
             raise SenderGone
-        kind, _, piece = found
-        if kind == EOF:
+        if not isinstance(frame, Data):
             return
-        yield piece
+        yield frame.piece
 
 
 # ---------------------------------------------------------------- the file
 
 
 def run(source: BinaryIO, target: BinaryIO) -> None:
-    """Read one file to its end, or to where it cannot be read on."""
-    first = read_frame(source)
-    if first is None:
+    """Read one file to its end, or to the point from which it cannot be read."""
+    task = protocol.read(source)
+    if task is None:
         return
-    task = Task(**orjson.loads(first[1]))
+    assert isinstance(task, Task)
     validation.configure(default_region=task.region)
 
-    def send(kind: bytes, said: object, carried: bytes = b"") -> None:
-        target.write(frame(kind, said, carried))
+    def send(frame: FromWorker) -> None:
+        target.write(protocol.encode(frame))
         target.flush()
 
     reading = Reading(task, send)
     try:
-        warnings = reading.read(_pieces(source))
+        reading.read(_pieces(source))
     except SenderGone:
         return
     except FileProblem as problem:
-        send(FAILED, {"reason": problem.reason, "message": problem.message, "warnings": reading.warnings()})
+        send(Ended(problem.reason, problem.message, reading.warnings()))
     else:
-        send(ENDED, {"warnings": warnings})
+        send(Ended(None, "", reading.warnings()))
 
 
 class Reading:
@@ -145,22 +97,22 @@ class Reading:
 
     Args:
         task: what is asked for.
-        send: takes a frame's kind, JSON and bytes.
+        send: takes each chunk.
     """
 
-    def __init__(self, task: Task, send: Callable[[bytes, object, bytes], None]) -> None:
+    def __init__(self, task: Task, send: Callable[[Chunk], None]) -> None:
         self._task = task
         self._send = send
         self._digest = hashlib.sha256()
         self._settled = task.settled_line == 0
         self._last_line = 0
         """Where the last record ended that was read."""
-        self._chunk = Chunk()
+        self._gathered = _Gathered()
         self._rows: CsvRows | NdjsonRows | None = None
         self._csv_warnings: list[str] = []
 
-    def read(self, pieces: Iterator[bytes]) -> list[str]:
-        """Read it all; gives the warnings.
+    def read(self, pieces: Iterator[bytes]) -> None:
+        """Read it all.
 
         Raises:
             FileProblem: it cannot be read on. What was read before has been sent.
@@ -175,8 +127,8 @@ class Reading:
                 if not self._settled:
                     self._read_over(record)
                 else:
-                    self._chunk.add(self._of(record))
-                    if self._chunk.size >= chunk_rows or self._chunk.characters >= CHUNK_CHARACTERS:
+                    self._gathered.add(self._of(record))
+                    if self._gathered.size >= chunk_rows or self._gathered.characters >= CHUNK_CHARACTERS:
                         self._flush()
         except FileProblem:
             self._flush()
@@ -184,7 +136,6 @@ class Reading:
         if not self._settled:
             raise _another_file()
         self._flush()
-        return self.warnings()
 
     def _records(self, lines: Lines) -> Iterator[Record]:
         task = self._task
@@ -219,7 +170,7 @@ class Reading:
         )
         return CsvRows(found, extra_kept=task.extra_kept)
 
-    def _of(self, record: Record) -> Row | Reject:
+    def _of(self, record: Record) -> CheckedRow | RejectedRow:
         assert self._rows is not None
         return self._rows.row(record)
 
@@ -236,31 +187,28 @@ class Reading:
         return self._csv_warnings
 
     def _flush(self) -> None:
-        chunk, self._chunk = self._chunk, Chunk()
-        if not chunk.size:
-            return
-        self._send(CHUNK, self._said(chunk), staging.bulk(chunk.rows, for_postgres=self._task.for_postgres))
+        gathered, self._gathered = self._gathered, _Gathered()
+        if gathered.size:
+            self._send(self._chunk(gathered.rows, gathered.rejects))
 
-    def _said(self, chunk: Chunk) -> dict[str, Any]:
-        task, rows = self._task, chunk.rows
+    def _chunk(self, rows: Sequence[CheckedRow], rejects: Sequence[RejectedRow]) -> Chunk:
+        task = self._task
         shown, shapes = staging.shapes(rows)
-        return {
-            "lines": [row.line_number for row in rows],
-            "keys": [row.target.key for row in rows],
-            "masks": [staging.mask(row.target) for row in rows],
-            "limits": [row.target.max_try_counts for row in rows],
-            "addresses": [row.target.addresses for row in rows] if task.compares_addresses else None,
-            "texts": [shortened(row.text) for row in rows],
-            "targets": [staging.stored(row.target) for row in rows] if task.updates else None,
-            "shown": shown,
-            "shapes": shapes,
-            "rejects": [
-                (reject.line_number, reject.column, reject.code, reject.message, shortened(reject.text))
-                for reject in chunk.rejects
-            ],
-            "last_line": self._last_line,
-            "digest": self._digest.hexdigest(),
-        }
+        return Chunk(
+            lines=[row.line_number for row in rows],
+            keys=[row.target.key for row in rows],
+            masks=[staging.mask(row.target) for row in rows],
+            limits=[row.target.max_try_counts for row in rows],
+            addresses=[row.target.addresses for row in rows] if task.compares_addresses else None,
+            texts=[shortened(row.text) for row in rows],
+            targets=[row.target for row in rows] if task.updates else None,
+            shapes=shapes,
+            shown=shown,
+            rejects=[replace(row, text=shortened(row.text)) for row in rejects],
+            last_line=self._last_line,
+            digest=self._digest.hexdigest(),
+            bulk=staging.bulk(rows, for_postgres=task.for_postgres),
+        )
 
 
 def _another_file() -> FileProblem:

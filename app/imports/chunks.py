@@ -1,25 +1,22 @@
 """A chunk of a file, committed: targets, counters, events, rejects and the checkpoint, together or not at all."""
 
 import asyncio
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
-import orjson
-
-from app import db, events, ids, metrics, rows, store
+from app import db, events, ids, metrics, store
 from app.auth import Viewer
 from app.db import Transaction
 from app.files import staging
+from app.files.drafting import RejectedRow
+from app.files.protocol import Chunk
 from app.imports import jobs
 from app.imports.jobs import Run
 from app.imports.seen import Earlier, Seen
 from app.lifecycle import DESTINATIONS, DoneReason, OutdialState, TargetEventType, TargetStatus, Tries
 from app.listing import Parameters
 from app.records import (
-    CheckedTarget,
     DedupeScope,
     DuplicateAction,
     ImportCounts,
@@ -30,7 +27,7 @@ from app.records import (
     RejectCode,
 )
 from app.targets import drafts, duplicates
-from app.targets.duplicates import Known, Verdict
+from app.targets.duplicates import Known, Repeat
 
 STAGING_TABLE = "staged_target"
 COMPARED_AT_ONCE = 25
@@ -61,46 +58,6 @@ _STOPS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """Rows as the file's process sends them."""
-
-    said: Mapping[str, Any]
-    """What decides over them, by row; see `app.files.worker`."""
-    bulk: bytes
-    """The rows themselves, as the database takes them."""
-
-    @property
-    def keys(self) -> Sequence[str | None]:
-        found: Sequence[str | None] = self.said["keys"]
-        return found
-
-    @property
-    def addresses(self) -> Sequence[Sequence[str | None]]:
-        found: Sequence[Sequence[str | None]] | None = self.said["addresses"]
-        return ((),) * len(self.keys) if found is None else found
-
-    def content(self, row: int) -> bytes:
-        """What tells whether two rows say the same of a target."""
-        targets = self.said["targets"]
-        return b"" if targets is None else hashlib.sha256(orjson.dumps(targets[row])).digest()
-
-    def target(self, row: int) -> CheckedTarget:
-        """The row itself, where rows replace targets."""
-        given = dict(self.said["targets"][row])
-        limits, instant = given["max_try_counts"], given["not_before"]
-        return CheckedTarget(
-            key=self.keys[row],
-            name=given["name"],
-            detail=given["detail"],
-            data=given["data"],
-            priority=given["priority"],
-            max_try_counts=None if limits is None else tuple(limits),
-            not_before=None if instant is None else datetime.fromisoformat(instant),
-            destinations=tuple(rows.destination_of(value) for value in given["destinations"]),
-        )
-
-
 @dataclass(slots=True)
 class Decided:
     """What becomes of the rows of a chunk, by their place in it."""
@@ -108,8 +65,7 @@ class Decided:
     created: list[int] = field(default_factory=list)
     updated: list[int] = field(default_factory=list)
     skipped: int = 0
-    rejects: list[tuple[int, str | None, str, str, str]] = field(default_factory=list)
-    """Line number, column, code, message, text."""
+    rejects: list[RejectedRow] = field(default_factory=list)
 
     def counts(self, *, unchanged: int) -> ImportCounts:
         updated, skipped = len(self.updated) - unchanged, self.skipped + unchanged
@@ -135,10 +91,10 @@ async def commit(
     if seen is None:
         job, decided = await db.transaction(_commit, viewer, run, chunk, options, Earlier())
     else:
-        earlier = await seen.look(chunk.keys, chunk.addresses)
+        earlier = await seen.look(chunk.keys, chunk.addresses or ())
         job, decided = await db.transaction(_commit, viewer, run, chunk, options, earlier)
         taken = decided.created + decided.updated
-        await seen.keep([(chunk.keys[row], chunk.addresses[row], chunk.content(row)) for row in taken])
+        await seen.keep([(chunk.keys[row], chunk.addresses_of(row), chunk.content_of(row)) for row in taken])
     counted = decided.counts(unchanged=0)
     metrics.count_import_rows(accepted=counted.read - counted.rejected, rejected=counted.rejected)
     return job
@@ -164,7 +120,7 @@ async def _commit(
         unchanged = await _update(tx, outdial, chunk, decided.updated, now)
     await _keep_rejects(tx, run, decided.rejects, now)
     counts = decided.counts(unchanged=unchanged)
-    job = await jobs.settle(tx, run, counts, chunk.said["last_line"], chunk.said["digest"], now)
+    job = await jobs.settle(tx, run, counts, chunk.last_line, chunk.digest, now)
     if job.counts.rejected > options.rejects_max:
         job = await jobs.end(tx, run, reason=ImportStopReason.TOO_MANY_REJECTS, message=_too_many(options))
     return job, decided
@@ -196,35 +152,34 @@ async def _known(tx: Transaction, outdial: Outdial, chunk: Chunk, options: Impor
     if keys:
         known.keys = await duplicates.taken_keys(tx, outdial, sorted(keys))
     if options.dedupe is not DedupeScope.NONE:
-        addresses = {address for row in chunk.addresses for address in row if address is not None}
+        addresses = {address for row in chunk.addresses or () for address in row if address is not None}
         known.addresses = await duplicates.taken_addresses(tx, outdial, sorted(addresses), options.dedupe)
     return known
 
 
 def _decide(chunk: Chunk, action: DuplicateAction, known: Known) -> Decided:
     """Row by row, in the file's order; a row meets those before it. Extends `known`."""
-    said = chunk.said
-    decided = Decided(rejects=[tuple(reject) for reject in said["rejects"]])
-    for row, (key, addresses) in enumerate(zip(chunk.keys, chunk.addresses, strict=True)):
-        verdict = duplicates.judge(known, key, addresses, action)
-        if isinstance(verdict, Verdict):
-            if verdict.code is None:
+    decided = Decided(rejects=list(chunk.rejects))
+    for row, key in enumerate(chunk.keys):
+        addresses = chunk.addresses_of(row)
+        found = duplicates.judge(known, key, addresses, action)
+        if isinstance(found, Repeat):
+            if found.code is None:
                 decided.skipped += 1
             else:
-                decided.rejects.append(_reject(chunk, row, verdict.code, verdict.index))
+                decided.rejects.append(_reject(chunk, row, found.code, found.index))
             continue
-        (decided.created if verdict is None else decided.updated).append(row)
+        (decided.created if found is None else decided.updated).append(row)
         known.add(key, addresses)
-    decided.rejects.sort()
+    decided.rejects.sort(key=lambda reject: reject.line_number)
     return decided
 
 
-def _reject(chunk: Chunk, row: int, code: RejectCode, index: int | None) -> tuple[int, str | None, str, str, str]:
-    said = chunk.said
+def _reject(chunk: Chunk, row: int, code: RejectCode, index: int | None) -> RejectedRow:
     name = "key" if index is None else f"destination_{index}_target"
-    shown: Mapping[str, str] = said["shown"][said["shapes"][row]]
+    shown = chunk.shown[chunk.shapes[row]]
     column = shown.get(name, shown.get(name.removesuffix("_target"), name))
-    return said["lines"][row], column, code.value, _DUPLICATE_MESSAGES[code], said["texts"][row]
+    return RejectedRow(chunk.lines[row], column, code, _DUPLICATE_MESSAGES[code], chunk.texts[row])
 
 
 # ---------------------------------------------------------------- write
@@ -279,12 +234,11 @@ async def _create(tx: Transaction, outdial: Outdial, chunk: Chunk, created: Sequ
 
 def _exhausted(outdial: Outdial, chunk: Chunk, created: Sequence[int]) -> list[int]:
     """Those of which nothing may be tried: where a target stands is for the policy in force now to say."""
-    said = chunk.said
     answers: dict[tuple[int, tuple[int, ...]], bool] = {}
     found = []
     for row in created:
-        limits = outdial.dial_policy.max_try_counts if said["limits"][row] is None else tuple(said["limits"][row])
-        case = (said["masks"][row], limits)
+        own = chunk.limits[row]
+        case = (chunk.masks[row], outdial.dial_policy.max_try_counts if own is None else tuple(own))
         if case not in answers:
             answers[case] = _untried(*case).next_index() is None
         if answers[case]:
@@ -313,6 +267,7 @@ async def _changes(
 ) -> tuple[list[store.Change], int]:
     if not updated:
         return [], 0
+    assert chunk.targets is not None
     # those that were created a moment ago are among them
     targets = await duplicates.with_keys(tx, outdial, sorted({chunk.keys[row] or "" for row in updated}))
     changes: list[store.Change] = []
@@ -321,7 +276,7 @@ async def _changes(
             await asyncio.sleep(0)  # others' requests go between
         key = chunk.keys[row]
         assert key is not None
-        change = drafts.updated(targets[key], outdial, drafts.replacing(chunk.target(row)), now)
+        change = drafts.updated(targets[key], outdial, drafts.replacing(chunk.targets[row]), now)
         if change is not None:
             changes.append(change)
             targets[key] = change.after
@@ -344,9 +299,9 @@ async def _compare(
     for row in updated:
         key = chunk.keys[row]
         assert key is not None
-        content = chunk.content(row)
+        content = chunk.content_of(row)
         if key not in latest and key in created:
-            latest[key] = chunk.content(created[key])
+            latest[key] = chunk.content_of(created[key])
         if key not in latest:
             stored.append(row)
         elif latest[key] == content:
@@ -356,9 +311,7 @@ async def _compare(
     return unchanged + same
 
 
-async def _keep_rejects(
-    tx: Transaction, run: Run, rejects: Sequence[tuple[int, str | None, str, str, str]], now: datetime
-) -> None:
+async def _keep_rejects(tx: Transaction, run: Run, rejects: Sequence[RejectedRow], now: datetime) -> None:
     if not rejects:
         return
     values = [
@@ -366,14 +319,14 @@ async def _keep_rejects(
             "id": ids.new(),
             "customer_id": run.job.customer_id,
             "job_id": run.job.id,
-            "line_number": line_number,
-            "column_name": column and column[:COLUMN_CHARACTERS_MAX],
-            "code": code,
-            "message": message,
-            "row_text": text,
+            "line_number": reject.line_number,
+            "column_name": reject.column and reject.column[:COLUMN_CHARACTERS_MAX],
+            "code": reject.code.value,
+            "message": reject.message,
+            "row_text": reject.text,
             "recorded_at": now,
         }
-        for line_number, column, code, message, text in rejects
+        for reject in rejects
     ]
     columns = ", ".join(_REJECT_TYPES)
     await tx.fetch(

@@ -14,11 +14,11 @@ from app.auth import Viewer
 from app.errors import Rejected, Unavailable, UserError, invalid
 from app.files import columns, parsing
 from app.files.columns import ColumnProblem
-from app.files.worker import Task
-from app.imports import chunks, jobs
+from app.files.protocol import Ended, Task
+from app.imports import chunks, jobs, worker_process
 from app.imports.jobs import Run, Superseded
-from app.imports.reader import Ended, Reader, reading
 from app.imports.seen import Seen
+from app.imports.worker_process import WorkerProcess
 from app.records import DedupeScope, DuplicateAction, ImportJob, ImportOptions, ImportState, ImportStopReason
 
 RUNNING_MAX = 2
@@ -215,13 +215,13 @@ async def _work(
 ) -> ImportJob:
     async with turns.turn():
         await jobs.start(hold)
-        async with reading(_task(hold, options, is_gzip=is_gzip)) as reader:
-            return await _beside(_take_in(viewer, hold, options, reader), [reader.feed(pieces)])
+        async with worker_process.started(_task(hold, options, is_gzip=is_gzip)) as process:
+            return await _beside(_take_in(viewer, hold, options, process), [process.feed(pieces)])
 
 
-async def _take_in(viewer: Viewer, hold: Run, options: ImportOptions, reader: Reader) -> ImportJob:
+async def _take_in(viewer: Viewer, hold: Run, options: ImportOptions, process: WorkerProcess) -> ImportJob:
     async with Seen() if options.dry_run else nullcontext() as seen:
-        async for part in reader.chunks():
+        async for part in process.chunks():
             if isinstance(part, Ended):
                 return await jobs.finish(hold, reason=part.reason, message=part.message, warnings=part.warnings)
             job = await chunks.commit(viewer, hold, part, options=options, seen=seen)

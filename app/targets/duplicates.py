@@ -33,7 +33,7 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Repeat:
     """What becomes of a row that repeats another; `code` is None where it is skipped."""
 
     code: RejectCode | None
@@ -43,7 +43,7 @@ class Verdict:
 
 def judge(
     known: Known, key: str | None, addresses: Sequence[str | None], action: DuplicateAction
-) -> Verdict | DuplicateAction | None:
+) -> Repeat | DuplicateAction | None:
     """None for a row that is new, UPDATE for one that replaces another.
 
     A row whose key is taken goes by the key alone. An address that another target has makes a row a duplicate: skipped
@@ -53,11 +53,11 @@ def judge(
     if known.repeats_key(key):
         if action is DuplicateAction.UPDATE:
             return action
-        return Verdict(RejectCode.DUPLICATE_KEY if action is DuplicateAction.REJECT else None)
+        return Repeat(RejectCode.DUPLICATE_KEY if action is DuplicateAction.REJECT else None)
     index = known.repeated_address(addresses) if known.addresses else None
     if index is None:
         return None
-    return Verdict(None if action is DuplicateAction.SKIP else RejectCode.DUPLICATE_ADDRESS, index)
+    return Repeat(None if action is DuplicateAction.SKIP else RejectCode.DUPLICATE_ADDRESS, index)
 
 
 # ---------------------------------------------------------------- what is stored

@@ -12,7 +12,7 @@ from app.errors import Rejected, UserError, UserErrorCode, invalid, rejected
 from app.lifecycle import DoneReason, Standing, TargetEventType, TargetStatus
 from app.records import CheckedTarget, CreatedTargets, DedupeScope, DuplicateAction, Outdial, Target, TargetDraft
 from app.targets import drafts, duplicates
-from app.targets.duplicates import Known, Verdict
+from app.targets.duplicates import Known, Repeat
 
 CREATE_TARGETS_MAX = 1_000
 
@@ -92,16 +92,16 @@ async def create_many(
 
 
 @dataclass(frozen=True, slots=True)
-class _Row:
+class _Given:
     draft: CheckedTarget
     errors: tuple[UserError, ...]
 
 
-def _checked_rows(given: Sequence[TargetDraft]) -> list[_Row]:
+def _checked_rows(given: Sequence[TargetDraft]) -> list[_Given]:
     checked = []
     for index, draft in enumerate(given):
         errors: list[UserError] = []
-        checked.append(_Row(validation.target(draft, errors, "targets", str(index)), tuple(errors)))
+        checked.append(_Given(validation.target(draft, errors, "targets", str(index)), tuple(errors)))
     return checked
 
 
@@ -131,7 +131,7 @@ async def _create_many(
     tx: Transaction,
     viewer: Viewer,
     outdial_id: str,
-    given: Sequence[_Row],
+    given: Sequence[_Given],
     action: DuplicateAction,
     dedupe: DedupeScope,
     key: str | None,
@@ -190,7 +190,7 @@ async def _stored(
 
 def _go_through(
     outdial: Outdial,
-    given: Sequence[_Row],
+    given: Sequence[_Given],
     action: DuplicateAction,
     stored: _Stored,
     *,
@@ -206,14 +206,14 @@ def _go_through(
             continue
         draft = row.draft
         addresses = draft.addresses if compares_addresses else ()
-        verdict = duplicates.judge(stored.known, draft.key, addresses, action)
-        if isinstance(verdict, Verdict) and verdict.code is not None:
-            outcome.errors.append(_conflict(index, verdict))
+        found = duplicates.judge(stored.known, draft.key, addresses, action)
+        if isinstance(found, Repeat) and found.code is not None:
+            outcome.errors.append(_conflict(index, found))
             outcome.ids.append(None)
             continue
-        change, target = _change(outdial, draft, verdict, stored, addresses, now)
-        outcome.created += verdict is None
-        outcome.updated += verdict is not None and change is not None
+        change, target = _change(outdial, draft, found, stored, addresses, now)
+        outcome.created += found is None
+        outcome.updated += found is not None and change is not None
         outcome.skipped += change is None
         if change is not None:
             outcome.changes.append(change)
@@ -228,31 +228,31 @@ def _go_through(
 def _change(
     outdial: Outdial,
     draft: CheckedTarget,
-    verdict: Verdict | DuplicateAction | None,
+    found: Repeat | DuplicateAction | None,
     stored: _Stored,
     addresses: Sequence[str | None],
     now: datetime,
 ) -> tuple[store.Change | None, Target]:
     """What a row makes, with the target as it is then; no change where it is skipped."""
-    if verdict is None:
+    if found is None:
         created = store.created(drafts.new_target(outdial, draft, now))
         return created, created.after
-    if isinstance(verdict, Verdict) and verdict.index is not None:
-        target_id = stored.known.addresses[addresses[verdict.index] or ""]
+    if isinstance(found, Repeat) and found.index is not None:
+        target_id = stored.known.addresses[addresses[found.index] or ""]
     else:
         target_id = stored.by_key[draft.key or ""]
     assert target_id is not None
     target = stored.latest[target_id]
-    if isinstance(verdict, Verdict):
+    if isinstance(found, Repeat):
         return None, target
     change = drafts.updated(target, outdial, drafts.replacing(draft), now)
     return change, target if change is None else change.after
 
 
-def _conflict(index: int, verdict: Verdict) -> UserError:
-    if verdict.index is None:
+def _conflict(index: int, found: Repeat) -> UserError:
+    if found.index is None:
         return UserError(UserErrorCode.CONFLICT, "This key is taken in its outdial.", ("targets", str(index), "key"))
-    path = ("targets", str(index), f"destination_{verdict.index}", "target")
+    path = ("targets", str(index), f"destination_{found.index}", "target")
     return UserError(UserErrorCode.CONFLICT, "Another target has this address.", path)
 
 

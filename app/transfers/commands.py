@@ -15,7 +15,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 from app import ids, sheets
 from app.transfers import fetching, sending
-from app.transfers.remote import JsonObject, Passing, Refused, Remote
+from app.transfers.remote import JsonObject, Passing, Remote, TransferFailed
 from app.transfers.sending import Delivered, Watch, Wish
 
 T = TypeVar("T")
@@ -82,7 +82,7 @@ def import_(
         key = f"again-{uuid.uuid4()}" if again else sending.key_of(file, outdial_id, parameters)
         wish = Wish(file, outdial_id, parameters, key)
         is_in = _run(_import(wish, Remote(url, token), rejects, as_json=as_json))
-    except (Refused, OSError) as error:
+    except (TransferFailed, OSError) as error:
         _fail(str(error))
     if not is_in:
         raise typer.Exit(EXIT_FAILED)
@@ -131,13 +131,13 @@ def export(
             typer.echo(f"Wrote {output}, {output.stat().st_size:,} bytes.", err=True)
     except BrokenPipeError:
         raise  # whoever read has seen enough; the interpreter knows what to do
-    except (Refused, OSError) as error:
+    except (TransferFailed, OSError) as error:
         _fail(str(error))
 
 
 def _outdial(text: str) -> str:
     if ids.parse(text) is None:
-        raise Refused("--outdial must be a UUID.")
+        raise TransferFailed("--outdial must be a UUID.")
     return text
 
 
@@ -249,7 +249,7 @@ async def _export(remote: Remote, path: str, parameters: sending.Parameters, out
             try:
                 await fetching.fetch(remote, path, parameters, sys.stdout.buffer, received=lambda _: None)
             except Passing as problem:
-                raise Refused(f"{problem} What was written is not whole.") from None
+                raise TransferFailed(f"{problem} What was written is not whole.") from None
             sys.stdout.buffer.flush()
             return
         with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:

@@ -10,7 +10,7 @@ from typing import BinaryIO, cast
 
 import httpx
 
-from app.transfers.remote import PASSING, Passing, Refused, Remote, lost, refusal, retry_after
+from app.transfers.remote import PASSING, Passing, Remote, TransferFailed, lost, refusal, retry_after
 from app.transfers.sending import Parameters
 
 TRIES_MAX = 6
@@ -38,7 +38,7 @@ async def fetch_file(
         noticed: is told what went wrong and is tried again.
 
     Raises:
-        Refused: the server will not, or was away `TRIES_MAX` times in a row.
+        TransferFailed: the server will not, or was away `TRIES_MAX` times in a row.
         OSError: the file cannot be written.
     """
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
@@ -54,9 +54,9 @@ async def fetch_file(
                 part.replace(target)
             except Passing as problem:
                 if problem.never_connected and attempt == 1:
-                    raise Refused(f"{problem} Is it at {remote.http.base_url}?") from None
+                    raise TransferFailed(f"{problem} Is it at {remote.http.base_url}?") from None
                 if attempt == TRIES_MAX:
-                    raise Refused(f"{problem} Gave up after {attempt} tries.") from None
+                    raise TransferFailed(f"{problem} Gave up after {attempt} tries.") from None
                 pause = min(WAIT_SECONDS_MAX, max(wait, problem.wait or 0.0))
                 noticed(f"{problem} Beginning again in {pause:.0f} s.")
                 await asyncio.sleep(pause)
@@ -73,7 +73,7 @@ async def fetch(
     """Write an export as it comes.
 
     Raises:
-        Refused, Passing.
+        TransferFailed, Passing.
     """
     total = 0
     timeout = httpx.Timeout(SILENT_SECONDS_MAX, connect=10)
@@ -83,7 +83,7 @@ async def fetch(
                 await response.aread()
                 if response.status_code in PASSING:
                     raise Passing(refusal(response), retry_after(response))
-                raise Refused(refusal(response))
+                raise TransferFailed(refusal(response))
             async for piece in response.aiter_bytes():
                 file.write(piece)
                 total += len(piece)

@@ -13,7 +13,7 @@ _PASSING_CODES = {"UNAVAILABLE", "RATE_LIMITED", "INTERNAL"}
 JsonObject = dict[str, Any]
 
 
-class Refused(Exception):  # noqa: N818 - what the server did
+class TransferFailed(Exception):  # noqa: N818 - what the server did
     """What asking again does not mend; the message is for whoever runs the command."""
 
 
@@ -45,16 +45,16 @@ class Remote:
     """A server, by its address and a token.
 
     Raises:
-        Refused: the address is none.
+        TransferFailed: the address is none.
     """
 
     def __init__(self, url: str, token: str) -> None:
         try:
             base = httpx.URL(url)
         except httpx.InvalidURL as error:
-            raise Refused(f"--url: {error}") from None
+            raise TransferFailed(f"--url: {error}") from None
         if base.scheme not in {"http", "https"} or not base.host:
-            raise Refused("--url must be like https://outdial.example.com.")
+            raise TransferFailed("--url must be like https://outdial.example.com.")
         self.http = httpx.AsyncClient(
             base_url=base,
             headers={"Authorization": f"Bearer {token}"},
@@ -72,7 +72,7 @@ class Remote:
         """What a GraphQL query answers.
 
         Raises:
-            Refused: the token, the query or what it names.
+            TransferFailed: the token, the query or what it names.
             Passing: the server is away, or told to come back.
         """
         try:
@@ -84,12 +84,14 @@ class Remote:
             message = str(errors[0].get("message"))
             if response.status_code in PASSING or errors[0].get("extensions", {}).get("code") in _PASSING_CODES:
                 raise Passing(message, retry_after(response))
-            raise Refused(message)
+            raise TransferFailed(message)
         if response.status_code in PASSING:
             raise Passing(f"The server answered {response.status_code}.", retry_after(response))
         data = body.get("data")
         if not isinstance(data, dict):
-            raise Refused(f"There is no Outdial server at {self.http.base_url}: it answered {response.status_code}.")
+            raise TransferFailed(
+                f"There is no Outdial server at {self.http.base_url}: it answered {response.status_code}."
+            )
         return data
 
 

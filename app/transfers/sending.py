@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx
 
-from app.transfers.remote import PASSING, JsonObject, Passing, Refused, Remote, lost, refusal, retry_after
+from app.transfers.remote import PASSING, JsonObject, Passing, Remote, TransferFailed, lost, refusal, retry_after
 
 PIECE_BYTES = 64 * 1024
 STALLED_SECONDS_MAX = 900
@@ -83,19 +83,21 @@ def file_format(path: Path, named: str | None) -> str:
     """What a file is, by what is said of it or by its name.
 
     Raises:
-        Refused: neither tells.
+        TransferFailed: neither tells.
     """
     if named is not None:
         if named not in MEDIA_TYPES:
-            raise Refused("--format is csv or ndjson.")
+            raise TransferFailed("--format is csv or ndjson.")
         return named
     name = path.name.lower().removesuffix(".gz")
     suffix = Path(name).suffix
     if suffix in _WORKBOOKS:
-        raise Refused(f"{path.name} is a workbook: save its sheet as CSV.")
+        raise TransferFailed(f"{path.name} is a workbook: save its sheet as CSV.")
     found = _SUFFIXES.get(suffix)
     if found is None:
-        raise Refused(f"{path.name}: the name does not tell what the file is. Give --format csv or --format ndjson.")
+        raise TransferFailed(
+            f"{path.name}: the name does not tell what the file is. Give --format csv or --format ndjson."
+        )
     return found
 
 
@@ -111,7 +113,7 @@ async def deliver(remote: Remote, wish: Wish, watch: Watch) -> Delivered:
     """Send the file until it is in, or refused.
 
     Raises:
-        Refused: the server will not take it, or did not answer `TRIES_MAX` times in a row.
+        TransferFailed: the server will not take it, or did not answer `TRIES_MAX` times in a row.
     """
     attempt, rows_before, wait = 0, 0, 1.0
     while True:
@@ -123,18 +125,18 @@ async def deliver(remote: Remote, wish: Wish, watch: Watch) -> Delivered:
             await _send(remote, wish, watch)
             _, job = await _find(remote, wish)
             if job is None:
-                raise Refused("The server has forgotten the import.")
+                raise TransferFailed("The server has forgotten the import.")
             return Delivered(job, name, is_repeat=False)
         except Passing as problem:
             rows, known = await _standing(remote, wish)
             if known is not None:
                 return known
             if problem.never_connected and attempt == 1 and not rows_before:
-                raise Refused(f"{problem} Is it at {remote.http.base_url}?") from None
+                raise TransferFailed(f"{problem} Is it at {remote.http.base_url}?") from None
             if rows > rows_before:
                 attempt, rows_before, wait = 0, rows, 1.0
             elif attempt >= TRIES_MAX:
-                raise Refused(
+                raise TransferFailed(
                     f"{problem} Gave up after {attempt} tries; the same command goes on from there."
                 ) from None
             pause = min(WAIT_SECONDS_MAX, max(wait, problem.wait or 0.0))
@@ -161,7 +163,7 @@ async def rejects(remote: Remote, job_id: str, *, most: int | None = None) -> As
 async def _find(remote: Remote, wish: Wish) -> tuple[str, JsonObject | None]:
     outdial = (await remote.ask(_BY_KEY, id=wish.outdial_id, key=wish.key))["outdial"]
     if outdial is None:
-        raise Refused(f"There is no outdial {wish.outdial_id}.")
+        raise TransferFailed(f"There is no outdial {wish.outdial_id}.")
     return outdial["name"], next(iter(outdial["imports"]["nodes"]), None)
 
 
@@ -169,7 +171,7 @@ async def _standing(remote: Remote, wish: Wish) -> tuple[int, Delivered | None]:
     """How many rows are in, after an answer was lost; and the job where it has come to an end that stays."""
     try:
         name, job = await _find(remote, wish)
-    except (Passing, Refused):
+    except (Passing, TransferFailed):
         return 0, None
     if job is None:
         return 0, None
@@ -181,7 +183,7 @@ async def _send(remote: Remote, wish: Wish, watch: Watch) -> None:
     """One upload. Returns where the server has said what became of the file, good or bad.
 
     Raises:
-        Refused, Passing.
+        TransferFailed, Passing.
     """
     watching = asyncio.create_task(_watch(remote, wish, watch))
     try:
@@ -203,7 +205,7 @@ async def _send(remote: Remote, wish: Wish, watch: Watch) -> None:
     if response.status_code in PASSING:
         raise Passing(refusal(response), retry_after(response))
     if response.status_code != httpx.codes.OK and "import" not in response.json().get("error", {}):
-        raise Refused(refusal(response))
+        raise TransferFailed(refusal(response))
 
 
 async def _pieces(path: Path, sent: Callable[[int], None]) -> AsyncIterator[bytes]:
@@ -218,7 +220,7 @@ async def _pieces(path: Path, sent: Callable[[int], None]) -> AsyncIterator[byte
 async def _watch(remote: Remote, wish: Wish, watch: Watch) -> None:
     while True:
         await asyncio.sleep(POLL_SECONDS)
-        with suppress(Passing, Refused):  # whoever sends will hear of it
+        with suppress(Passing, TransferFailed):  # whoever sends will hear of it
             _, job = await _find(remote, wish)
             if job is not None:
                 watch.counted(job["counts"])

@@ -16,7 +16,7 @@ from uuid import uuid4
 import pytest
 
 from app.transfers import fetching
-from app.transfers.remote import Refused, Remote
+from app.transfers.remote import Remote, TransferFailed
 from tests.conftest import Services
 from tests.support import importing
 from tests.support.cutting import CuttingProxy
@@ -365,7 +365,7 @@ async def test_an_export_that_is_cut_begins_again_and_leaves_whole_files_alone(
 
     whole = file.read_bytes()
     async with CuttingProxy(near.port, after=100_000, cuts=2, of_answers=True) as wire:
-        with pytest.raises(Refused, match="Gave up after 2 tries"):
+        with pytest.raises(TransferFailed, match="Gave up after 2 tries"):
             await fetch(wire)
     assert file.read_bytes() == whole
     assert names(tmp_path) == ["out.csv"]

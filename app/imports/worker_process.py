@@ -10,16 +10,11 @@ from asyncio import StreamReader
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import asdict, dataclass
-from typing import Any
 
-import orjson
 import structlog
 
-from app.files import worker
-from app.files.worker import Task
-from app.imports.chunks import Chunk
-from app.records import ImportStopReason
+from app.files import protocol
+from app.files.protocol import Chunk, Data, Ended, EndOfFile, FromWorker, Task, ToWorker
 
 BUFFER_BYTES = 2 * 1024 * 1024
 """Of what the process sends ahead: the next chunk or two, while one is committed."""
@@ -31,20 +26,11 @@ MODULE = "app.files.worker"
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """The file is through, to its end or to where it could not be read on."""
-
-    reason: ImportStopReason | None
-    message: str
-    warnings: tuple[str, ...]
-
-
-class ReaderError(RuntimeError):
+class WorkerError(RuntimeError):
     """The process ended without saying why: a bug, or it was killed."""
 
 
-class Reader:
+class WorkerProcess:
     """One file in a process of its own."""
 
     def __init__(self, process: Process) -> None:
@@ -59,13 +45,13 @@ class Reader:
         async for piece in pieces:
             for start in range(0, len(piece), PIECE_BYTES_MAX):
                 part = piece[start : start + PIECE_BYTES_MAX]
-                if not await self._is_taken(worker.frame(worker.DATA, None, part)):
+                if not await self._is_taken(Data(part)):
                     return
-        await self._is_taken(worker.frame(worker.EOF))
+        await self._is_taken(EndOfFile())
 
-    async def _is_taken(self, frame: bytes) -> bool:
+    async def _is_taken(self, frame: ToWorker) -> bool:
         try:
-            self._input.write(frame)
+            self._input.write(protocol.encode(frame))
             await self._input.drain()
         except ConnectionError:
             return False  # the process has said why it ended, and whoever listens to it knows
@@ -75,26 +61,25 @@ class Reader:
         """The file's chunks in order, then its end.
 
         Raises:
-            ReaderError: the process is gone.
+            WorkerError: the process is gone.
         """
         while True:
-            kind, said, carried = await self._frame()
-            if kind == worker.CHUNK:
-                yield Chunk(said, carried)
-                continue
-            reason = ImportStopReason(said["reason"]) if kind == worker.FAILED else None
-            yield Ended(reason, said.get("message", ""), tuple(said["warnings"]))
-            return
+            frame = await self._frame()
+            if not isinstance(frame, (Chunk, Ended)):
+                raise WorkerError(f"the process that reads the file sent {type(frame).__name__}")
+            yield frame
+            if isinstance(frame, Ended):
+                return
 
-    async def _frame(self) -> tuple[bytes, Any, bytes]:
+    async def _frame(self) -> ToWorker | FromWorker:
         try:
-            header = await self._output.readexactly(worker.HEADER.size)
-            kind, json_length, bytes_length = worker.HEADER.unpack(header)
-            said = await self._output.readexactly(json_length)
-            carried = await self._output.readexactly(bytes_length)
+            header = await self._output.readexactly(protocol.HEADER.size)
+            kind, text_length, carried_length = protocol.HEADER.unpack(header)
+            text = await self._output.readexactly(text_length)
+            carried = await self._output.readexactly(carried_length)
         except asyncio.IncompleteReadError:
-            raise ReaderError(await self._last_words()) from None
-        return kind, orjson.loads(said), carried
+            raise WorkerError(await self._last_words()) from None
+        return protocol.decode(kind, text, carried)
 
     async def _last_words(self) -> str:
         """What is known of its end; without the exception's text, which may quote a row."""
@@ -106,15 +91,15 @@ class Reader:
 
 
 @asynccontextmanager
-async def reading(task: Task) -> AsyncIterator[Reader]:
+async def started(task: Task) -> AsyncIterator[WorkerProcess]:
     """A process that reads one file; it is gone when the context is left."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", MODULE, stdin=PIPE, stdout=PIPE, stderr=PIPE, env=_environment(), limit=BUFFER_BYTES
     )
     try:
         assert process.stdin is not None
-        process.stdin.write(worker.frame(worker.BEGIN, asdict(task)))
-        yield Reader(process)
+        process.stdin.write(protocol.encode(task))
+        yield WorkerProcess(process)
     finally:
         await _end(process)
 
@@ -132,4 +117,4 @@ async def _end(process: Process) -> None:
             # what it still sends must be read, or it could not be seen to end
             await process.communicate()
     except TimeoutError:
-        log.warning("import_reader_does_not_end", pid=process.pid)
+        log.warning("import_worker_does_not_end", pid=process.pid)
