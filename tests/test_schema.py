@@ -233,14 +233,14 @@ def test_any_iso_8601_instant_with_its_offset_is_understood(text):
     ],
 )
 def test_what_is_no_instant_is_refused(value):
-    with pytest.raises((ValueError, TypeError), match=r"^DateTime "):
+    with pytest.raises((ValueError, TypeError), match=r"\bDateTime\b"):
         scalars.instant(value)
 
 
 async def test_a_refused_scalar_says_why():
     query = 'mutation($at: DateTime) { updateTarget(input: {id: "1", notBefore: $at}) { userErrors { code } } }'
     result = await run(query, variables={"at": "2022-04-28T01:41:40"})
-    assert "DateTime needs a date, a time and its offset" in result.errors[0].message
+    assert "DateTime needs a date, a time and an offset" in result.errors[0].message
 
 
 @pytest.mark.parametrize("value", [12, None, ["a"]])

@@ -14,18 +14,16 @@ T = TypeVar("T")
 
 First: TypeAlias = Annotated[
     int | None,
-    strawberry.argument(description="The first so many of the list, 1 to 100; 50 where last is not given either."),
+    strawberry.argument(description="Returns the first n items (1 to 100). Default: 50 if last is not given."),
 ]
-After: TypeAlias = Annotated[
-    str | None, strawberry.argument(description="Only what comes after this cursor in the list.")
-]
+After: TypeAlias = Annotated[str | None, strawberry.argument(description="Returns the items after this cursor.")]
 Last: TypeAlias = Annotated[
     int | None,
-    strawberry.argument(description="The last so many of the list, 1 to 100, in the list's order. Not with first."),
+    strawberry.argument(
+        description="Returns the last n items (1 to 100), in the order of the list. Cannot be combined with first."
+    ),
 ]
-Before: TypeAlias = Annotated[
-    str | None, strawberry.argument(description="Only what comes before this cursor in the list.")
-]
+Before: TypeAlias = Annotated[str | None, strawberry.argument(description="Returns the items before this cursor.")]
 
 
 def request(first: int | None, after: str | None, last: int | None = None, before: str | None = None) -> PageRequest:
@@ -97,33 +95,33 @@ def _total_count(counted: CountedPage[T]) -> Awaitable[int]:
 # ---------------------------------------------------------------- what clients see
 
 
-@strawberry.type(description="Where a page lies in its list, and how to go on from it.")
+@strawberry.type(description="The position of a page in its list.")
 class PageInfo:
-    has_next_page: bool = derived(_has_next, "Whether anything comes after this page.")
-    has_previous_page: bool = derived(_has_previous, "Whether anything comes before this page.")
+    has_next_page: bool = derived(_has_next, "Whether there are items after this page.")
+    has_previous_page: bool = derived(_has_previous, "Whether there are items before this page.")
     start_cursor: str | None = derived(
-        _start_cursor, "The cursor of the page's first entry, to page backward with; null where the page is empty."
+        _start_cursor, "The cursor of the first item, for the previous page. Null if the page is empty."
     )
     end_cursor: str | None = derived(
-        _end_cursor, "The cursor of the page's last entry, to page forward with; null where the page is empty."
+        _end_cursor, "The cursor of the last item, for the next page. Null if the page is empty."
     )
 
 
-@strawberry.type(description="An entry of a page.")
+@strawberry.type(description="An item of a page with its cursor.")
 class Edge(Generic[T]):
     cursor: str = strawberry.field(
-        description="The entry's opaque place in the list; it holds across restarts and changes to the list."
+        description="The item's position in the list. Opaque; stays valid after restarts and changes to the list."
     )
-    node: T = strawberry.field(description="The entry itself.")
+    node: T = strawberry.field(description="The item.")
 
 
 @strawberry.type(description="A page of a list.")
 class Connection(Generic[T]):
-    edges: list[Edge[T]] = derived(_entries, "The page's entries, each with its cursor.")
-    nodes: list[T] = derived(_nodes, "The page's entries.")
-    page_info: PageInfo = derived(_itself, "Where the page lies in its list.")
+    edges: list[Edge[T]] = derived(_entries, "The items of the page, each with its cursor.")
+    nodes: list[T] = derived(_nodes, "The items of the page.")
+    page_info: PageInfo = derived(_itself, "The position of the page in its list.")
     total_count: int | None = derived(
         _total_count,
-        "How many there are in the whole list, exactly; null with the error LIMIT_EXCEEDED where counting what the "
-        "filter leaves takes over 2 seconds.",
+        "The exact number of items in the whole list. If counting takes over 2 seconds, null with the error "
+        "LIMIT_EXCEEDED.",
     )

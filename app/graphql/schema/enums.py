@@ -65,7 +65,7 @@ def describe(enum: type[StrEnum], description: str, values: Mapping[str, str], *
 
 describe(
     Scope,
-    "What a token allows. None implies another.",
+    "A permission of a token. No scope includes another.",
     {
         "READ": "Read outdials, targets, attempts and events.",
         "WRITE": "Create, change and delete outdials and targets.",
@@ -74,27 +74,27 @@ describe(
 )
 describe(
     OutdialState,
-    "Whether an outdial's targets are handed out.",
+    "Whether dialers can claim an outdial's targets.",
     {
         "ACTIVE": "Its targets can be claimed.",
-        "PAUSED": "No new claims; attempts under way may finish.",
+        "PAUSED": "No new claims. Attempts in progress can finish.",
     },
 )
 describe(
     UnconfirmedAction,
-    "What becomes of a target whose dialer vanished after the call was placed.",
+    "What happens to a target if its dialer disappears after it placed the call.",
     {
-        "RETRY": "Back to idle, under the usual limits; the person may be called twice.",
-        "FINISH": "Done, with the reason UNCONFIRMED; resetTargets brings it back.",
+        "RETRY": "The target returns to IDLE, within its try limits. The person may be called twice.",
+        "FINISH": "The target becomes DONE with the reason UNCONFIRMED. Use resetTargets to bring it back.",
     },
 )
 describe(
     TargetStatus,
-    "Where a target stands.",
+    "The status of a target.",
     {
-        "IDLE": "Waiting to be tried, for the first time or again.",
-        "PROGRESSING": "An attempt is under way.",
-        "DONE": "Finished; doneReason says why.",
+        "IDLE": "Waiting for its first or next try.",
+        "PROGRESSING": "An attempt is in progress.",
+        "DONE": "Finished. doneReason gives the reason.",
     },
 )
 describe(
@@ -102,120 +102,123 @@ describe(
     "Why a target is done.",
     {
         "ANSWERED": "Somebody answered.",
-        "EXHAUSTED": "Every destination was tried as often as the policy allows, or is unusable.",
+        "EXHAUSTED": "Every destination has reached its try limit or is not usable.",
         "DO_NOT_CALL": "The person asked not to be called.",
-        "CANCELED": "Finished by the owner.",
-        "UNCONFIRMED": "The dialer vanished after placing the call, and the policy says FINISH.",
+        "CANCELED": "The owner cancelled the target.",
+        "UNCONFIRMED": "The dialer disappeared after it placed the call, and onUnconfirmed is FINISH.",
     },
 )
 describe(
     DestinationType,
-    "What kind of address a destination is; it decides the address's canonical form.",
+    "The type of an address. It decides the canonical form in which the address is stored.",
     {
         "AGENT": "A human agent, by the owner's name for them.",
         "AI": "An AI agent, by the owner's name for it.",
         "AI_TEAM": "A team of AI agents, by the owner's name for it.",
         "CONFERENCE": "A conference room.",
-        "EMAIL": "A mailbox. Trimmed, its domain in lower case.",
-        "EXTENSION": "An extension of the owner's telephone system.",
-        "LINE": "An account of the messenger LINE.",
-        "SIP": "A SIP address. Kept with its scheme, its host in lower case.",
-        "TEL": "A telephone number, kept as E.164: +14155550100.",
+        "EMAIL": "An e-mail address. Stored without spaces around it and with its domain in lower case.",
+        "EXTENSION": "An extension of the owner's phone system.",
+        "LINE": "An account of the LINE messenger.",
+        "SIP": "A SIP address. Stored with its scheme and with its host in lower case.",
+        "TEL": "A phone number. Stored in E.164 form: +14155550100.",
         "WEBCHAT": "A web chat.",
         "WEB_SESSION": "A visitor's session on a web site.",
-        "WHATSAPP": "A WhatsApp account by its telephone number, kept as E.164.",
+        "WHATSAPP": "A WhatsApp account, given by its phone number. Stored in E.164 form.",
     },
 )
 describe(
     AttemptState,
-    "Where an attempt stands. CLAIMED and DIALING hold the target's lease, the others are final.",
+    "The state of an attempt. CLAIMED and DIALING hold the target's lease. All other states are final.",
     {
         "CLAIMED": "Leased to a dialer that has not placed the call yet.",
-        "DIALING": "The dialer said that it placed the call.",
+        "DIALING": "The dialer reported that it placed the call.",
         "COMPLETED": "The dialer reported a disposition.",
-        "RELEASED": "The dialer gave it back undialed; it does not count as a try.",
-        "EXPIRED": "The lease ran out before the call was placed; it counts as a try.",
-        "UNCONFIRMED": "The lease ran out after the call was placed: nobody knows how it ended.",
-        "REVOKED": "The target or its outdial was cancelled, finished or deleted meanwhile; it counts as a try.",
+        "RELEASED": "The dialer returned the target without dialing. Does not count as a try.",
+        "EXPIRED": "The lease expired before the call was placed. Counts as a try.",
+        "UNCONFIRMED": "The lease expired after the call was placed. The result is not known.",
+        "REVOKED": "The target or its outdial was cancelled, finished or deleted during the attempt. Counts as a try.",
     },
 )
 describe(
     Disposition,
-    "How a call ended. ANSWERED and DO_NOT_CALL finish the target, INVALID_DESTINATION rules the destination out for "
-    "good, the others are retried.",
+    "The result of a call. ANSWERED and DO_NOT_CALL finish the target. INVALID_DESTINATION excludes the destination "
+    "permanently. All other results lead to another try.",
     {
-        "ANSWERED": "The call was answered; the target is done.",
+        "ANSWERED": "The call was answered. The target becomes DONE.",
         "BUSY": "The line was busy.",
-        "NO_ANSWER": "It rang, and nobody answered.",
+        "NO_ANSWER": "The phone rang, and nobody answered.",
         "FAILED": "The call could not be set up.",
         "CANCELED": "The dialer hung up before an answer.",
-        "TIMEOUT": "Nothing was heard of the call in time.",
+        "TIMEOUT": "No result of the call arrived in time.",
         "MACHINE": "An answering machine took the call.",
-        "INVALID_DESTINATION": "The address does not exist or cannot be called; it is never tried again.",
-        "DO_NOT_CALL": "The person asked not to be called; the target is done.",
+        "INVALID_DESTINATION": "The address does not exist or cannot be called. It is never tried again.",
+        "DO_NOT_CALL": "The person asked not to be called. The target becomes DONE.",
     },
 )
 describe(
     TargetOrder,
-    "The order of a page of targets.",
+    "The order of a list of targets.",
     {
-        "NEWEST_FIRST": "The last created first.",
-        "OLDEST_FIRST": "The first created first.",
+        "NEWEST_FIRST": "The most recently created target first.",
+        "OLDEST_FIRST": "The oldest target first.",
     },
 )
 describe(
     DuplicateAction,
-    "What becomes of a row whose key is taken.",
+    "What happens to a row if another target already has its key.",
     {
-        "REJECT": "It is refused with the user error CONFLICT.",
-        "SKIP": "Nothing; the target that has the key is returned.",
-        "UPDATE": "It replaces what the target that has the key holds, but for status, try counts and attempts.",
+        "REJECT": "The row is rejected with the user error CONFLICT.",
+        "SKIP": "The row is skipped. The existing target is returned unchanged.",
+        "UPDATE": "The row replaces the existing target's fields. Status, try counts and attempts stay.",
     },
 )
 describe(
     DedupeScope,
-    "Among which targets an address may stand once, in any of their five destinations.",
+    "Among which targets an address must be unique, in all five destinations.",
     {
         "NONE": "Addresses are not compared.",
-        "OUTDIAL": "Among those of the outdial, and the rows before it.",
-        "CUSTOMER": "Among those of all the customer's outdials, and the rows before it.",
+        "OUTDIAL": "Among the targets of the outdial and the earlier rows of the same request.",
+        "CUSTOMER": "Among the targets of all of the customer's outdials and the earlier rows of the same request.",
     },
 )
 describe(
     ImportState,
-    "Where an import stands.",
+    "The state of an import.",
     {
-        "QUEUED": "It waits for its turn.",
-        "RUNNING": "Its rows are taken in.",
-        "COMPLETED": "The whole file was read; counts and rejects say what became of its rows.",
-        "FAILED": "It ended early; what it took in stays. Sent again with the same idempotency key, it goes on.",
-        "CANCELED": "Its owner stopped it; what it took in stays.",
+        "QUEUED": "The import waits for its turn.",
+        "RUNNING": "The import reads and stores rows.",
+        "COMPLETED": "The whole file was read. See counts and rejects for the result of each row.",
+        "FAILED": "The import ended early. Stored rows stay. Send the file again with the same idempotency key to "
+        "continue.",
+        "CANCELED": "The owner stopped the import. Stored rows stay.",
     },
 )
 describe(
     ImportStopReason,
     "Why an import ended early.",
     {
-        "FILE": "The file cannot be read on: its encoding, its header, or a line beyond all limits.",
-        "TOO_LARGE": "The file is larger than is taken, or inflates to more.",
-        "TOO_MANY_REJECTS": "More rows were rejected than max_rejects.",
-        "INTERRUPTED": "The sender went away, or the server ended.",
-        "CONFLICT": "Sent again with the same idempotency key, the file was another one.",
-        "INTERNAL": "The server failed.",
+        "FILE": "The file cannot be read: its encoding or header is wrong, or a line is too long.",
+        "TOO_LARGE": "The file, or what it decompresses to, is too large.",
+        "TOO_MANY_REJECTS": "More rows were rejected than max_rejects allows.",
+        "INTERRUPTED": "The sender disconnected, or the server stopped.",
+        "CONFLICT": "The file sent again with the same idempotency key is a different file.",
+        "INTERNAL": "The server failed. The log has the error.",
         "CANCELED": "cancelImport was called.",
-        "PAUSED": "The outdial was paused while it went on. Sent again with the same idempotency key, it goes on.",
+        "PAUSED": "The outdial was paused during the import. Send the file again with the same idempotency key to "
+        "continue.",
         "DELETED": "The outdial was deleted.",
     },
 )
 describe(
     RejectCode,
-    "What is wrong with a row of a file.",
+    "Why a row of a file was rejected.",
     {
-        "INVALID": "A value that cannot be accepted.",
-        "SCIENTIFIC_NOTATION": "A spreadsheet turned a telephone number into 4.91512E+11; its last digits are lost.",
-        "MALFORMED": "The line cannot be read: its quotes, its JSON, or the number of its cells.",
-        "DUPLICATE_KEY": "Its key is taken in the outdial.",
-        "DUPLICATE_ADDRESS": "Another target has one of its addresses, which dedupe does not allow.",
+        "INVALID": "A value is not valid.",
+        "SCIENTIFIC_NOTATION": "A spreadsheet turned a phone number into scientific notation (4.91512E+11). Its last "
+        "digits are lost.",
+        "MALFORMED": "The line cannot be read: its quotes, its JSON or its number of cells is wrong.",
+        "DUPLICATE_KEY": "Another target of the outdial has this key.",
+        "DUPLICATE_ADDRESS": "Another target has one of the row's addresses, and dedupe does not allow that.",
     },
     name="ImportRejectCode",
 )
@@ -223,12 +226,12 @@ describe(
     UserErrorCode,
     "What is wrong with a mutation's input.",
     {
-        "INVALID": "A value that cannot be accepted.",
-        "NOT_FOUND": "No such object, or none that the viewer may see.",
-        "CONFLICT": "The key, or the idempotency key with another input, is taken.",
-        "LEASE_LOST": "The attempt's lease was lost; the target belongs to someone else by now, or to nobody.",
-        "ALREADY_ENDED": "The attempt has ended with another result.",
-        "ALREADY_DIALED": "The call was placed: report how it ends instead of giving the target back.",
+        "INVALID": "A value is not valid.",
+        "NOT_FOUND": "The object does not exist, or the viewer cannot see it.",
+        "CONFLICT": "The key is already used, or the idempotency key was used with a different input.",
+        "LEASE_LOST": "The attempt no longer holds its lease. Another dialer may have the target now.",
+        "ALREADY_ENDED": "The attempt has already ended with a different result.",
+        "ALREADY_DIALED": "The call was placed. Report its result instead of releasing the target.",
         "PAUSED": "The outdial is paused.",
     },
 )
@@ -236,28 +239,26 @@ describe(
     GapReason,
     "Why events may be missing.",
     {
-        "CURSOR_EXPIRED": "Events after the cursor are no longer kept.",
-        "CURSOR_UNKNOWN": "The cursor is ahead of the log, as after a backup was restored.",
+        "CURSOR_EXPIRED": "Events after the cursor have been removed by retention.",
+        "CURSOR_UNKNOWN": "The cursor is ahead of the log, for example after a backup was restored.",
     },
 )
 describe(
     TargetEventType,
-    "What happened to a target, or to many.",
+    "What happened to one target or to many targets.",
     {
         "CREATED": "The target was created.",
-        "IMPORTED": "An import created targets; count says how many, status in which status, and targetId is null.",
-        "UPDATED": "Its owner changed it.",
-        "CLAIMED": "A dialer leased it.",
+        "IMPORTED": "An import created targets. count is their number, status is their status, and targetId is null.",
+        "UPDATED": "The owner changed the target.",
+        "CLAIMED": "A dialer claimed the target.",
         "DIALING": "The dialer placed the call.",
-        "COMPLETED": "The dialer reported how the call ended.",
-        "RELEASED": "The dialer gave it back undialed.",
-        "EXPIRED": "The lease ran out before the call was placed.",
-        "UNCONFIRMED": "The lease ran out after the call was placed.",
-        "CANCELED": "Its owner finished it.",
-        "EXHAUSTED": (
-            "Nothing usable was left without an attempt ending: the limits were lowered or a destination was cleared."
-        ),
-        "RESET": "Brought back to idle; where count is above 1, targetId is null.",
+        "COMPLETED": "The dialer reported the result of the call.",
+        "RELEASED": "The dialer returned the target without dialing.",
+        "EXPIRED": "The lease expired before the call was placed.",
+        "UNCONFIRMED": "The lease expired after the call was placed.",
+        "CANCELED": "The owner cancelled the target.",
+        "EXHAUSTED": ("No usable destination was left because a limit was lowered or a destination was cleared."),
+        "RESET": "The target returned to IDLE. If count is above 1, targetId is null.",
         "DELETED": "The target was deleted.",
     },
 )
@@ -266,7 +267,7 @@ describe(
     "What happened to an outdial.",
     {
         "CREATED": "The outdial was created.",
-        "UPDATED": "Its owner changed it.",
+        "UPDATED": "The owner changed the outdial.",
         "DELETED": "The outdial was deleted.",
     },
 )

@@ -27,7 +27,7 @@ def parse_id(text: str) -> str:
     """
     parsed = ids.parse(text)
     if parsed is None:
-        raise BadUserInput("An id is a UUID such as 018f3e4c-5b6a-7c8d-9e0f-1a2b3c4d5e6f.")
+        raise BadUserInput("Invalid id. Use a UUID such as 018f3e4c-5b6a-7c8d-9e0f-1a2b3c4d5e6f.")
     return parsed
 
 

@@ -29,12 +29,14 @@ def _all(values: Sequence[T] | None) -> tuple[T, ...]:
 
 
 @strawberry.input(
-    description="Which outdials. All that are given must hold; null and an empty list leave a field unfiltered."
+    description="Selects outdials. All given conditions must match. Null or an empty list means no condition."
 )
 class OutdialFilter:
     campaign_id: strawberry.ID | None = strawberry.field(default=UNSET, description="The campaign that dials it.")
     states: list[OutdialState] | None = strawberry.field(default=UNSET, description="Any of these states.")
-    name_contains: str | None = strawberry.field(default=UNSET, description="Part of the name, whatever its case.")
+    name_contains: str | None = strawberry.field(
+        default=UNSET, description="A part of the name, in upper or lower case."
+    )
 
     def where(self) -> records.OutdialFilter:
         campaign_id = given(self.campaign_id)
@@ -46,7 +48,7 @@ class OutdialFilter:
 
 
 @strawberry.input(
-    description="Which targets. All that are given must hold; null and an empty list leave a field unfiltered."
+    description="Selects targets. All given conditions must match. Null or an empty list means no condition."
 )
 class TargetFilter:
     statuses: list[TargetStatus] | None = strawberry.field(default=UNSET, description="Any of these statuses.")
@@ -54,9 +56,9 @@ class TargetFilter:
         default=UNSET, description="Done for any of these reasons."
     )
     destination: str | None = strawberry.field(
-        default=UNSET, description="An address in any of the five destinations, canonical or not."
+        default=UNSET, description="An address in any of the five destinations, in any spelling."
     )
-    key: str | None = strawberry.field(default=UNSET, description="The owner's own key, in full.")
+    key: str | None = strawberry.field(default=UNSET, description="The owner's key, in full.")
 
     def where(self) -> records.TargetFilter:
         return records.TargetFilter(
@@ -68,14 +70,16 @@ class TargetFilter:
 
 
 @strawberry.input(
-    description="Which attempts. All that are given must hold; null and an empty list leave a field unfiltered."
+    description="Selects attempts. All given conditions must match. Null or an empty list means no condition."
 )
 class AttemptFilter:
     states: list[AttemptState] | None = strawberry.field(default=UNSET, description="Any of these states.")
     dispositions: list[Disposition] | None = strawberry.field(
         default=UNSET, description="Reported with any of these results."
     )
-    dialer: str | None = strawberry.field(default=UNSET, description="The dialer's name for itself, in full.")
+    dialer: str | None = strawberry.field(
+        default=UNSET, description="The name that the dialer gave for itself, in full."
+    )
     call_id: str | None = strawberry.field(default=UNSET, description="The dialer's own id of the call, in full.")
 
     def where(self) -> records.AttemptFilter:
@@ -88,21 +92,19 @@ class AttemptFilter:
 
 
 @strawberry.input(
-    description="Which imports. All that are given must hold; null and an empty list leave a field unfiltered."
+    description="Selects imports. All given conditions must match. Null or an empty list means no condition."
 )
 class ImportFilter:
     states: list[ImportState] | None = strawberry.field(default=UNSET, description="Any of these states.")
-    idempotency_key: str | None = strawberry.field(
-        default=UNSET, description="The key that the sender gave it, in full."
-    )
+    idempotency_key: str | None = strawberry.field(default=UNSET, description="The import's idempotency key, in full.")
 
     def where(self) -> records.ImportFilter:
         return records.ImportFilter(states=_all(self.states), idempotency_key=given(self.idempotency_key))
 
 
 @strawberry.input(
-    description="Which events. All that are given must hold, null and an empty list leave a field unfiltered; it may "
-    "differ when a subscription resumes. Events without a targetId pass targetIds."
+    description="Selects events. All given conditions must match. Null or an empty list means no condition. A "
+    "subscription that resumes can use another filter. Events without a targetId always match targetIds."
 )
 class TargetEventFilter:
     target_ids: list[strawberry.ID] | None = strawberry.field(
@@ -110,7 +112,7 @@ class TargetEventFilter:
     )
     types: list[TargetEventType] | None = strawberry.field(default=UNSET, description="Any of these types.")
     statuses: list[TargetStatus] | None = strawberry.field(
-        default=UNSET, description="The status that the change led to."
+        default=UNSET, description="Any of these statuses after the change."
     )
 
     def where(self) -> records.EventFilter:

@@ -66,28 +66,32 @@ def _changes(source: object, *names: str) -> dict[str, Any]:
 # ---------------------------------------------------------------- outdials
 
 
-@strawberry.input(description="How often, how soon and how long targets are tried. A field left out or null stays.")
+@strawberry.input(
+    description="How often targets are tried, how long to wait between tries, and how long a lease lasts. Fields "
+    "that are "
+    "left out or null keep their value."
+)
 class DialPolicyInput:
     max_try_counts: list[int] | None = strawberry.field(
         default=UNSET,
-        description="Five numbers from 0 to 100, one per destination: how often it may be tried. At first 3 each.",
+        description="Five numbers from 0 to 100, one per destination: the most tries. Default: 3 each.",
     )
     retry_interval_seconds: int | None = strawberry.field(
         default=UNSET,
         description=(
             "Seconds from the end of an unsuccessful attempt until the target can be claimed again, 0 to 2,592,000. "
-            "At first 300."
+            "Default: 300."
         ),
     )
     lease_seconds: int | None = strawberry.field(
         default=UNSET,
         description=(
-            "Seconds until an attempt that is neither reported nor extended expires, 5 to 86,400. At first 120."
+            "Seconds until an attempt expires if it is neither reported nor extended, 5 to 86,400. Default: 120."
         ),
     )
     on_unconfirmed: UnconfirmedAction | None = strawberry.field(
         default=UNSET,
-        description="What becomes of a target whose dialer vanished after the call was placed. At first FINISH.",
+        description="What happens to a target if its dialer disappears after it placed the call. Default: FINISH.",
     )
 
     def draft(self) -> records.PolicyDraft:
@@ -108,17 +112,18 @@ class CreateOutdialInput:
     name: str = strawberry.field(default="", description="Its name, at most 255 characters.")
     detail: str = strawberry.field(default="", description="What it is for, at most 4,096 characters.")
     data: str = strawberry.field(
-        default="", description="Free text for the owner's use, at most 65,536 characters; never interpreted."
+        default="", description="Free text for the owner's use, at most 65,536 characters. Never interpreted."
     )
     campaign_id: strawberry.ID | None = strawberry.field(
-        default=UNSET, description="The campaign that dials it. Null and the zero UUID: none does."
+        default=UNSET, description="The campaign that dials it. Null or the zero UUID means none."
     )
     dial_policy: DialPolicyInput | None = strawberry.field(
-        default=UNSET, description="How it is dialed; the defaults hold for what is left out."
+        default=UNSET, description="How it is dialed. Fields that are left out get their default."
     )
     idempotency_key: str | None = strawberry.field(
         default=UNSET,
-        description="The same key with the same input returns the first answer and creates nothing more.",
+        description="A key of your choice. A repeated call with the same key and input returns the first answer and "
+        "creates nothing.",
     )
 
     def draft(self) -> records.OutdialDraft:
@@ -131,23 +136,25 @@ class CreateOutdialInput:
         )
 
 
-@strawberry.input(description="Changes to an outdial: the fields that are given; the rest stays.")
+@strawberry.input(description="Changes to an outdial. Fields that are left out keep their value.")
 class UpdateOutdialInput:
     id: strawberry.ID = strawberry.field(description="The outdial to change.")
-    name: str | None = strawberry.field(default=UNSET, description="Its name, at most 255 characters; not null.")
+    name: str | None = strawberry.field(default=UNSET, description="Its name, at most 255 characters. Not null.")
     detail: str | None = strawberry.field(
-        default=UNSET, description="What it is for, at most 4,096 characters; not null."
+        default=UNSET, description="What it is for, at most 4,096 characters. Not null."
     )
     data: str | None = strawberry.field(
-        default=UNSET, description="Free text for the owner's use, at most 65,536 characters; not null."
+        default=UNSET, description="Free text for the owner's use, at most 65,536 characters. Not null."
     )
     campaign_id: strawberry.ID | None = strawberry.field(
-        default=UNSET, description="Null detaches it from its campaign, and so does the zero UUID."
+        default=UNSET, description="The campaign that dials it. Null or the zero UUID removes the campaign."
     )
     state: OutdialState | None = strawberry.field(
         default=UNSET, description="PAUSED stops new claims, ACTIVE allows them again."
     )
-    dial_policy: DialPolicyInput | None = strawberry.field(default=UNSET, description="How it is dialed from now on.")
+    dial_policy: DialPolicyInput | None = strawberry.field(
+        default=UNSET, description="How it is dialed from now on. Fields that are left out keep their value."
+    )
 
     def changes(self) -> dict[str, Any]:
         changes = _changes(self, "name", "detail", "data", "campaign_id", "state", "dial_policy")
@@ -162,11 +169,13 @@ class UpdateOutdialInput:
 @_in_bulk
 @strawberry.input(description="An address that can be called or written to.")
 class DestinationInput:
-    type: DestinationType = strawberry.field(default=DestinationType.TEL, description="What kind of address it is.")
-    target: str = strawberry.field(description="The address itself; it is kept in its type's canonical form.")
-    target_name: str = strawberry.field(default="", description="Whose address it is, at most 255 characters.")
+    type: DestinationType = strawberry.field(default=DestinationType.TEL, description="The type of the address.")
+    target: str = strawberry.field(description="The address. It is stored in the canonical form of its type.")
+    target_name: str = strawberry.field(
+        default="", description="The name of the person or thing at this address, at most 255 characters."
+    )
     name: str = strawberry.field(default="", description="The owner's name for it, at most 255 characters.")
-    detail: str = strawberry.field(default="", description="Notes on it, at most 4,096 characters.")
+    detail: str = strawberry.field(default="", description="Notes, at most 4,096 characters.")
 
     def draft(self) -> records.DestinationDraft:
         return records.DestinationDraft(
@@ -190,33 +199,35 @@ _DESTINATIONS = tuple(f"destination_{index}" for index in range(DESTINATIONS))
 class TargetInput:
     key: str | None = strawberry.field(
         default=UNSET,
-        description="The owner's own key for it, unique in its outdial, at most 255 characters.",
+        description="The owner's key for the target, unique in its outdial, at most 255 characters.",
     )
-    name: str = strawberry.field(default="", description="Who or what it is, at most 255 characters.")
-    detail: str = strawberry.field(default="", description="Notes on it, at most 4,096 characters.")
+    name: str = strawberry.field(default="", description="The name of the person or place, at most 255 characters.")
+    detail: str = strawberry.field(default="", description="Notes, at most 4,096 characters.")
     data: str = strawberry.field(
-        default="", description="Free text for the owner's use, at most 65,536 characters; never interpreted."
+        default="", description="Free text for the owner's use, at most 65,536 characters. Never interpreted."
     )
-    priority: int = strawberry.field(default=0, description="0 to 9; targets of higher priority are claimed first.")
+    priority: int = strawberry.field(default=0, description="0 to 9. Targets with a higher priority are claimed first.")
     max_try_counts: list[int] | None = strawberry.field(
         default=UNSET,
-        description="Five numbers from 0 to 100 that stand in for the policy's; the policy holds where it is null.",
+        description="Five numbers from 0 to 100 that replace the policy's maxTryCounts. If null, the policy applies.",
     )
     not_before: datetime | None = strawberry.field(
-        default=UNSET, description="Not claimable before this; at once where it is null."
+        default=UNSET, description="The earliest time of the first claim. If null, the target is due at once."
     )
-    destination_0: DestinationInput | None = strawberry.field(default=UNSET, description="The first to be tried.")
+    destination_0: DestinationInput | None = strawberry.field(
+        default=UNSET, description="The destination that is tried first."
+    )
     destination_1: DestinationInput | None = strawberry.field(
-        default=UNSET, description="Tried once destination 0 is used up."
+        default=UNSET, description="Tried after destination 0 is used up."
     )
     destination_2: DestinationInput | None = strawberry.field(
-        default=UNSET, description="Tried once destinations 0 and 1 are used up."
+        default=UNSET, description="Tried after destinations 0 and 1 are used up."
     )
     destination_3: DestinationInput | None = strawberry.field(
-        default=UNSET, description="Tried once destinations 0 to 2 are used up."
+        default=UNSET, description="Tried after destinations 0 to 2 are used up."
     )
     destination_4: DestinationInput | None = strawberry.field(
-        default=UNSET, description="Tried once destinations 0 to 3 are used up."
+        default=UNSET, description="Tried after destinations 0 to 3 are used up."
     )
 
     def draft(self) -> records.TargetDraft:
@@ -238,69 +249,75 @@ class TargetInput:
         )
 
 
-@strawberry.input(description="A new target and the outdial that it is for.")
+@strawberry.input(description="A new target and its outdial.")
 class CreateTargetInput:
-    outdial_id: strawberry.ID = strawberry.field(description="The outdial that gets it.")
+    outdial_id: strawberry.ID = strawberry.field(description="The outdial that gets the target.")
     target: TargetInput = strawberry.field(description="The target.")
     idempotency_key: str | None = strawberry.field(
         default=UNSET,
-        description="The same key with the same input returns the first answer and creates nothing more.",
+        description="A key of your choice. A repeated call with the same key and input returns the first answer and "
+        "creates nothing.",
     )
 
 
-@strawberry.input(description="Many new targets for one outdial.")
+@strawberry.input(description="New targets for one outdial.")
 class CreateTargetsInput:
-    outdial_id: strawberry.ID = strawberry.field(description="The outdial that gets them.")
+    outdial_id: strawberry.ID = strawberry.field(description="The outdial that gets the targets.")
     targets: list[TargetInput] = strawberry.field(description="The targets, 1 to 1,000.")
     on_duplicate_key: DuplicateAction = strawberry.field(
         default=DuplicateAction.REJECT,
-        description="What becomes of a row whose key is taken. With dedupe, a row whose address is taken is skipped "
-        "under SKIP and refused with CONFLICT otherwise; one whose key is taken goes by the key alone.",
+        description="What happens to a row if another target already has its key. With dedupe, a row with an address "
+        "that another target has is skipped if this is SKIP, and rejected with CONFLICT otherwise. If the key is "
+        "already used, addresses are not compared.",
     )
     dedupe: DedupeScope = strawberry.field(
-        default=DedupeScope.NONE, description="Among which targets an address may stand once."
+        default=DedupeScope.NONE, description="Among which targets an address must be unique."
     )
     idempotency_key: str | None = strawberry.field(
         default=UNSET,
-        description="The same key with the same input returns the first answer and creates nothing more.",
+        description="A key of your choice. A repeated call with the same key and input returns the first answer and "
+        "creates nothing.",
     )
 
     def drafts(self) -> list[records.TargetDraft]:
         return [target.draft() for target in self.targets]
 
 
-@strawberry.input(description="Changes to a target: the fields that are given; the rest stays.")
+@strawberry.input(description="Changes to a target. Fields that are left out keep their value.")
 class UpdateTargetInput:
     id: strawberry.ID = strawberry.field(description="The target to change.")
     if_version: int | None = strawberry.field(
-        default=UNSET, description="Only if the target still has this version, else CONFLICT."
+        default=UNSET,
+        description="Change the target only if it still has this version. Otherwise the user error is CONFLICT.",
     )
-    name: str | None = strawberry.field(default=UNSET, description="Who or what it is; not null.")
-    detail: str | None = strawberry.field(default=UNSET, description="Notes on it; not null.")
-    data: str | None = strawberry.field(default=UNSET, description="Free text for the owner's use; not null.")
+    name: str | None = strawberry.field(default=UNSET, description="The name of the person or place. Not null.")
+    detail: str | None = strawberry.field(default=UNSET, description="Notes. Not null.")
+    data: str | None = strawberry.field(default=UNSET, description="Free text for the owner's use. Not null.")
     priority: int | None = strawberry.field(
-        default=UNSET, description="0 to 9; targets of higher priority are claimed first. Not null."
+        default=UNSET, description="0 to 9. Targets with a higher priority are claimed first. Not null."
     )
     max_try_counts: list[int] | None = strawberry.field(
-        default=UNSET, description="Five numbers that stand in for the policy's. Null lets the policy hold again."
+        default=UNSET,
+        description="Five numbers that replace the policy's maxTryCounts. If null, the policy applies again.",
     )
     not_before: datetime | None = strawberry.field(
-        default=UNSET, description="When an idle target can next be claimed; null is at once."
+        default=UNSET,
+        description="The earliest time of the next claim of an IDLE target. If null, the target is due at once.",
     )
     destination_0: DestinationInput | None = strawberry.field(
-        default=UNSET, description="The first to be tried. Null clears a destination; its try count stays."
+        default=UNSET, description="The destination that is tried first. Null clears it; its try count stays."
     )
     destination_1: DestinationInput | None = strawberry.field(
-        default=UNSET, description="Tried once destination 0 is used up. Null clears it."
+        default=UNSET, description="Tried after destination 0 is used up. Null clears it; its try count stays."
     )
     destination_2: DestinationInput | None = strawberry.field(
-        default=UNSET, description="Tried once destinations 0 and 1 are used up. Null clears it."
+        default=UNSET, description="Tried after destinations 0 and 1 are used up. Null clears it; its try count stays."
     )
     destination_3: DestinationInput | None = strawberry.field(
-        default=UNSET, description="Tried once destinations 0 to 2 are used up. Null clears it."
+        default=UNSET, description="Tried after destinations 0 to 2 are used up. Null clears it; its try count stays."
     )
     destination_4: DestinationInput | None = strawberry.field(
-        default=UNSET, description="Tried once destinations 0 to 3 are used up. Null clears it."
+        default=UNSET, description="Tried after destinations 0 to 3 are used up. Null clears it; its try count stays."
     )
 
     def changes(self) -> dict[str, Any]:
@@ -313,34 +330,34 @@ class UpdateTargetInput:
         return changes
 
 
-@strawberry.input(description="Which done targets of an outdial come back to idle.")
+@strawberry.input(description="Which DONE targets of an outdial return to IDLE.")
 class ResetTargetsInput:
-    outdial_id: strawberry.ID = strawberry.field(description="The outdial whose targets they are.")
+    outdial_id: strawberry.ID = strawberry.field(description="The outdial of the targets.")
     done_reasons: list[DoneReason] | None = strawberry.field(
-        default=UNSET, description="Done targets with these reasons. Give this or targetIds, not both."
+        default=UNSET, description="Targets that are DONE for these reasons. Give either this or targetIds."
     )
     target_ids: list[strawberry.ID] | None = strawberry.field(
-        default=UNSET, description="These targets where they are done, at most 500."
+        default=UNSET, description="These targets if they are DONE, at most 500."
     )
-    dry_run: bool = strawberry.field(default=False, description="Only count what would be reset.")
+    dry_run: bool = strawberry.field(default=False, description="Only count the targets that would be reset.")
 
 
 # ---------------------------------------------------------------- attempts
 
 
-@strawberry.input(description="How many targets of an outdial a dialer takes, and for how long.")
+@strawberry.input(description="How many targets of an outdial a dialer claims, and for how long.")
 class ClaimTargetsInput:
     outdial_id: strawberry.ID = strawberry.field(description="The outdial to dial.")
-    limit: int = strawberry.field(default=1, description="At most so many, 1 to 500.")
-    dialer: str | None = strawberry.field(
-        default=UNSET, description="The dialer's name for itself, at most 255 characters."
-    )
+    limit: int = strawberry.field(default=1, description="The most targets to claim, 1 to 500.")
+    dialer: str | None = strawberry.field(default=UNSET, description="A name for the dialer, at most 255 characters.")
     lease_seconds: int | None = strawberry.field(
         default=UNSET,
-        description="Seconds until the leases run out, 5 to 86,400. The policy's lease where it is null.",
+        description="Seconds until the leases expire, 5 to 86,400. Default: the policy's leaseSeconds.",
     )
     idempotency_key: str | None = strawberry.field(
-        default=UNSET, description="The same key returns the same attempts, so that a lost answer loses no targets."
+        default=UNSET,
+        description="A key of your choice. A repeated call with the same key returns the same attempts, so no target "
+        "is lost if an answer is lost.",
     )
 
 
@@ -361,33 +378,33 @@ class StartAttemptsInput:
         return [records.AttemptStart(row.attempt_id, given(row.call_id)) for row in self.attempts]
 
 
-@strawberry.input(description="The attempts whose leases are renewed.")
+@strawberry.input(description="The attempts to extend.")
 class ExtendAttemptsInput:
     attempt_ids: list[strawberry.ID] = strawberry.field(description="The attempts, 1 to 500.")
     lease_seconds: int | None = strawberry.field(
         default=UNSET,
-        description="Seconds from now until the leases run out, 5 to 86,400; as long as at first where it is null.",
+        description="Seconds from now until the leases expire, 5 to 86,400. Default: the length of the original lease.",
     )
 
 
-@strawberry.input(description="The attempts that are given back undialed.")
+@strawberry.input(description="The attempts to release: their targets return without being dialed.")
 class ReleaseAttemptsInput:
     attempt_ids: list[strawberry.ID] = strawberry.field(description="The attempts, 1 to 500.")
 
 
 @_in_bulk
-@strawberry.input(description="How one attempt ended.")
+@strawberry.input(description="The result of one attempt.")
 class AttemptResultInput:
     attempt_id: strawberry.ID = strawberry.field(description="The attempt.")
-    disposition: Disposition = strawberry.field(description="How the call ended.")
-    detail: str = strawberry.field(default="", description="More about it, at most 4,096 characters.")
+    disposition: Disposition = strawberry.field(description="The result of the call.")
+    detail: str = strawberry.field(default="", description="Details, at most 4,096 characters.")
     retry_after_seconds: int | None = strawberry.field(
         default=UNSET,
-        description="Overrides the policy's retry interval, 0 to 2,592,000; ignored where the target is finished.",
+        description="Replaces the policy's retryIntervalSeconds, 0 to 2,592,000. Ignored if the target becomes DONE.",
     )
 
 
-@strawberry.input(description="How attempts ended.")
+@strawberry.input(description="The results of attempts.")
 class CompleteAttemptsInput:
     results: list[AttemptResultInput] = strawberry.field(description="The results, 1 to 500.")
 

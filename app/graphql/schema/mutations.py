@@ -24,7 +24,7 @@ from app.graphql.schema.payloads import (
     outcome,
 )
 
-INPUT = strawberry.argument(name="input", description="All that the mutation takes, in one object.")
+INPUT = strawberry.argument(name="input", description="The input of the mutation.")
 
 
 async def _claim(viewer: Viewer, wish: inputs.ClaimTargetsInput) -> records.AttemptBatch:
@@ -40,8 +40,8 @@ async def _claim(viewer: Viewer, wish: inputs.ClaimTargetsInput) -> records.Atte
 
 
 @strawberry.type(
-    description="What can be changed. What the caller can put right is among the payload's userErrors, and then "
-    "nothing was written for it."
+    description="Changes. Errors that the caller can correct are in userErrors of the payload; nothing is written for "
+    "the values that they name."
 )
 class Mutation:
     # ------------------------------------------------------------ outdials
@@ -55,7 +55,7 @@ class Mutation:
             refused=None,
         )
 
-    @mutation(Scope.WRITE, OutdialPayload, "Changes the fields that are given and leaves the rest.")
+    @mutation(Scope.WRITE, OutdialPayload, "Changes the fields that are given. All other fields keep their value.")
     async def update_outdial(
         self, info: Info, wish: Annotated[inputs.UpdateOutdialInput, INPUT]
     ) -> Outcome[records.Outdial | None]:
@@ -64,7 +64,8 @@ class Mutation:
     @mutation(
         Scope.WRITE,
         OutdialPayload,
-        "Hides the outdial and its targets: none can be claimed from then on, and attempts under way lose their lease.",
+        "Deletes an outdial and its targets. No target can be claimed any more, and attempts in progress lose their "
+        "lease.",
     )
     async def delete_outdial(
         self,
@@ -92,7 +93,7 @@ class Mutation:
     @mutation(
         Scope.WRITE,
         CreateTargetsPayload,
-        "Up to 1,000 at once. Good rows are created, bad ones are reported by index; one bad row spoils no other.",
+        "Adds up to 1,000 targets. Valid rows are created, and each other row is reported in userErrors by its index.",
     )
     async def create_targets(
         self, info: Info, wish: Annotated[inputs.CreateTargetsInput, INPUT]
@@ -109,7 +110,7 @@ class Mutation:
             refused=NOTHING_CREATED,
         )
 
-    @mutation(Scope.WRITE, TargetPayload, "Changes the fields that are given and leaves the rest.")
+    @mutation(Scope.WRITE, TargetPayload, "Changes the fields that are given. All other fields keep their value.")
     async def update_target(
         self, info: Info, wish: Annotated[inputs.UpdateTargetInput, INPUT]
     ) -> Outcome[records.Target | None]:
@@ -118,7 +119,11 @@ class Mutation:
             refused=None,
         )
 
-    @mutation(Scope.WRITE, TargetPayload, "Hides the target; an attempt under way loses its lease. Its key is free.")
+    @mutation(
+        Scope.WRITE,
+        TargetPayload,
+        "Deletes a target. An attempt in progress loses its lease. The key can be used again.",
+    )
     async def delete_target(
         self,
         info: Info,
@@ -129,7 +134,7 @@ class Mutation:
     @mutation(
         Scope.WRITE,
         TargetPayload,
-        "Finishes a target that is not done, with the reason CANCELED; an attempt under way loses its lease.",
+        "Finishes a target with the reason CANCELED, unless it is DONE. An attempt in progress loses its lease.",
     )
     async def cancel_target(
         self,
@@ -141,9 +146,9 @@ class Mutation:
     @mutation(
         Scope.WRITE,
         ResetTargetsPayload,
-        "Brings done targets back to idle with their try counts at zero; the attempts stay on record. At most 10,000 "
-        "in a call: repeat while remaining is above 0. Those that asked not to be called stay, unless doneReasons "
-        "names DO_NOT_CALL.",
+        "Returns DONE targets to IDLE and sets their try counts to zero. Their attempts stay on record. Resets at most "
+        "10,000 targets in a call: repeat the call while remaining is above 0. Targets that are DONE with DO_NOT_CALL "
+        "are reset only if doneReasons names DO_NOT_CALL.",
     )
     async def reset_targets(
         self, info: Info, wish: Annotated[inputs.ResetTargetsInput, INPUT]
@@ -164,7 +169,7 @@ class Mutation:
     @mutation(
         Scope.WRITE,
         ImportPayload,
-        "Stops an import at its next chunk of rows; what it took in stays. One that has ended stays as it is.",
+        "Stops an import. Stored rows stay. An import that has ended does not change.",
     )
     async def cancel_import(
         self,
@@ -178,8 +183,9 @@ class Mutation:
     @mutation(
         Scope.DIAL,
         AttemptsPayload,
-        "Leases up to `limit` targets that are due to one dialer: of higher priority first, then the longest due. "
-        "No target is ever leased twice at once.",
+        "Claims up to `limit` due targets for one dialer, those with a higher priority first, then those that have "
+        "been "
+        "due the longest. No target is ever leased to two dialers at once.",
     )
     async def claim_targets(
         self, info: Info, wish: Annotated[inputs.ClaimTargetsInput, INPUT]
@@ -189,14 +195,16 @@ class Mutation:
     @mutation(
         Scope.DIAL,
         AttemptsPayload,
-        "The calls are being placed: from here an expired lease means UNCONFIRMED. Renews the lease.",
+        "Reports that calls are being placed, and renews their leases. From now on, an attempt whose lease expires "
+        "becomes "
+        "UNCONFIRMED.",
     )
     async def start_attempts(
         self, info: Info, wish: Annotated[inputs.StartAttemptsInput, INPUT]
     ) -> Outcome[records.AttemptBatch]:
         return await batch_outcome(attempts.start(info.context.viewer, starts=wish.starts()), refused=NO_ATTEMPTS)
 
-    @mutation(Scope.DIAL, AttemptsPayload, "Renews leases that still hold.")
+    @mutation(Scope.DIAL, AttemptsPayload, "Renews the leases of attempts in progress.")
     async def extend_attempts(
         self, info: Info, wish: Annotated[inputs.ExtendAttemptsInput, INPUT]
     ) -> Outcome[records.AttemptBatch]:
@@ -208,14 +216,14 @@ class Mutation:
     @mutation(
         Scope.DIAL,
         AttemptsPayload,
-        "Reports how calls ended. Reporting the same result again is no error and changes nothing.",
+        "Reports the results of calls. Reporting the same result again is not an error and changes nothing.",
     )
     async def complete_attempts(
         self, info: Info, wish: Annotated[inputs.CompleteAttemptsInput, INPUT]
     ) -> Outcome[records.AttemptBatch]:
         return await batch_outcome(attempts.complete(info.context.viewer, results=wish.reports()), refused=NO_ATTEMPTS)
 
-    @mutation(Scope.DIAL, AttemptsPayload, "Gives undialed targets back; the tries are not counted.")
+    @mutation(Scope.DIAL, AttemptsPayload, "Returns targets that were not dialed. The attempts do not count as tries.")
     async def release_attempts(
         self, info: Info, wish: Annotated[inputs.ReleaseAttemptsInput, INPUT]
     ) -> Outcome[records.AttemptBatch]:

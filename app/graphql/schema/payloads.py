@@ -55,30 +55,32 @@ def _result(answer: Outcome[T]) -> T:
     return answer.result
 
 
-@strawberry.type(description="What the caller can put right. Anything else is a top-level error with extensions.code.")
+@strawberry.type(
+    description="An error that the caller can correct. All other errors are top-level errors with extensions.code."
+)
 class UserError:
-    code: UserErrorCode = strawberry.field(description="What kind of error it is, for programs.")
-    message: str = strawberry.field(description="What is wrong, for people.")
+    code: UserErrorCode = strawberry.field(description="The kind of error, for programs.")
+    message: str = strawberry.field(description="What is wrong and what to do, for people.")
     path: list[str] = derived(
         _path,
-        "The input's path, from the input object down, list indexes as text: "
-        '["results", "3", "disposition"]. Empty where it is about the whole.',
+        "The path of the wrong value, from the input object down, with list indexes as text: "
+        '["results", "3", "disposition"]. Empty if the error concerns the whole input.',
     )
 
 
 def _user_errors() -> Any:
-    return strawberry.field(description="What was refused, and why; empty where all went well.")
+    return strawberry.field(description="What was rejected, and why. Empty if everything was accepted.")
 
 
-@strawberry.type(description="What became of an outdial.")
+@strawberry.type(description="The result of a change to an outdial.")
 class OutdialPayload:
-    outdial: Outdial | None = derived(_result, "The outdial as it is now; null where the mutation was refused.")
+    outdial: Outdial | None = derived(_result, "The outdial after the change. Null if the change was rejected.")
     user_errors: list[UserError] = _user_errors()
 
 
-@strawberry.type(description="What became of a target.")
+@strawberry.type(description="The result of a change to a target.")
 class TargetPayload:
-    target: OutdialTarget | None = derived(_result, "The target as it is now; null where the mutation was refused.")
+    target: OutdialTarget | None = derived(_result, "The target after the change. Null if the change was rejected.")
     user_errors: list[UserError] = _user_errors()
 
 
@@ -102,15 +104,15 @@ def _rejected_count(answer: Outcome[records.CreatedTargets]) -> int:
     return answer.result.rejected
 
 
-@strawberry.type(description="What became of the rows.")
+@strawberry.type(description="The result of each row.")
 class CreateTargetsPayload:
     targets: list[OutdialTarget | None] = derived(
-        _created_targets, "In the input's order; null for a row that was rejected."
+        _created_targets, "The targets in the order of the input. Null for a row that was rejected."
     )
-    created_count: int = derived(_created_count, "Rows that made a new target.")
-    updated_count: int = derived(_updated_count, "Rows that changed the target that had their key.")
-    skipped_count: int = derived(_skipped_count, "Rows that left the target that had their key as it was.")
-    rejected_count: int = derived(_rejected_count, "Rows that were refused; userErrors says why.")
+    created_count: int = derived(_created_count, "Rows that created a target.")
+    updated_count: int = derived(_updated_count, "Rows that changed an existing target with the same key.")
+    skipped_count: int = derived(_skipped_count, "Rows that left an existing target unchanged.")
+    rejected_count: int = derived(_rejected_count, "Rows that were rejected. userErrors gives the reasons.")
     user_errors: list[UserError] = _user_errors()
 
 
@@ -122,10 +124,10 @@ def _reset_remaining(answer: Outcome[records.Reset]) -> int:
     return answer.result.remaining
 
 
-@strawberry.type(description="How far a reset came.")
+@strawberry.type(description="The result of a reset.")
 class ResetTargetsPayload:
-    count: int = derived(_reset_count, "How many came back to idle, or would in a dry run.")
-    remaining: int = derived(_reset_remaining, "How many more match.")
+    count: int = derived(_reset_count, "The number of targets that returned to IDLE, or would in a dry run.")
+    remaining: int = derived(_reset_remaining, "The number of further targets that match. Call again if it is above 0.")
     user_errors: list[UserError] = _user_errors()
 
 
@@ -133,13 +135,13 @@ def _attempts(answer: Outcome[records.AttemptBatch]) -> Sequence[records.Attempt
     return answer.result.attempts
 
 
-@strawberry.type(description="Attempts in the input's order, those with an error left out.")
+@strawberry.type(description="The attempts in the order of the input. Attempts with an error are left out.")
 class AttemptsPayload:
     attempts: list[Attempt] = derived(_attempts, "The attempts as they are now.")
     user_errors: list[UserError] = _user_errors()
 
 
-@strawberry.type(description="What became of an import.")
+@strawberry.type(description="The result of a change to an import.")
 class ImportPayload:
-    import_job: ImportJob | None = derived(_result, "The import as it is now; null where the mutation was refused.")
+    import_job: ImportJob | None = derived(_result, "The import after the change. Null if the change was rejected.")
     user_errors: list[UserError] = _user_errors()

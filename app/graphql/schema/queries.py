@@ -16,13 +16,15 @@ from app.graphql.schema.types import ImportJob, Node, Outdial, OutdialTarget, Vi
 NODES_MAX = 100
 
 
-@strawberry.type(description="What can be read. Nothing of another customer is ever found.")
+@strawberry.type(description="Reads. All of them return data of the viewer's customer only.")
 class Query:
-    @query(None, Viewer, "Who the token speaks for, and until when.")
+    @query(None, Viewer, "The token's customer and permissions.")
     async def viewer(self, info: Info) -> auth.Viewer:
         return info.context.viewer
 
-    @query(Scope.READ, Node | None, "Any object by its id; null where there is none that the viewer may see.")
+    @query(
+        Scope.READ, Node | None, "Returns an object by its id. Null if it does not exist or the viewer cannot see it."
+    )
     async def node(
         self,
         info: Info,
@@ -33,7 +35,8 @@ class Query:
     @query(
         Scope.READ,
         list[Node | None],
-        "Objects by id, in the order asked for, at most 100; null for an id that names none that the viewer may see.",
+        "Returns up to 100 objects by their ids, in the same order. Null for each one that does not exist or that the "
+        "viewer cannot see.",
     )
     async def nodes(
         self,
@@ -44,7 +47,7 @@ class Query:
             raise BadUserInput(f"nodes takes at most {NODES_MAX} ids.")
         return await info.context.loaders.nodes.load_many([parse_id(node_id) for node_id in ids])
 
-    @query(Scope.READ, Outdial | None, "An outdial by its id; null where the viewer has none, or deleted it.")
+    @query(Scope.READ, Outdial | None, "Returns an outdial by its id. Null if it does not exist or is deleted.")
     async def outdial(
         self,
         info: Info,
@@ -52,7 +55,7 @@ class Query:
     ) -> records.Outdial | None:
         return await info.context.loaders.outdials.load(parse_id(outdial_id))
 
-    @query(Scope.READ, Connection[Outdial], "The viewer's outdials, newest first; deleted ones are left out.")
+    @query(Scope.READ, Connection[Outdial], "Returns the viewer's outdials without deleted ones, newest first.")
     async def outdials(
         self,
         info: Info,
@@ -69,7 +72,7 @@ class Query:
         page = await outdials.page(viewer, request(first, after, last, before), where=where)
         return CountedPage(page, created_cursor, lambda: outdials.count(viewer, where=where))
 
-    @query(Scope.READ, OutdialTarget | None, "A target by its id; null where the viewer has none, or deleted it.")
+    @query(Scope.READ, OutdialTarget | None, "Returns a target by its id. Null if it does not exist or is deleted.")
     async def target(
         self,
         info: Info,
@@ -77,7 +80,7 @@ class Query:
     ) -> records.Target | None:
         return await info.context.loaders.targets.load(parse_id(target_id))
 
-    @query(Scope.READ, ImportJob | None, "An import by its id; null where the viewer has none.")
+    @query(Scope.READ, ImportJob | None, "Returns an import by its id. Null if it does not exist.")
     async def import_job(
         self,
         info: Info,

@@ -48,7 +48,7 @@ WhichImports: TypeAlias = Annotated[
 ]
 InOrder: TypeAlias = Annotated[
     TargetOrder | None,
-    strawberry.argument(description="By which the list and its cursors go; NEWEST_FIRST where it is null."),
+    strawberry.argument(description="The order of the list and of its cursors. Default: NEWEST_FIRST."),
 ]
 
 

@@ -26,7 +26,7 @@ def instant(value: object) -> datetime:
         ValueError: it is no instant, names no offset, or lies outside the years 1 to 9999.
     """
     if not isinstance(value, str):
-        raise TypeError("DateTime is a text in ISO 8601.")
+        raise TypeError("Invalid DateTime. Use ISO 8601 text such as 2022-04-28T01:41:40Z.")
     text = value.upper()  # RFC 3339 allows a small t and z
     try:
         # Python takes any character between date and time; ISO 8601 a T, RFC 3339 a space too.
@@ -34,30 +34,29 @@ def instant(value: object) -> datetime:
         if parsed is not None and parsed.tzinfo is not None:
             return parsed.astimezone(UTC)
     except ValueError:
-        raise ValueError("DateTime is no instant in ISO 8601.") from None
+        raise ValueError("Invalid DateTime. Use ISO 8601 text such as 2022-04-28T01:41:40Z.") from None
     except OverflowError:
-        raise ValueError("DateTime is outside the years 1 to 9999 in UTC.") from None
-    raise ValueError("DateTime needs a date, a time and its offset from UTC, as in 2022-04-28T01:41:40.503790Z.")
+        raise ValueError("DateTime must be in the years 1 to 9999 (UTC).") from None
+    raise ValueError("DateTime needs a date, a time and an offset from UTC, such as 2022-04-28T01:41:40Z.")
 
 
 def cursor(value: object) -> str:
     if not isinstance(value, str):
-        raise TypeError("EventCursor is a text.")
+        raise TypeError("EventCursor must be text.")
     return value
 
 
 SCALARS: dict[object, ScalarDefinition] = {
     datetime: strawberry.scalar(
         name="DateTime",
-        description="An instant in UTC, ISO 8601 with microseconds: 2022-04-28T01:41:40.503790Z.",
+        description="A point in time in UTC, in ISO 8601 with microseconds: 2022-04-28T01:41:40.503790Z.",
         serialize=instant_text,
         parse_value=instant,
     ),
     EventCursor: strawberry.scalar(
         name="EventCursor",
         description=(
-            "An opaque position in an outdial's event log. Cursors of one outdial are ordered; "
-            "compare them only by passing them back."
+            "A position in an outdial's event log. Opaque: pass it back as it is, and do not compare or change it."
         ),
         serialize=str,
         parse_value=cursor,

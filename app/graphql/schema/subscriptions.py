@@ -30,7 +30,7 @@ INTERVAL_MILLISECONDS_MAX = 60_000
 
 Interval: TypeAlias = Annotated[
     int,
-    strawberry.argument(description="At least so many milliseconds from one message to the next, 50 to 60,000."),
+    strawberry.argument(description="The shortest time between two messages in milliseconds, 50 to 60,000."),
 ]
 
 T = TypeVar("T")
@@ -68,54 +68,59 @@ class Stream(Generic[T]):
 # ---------------------------------------------------------------- types
 
 
-@strawberry.type(description="One change, with the target's state right after it.")
+@strawberry.type(description="One change, with the target's state directly after it.")
 class TargetEvent:
     cursor: EventCursor = strawberry.field(description="The change's position in the outdial's event log.")
     type: TargetEventType = strawberry.field(description="What happened.")
     occurred_at: datetime = strawberry.field(description="When it happened.")
     outdial_id: strawberry.ID = strawberry.field(description="The outdial whose target changed.")
     target_id: strawberry.ID | None = strawberry.field(
-        description="The target that changed; null where the event tells of many, of an import or a reset."
+        description="The target that changed. Null if the event stands for many targets (an import or a reset)."
     )
-    count: int = strawberry.field(description="How many targets changed; 1 where targetId is set.")
+    count: int = strawberry.field(description="The number of targets that changed. 1 if targetId is set.")
     status: TargetStatus | None = strawberry.field(
-        description="The status right after the change; null where the target was deleted."
+        description="The status after the change. Null if the target was deleted."
     )
     previous_status: TargetStatus | None = strawberry.field(
-        description="The status right before the change; null where the target was created by it."
+        description="The status before the change. Null if the change created the target."
     )
     done_reason: DoneReason | None = strawberry.field(
-        description="Why the target is done since this change; null where it is not."
+        description="Why the target is DONE after this change. Null if it is not."
     )
-    try_counts: list[int] = strawberry.field(description="Five numbers; empty where targetId is null.")
+    try_counts: list[int] = strawberry.field(
+        description="The tries of the five destinations after the change. Empty if targetId is null."
+    )
     next_try_at: datetime | None = strawberry.field(
-        description="When the target can next be claimed; null unless it is idle."
+        description="The earliest time of the next claim. Null unless the status is IDLE."
     )
-    version: int | None = strawberry.field(description="The target's version right after this change.")
+    version: int | None = strawberry.field(
+        description="The target's version after the change. Null if targetId is null."
+    )
     destination_index: int | None = strawberry.field(
-        description="Which destination the attempt tries, 0 to 4; null where the change is not an attempt's."
+        description="The index of the attempt's destination, 0 to 4. Null if no attempt made the change."
     )
     attempt_id: strawberry.ID | None = strawberry.field(
-        description="The attempt that changed the target; null where the change is not an attempt's."
+        description="The attempt that made the change. Null if there is none."
     )
     disposition: Disposition | None = strawberry.field(
-        description="The result that was reported; null unless the type is COMPLETED."
+        description="The reported result. Null unless the type is COMPLETED."
     )
     target: OutdialTarget | None = resolved(
         resolvers.target_of_event,
-        "The target as it is now, which may be newer than this change; null once it is deleted.",
+        "The target as it is now, which can be newer than this change. Null if it is deleted.",
     )
 
 
-@strawberry.type(description="Changes that are close together, in the order of their cursors.")
+@strawberry.type(description="Changes that happened close together, in the order of their cursors.")
 class TargetEventBatch:
-    cursor: EventCursor = strawberry.field(description="Resume after this.")
-    events: list[TargetEvent] = strawberry.field(description="Up to 500 changes; empty where only the cursor moved.")
+    cursor: EventCursor = strawberry.field(description="The position to resume after.")
+    events: list[TargetEvent] = strawberry.field(description="Up to 500 changes. Empty if only the cursor moved.")
     caught_up: bool = strawberry.field(
-        description="True where nothing more could be delivered when this batch left. A replay ends with it."
+        description="True if there were no further changes to deliver when this batch was sent. The end of a replay."
     )
     gap: GapReason | None = strawberry.field(
-        description="Set where events may be missing between the given cursor and this batch: read the targets afresh."
+        description="Set if events may be missing between the given cursor and this batch. If so, read the targets "
+        "again."
     )
 
 
@@ -129,7 +134,7 @@ class OutdialEvent:
     type: OutdialEventType = strawberry.field(description="What happened.")
     outdial_id: strawberry.ID = strawberry.field(description="The outdial that changed.")
     occurred_at: datetime = strawberry.field(description="When it happened.")
-    outdial: Outdial | None = resolved(resolvers.outdial_of_event, "The outdial as it is now; null once it is deleted.")
+    outdial: Outdial | None = resolved(resolvers.outdial_of_event, "The outdial as it is now. Null if it is deleted.")
 
 
 # ---------------------------------------------------------------- fields
@@ -140,15 +145,17 @@ def _check_interval(milliseconds: int) -> None:
         raise BadUserInput(f"intervalMs is {INTERVAL_MILLISECONDS_MIN} to {INTERVAL_MILLISECONDS_MAX}.")
 
 
-@strawberry.type(description="What can be watched. Each value is read afresh: nothing of an earlier one is remembered.")
+@strawberry.type(description="Live changes. The objects in each message are read anew for that message.")
 class Subscription:
     @subscription(
         Scope.READ,
         TargetEventBatch,
-        "Every change to an outdial's targets, none left out, from `after` or from now, in the order of their cursors; "
-        "resume with the last batch's cursor. Of two changes to one target the higher version is the newer, whichever "
-        "came first. The first batch comes at once, empty where there is nothing to tell. Changes close together "
-        "arrive in one batch of up to 500. Completes once the outdial is deleted and its last events are out.",
+        "Sends every change to an outdial's targets, from `after` or from now, in the order of their cursors. To "
+        "resume, "
+        "pass the last batch's cursor as `after`. Of two changes to one target, the one with the higher version is "
+        "newer, in whatever order they arrive. The first batch arrives at once, and is empty if there are no changes. "
+        "Changes that happen close together arrive in one batch of up to 500. Completes after the outdial is deleted "
+        "and its last events are sent.",
     )
     async def target_events(
         self,
@@ -157,7 +164,7 @@ class Subscription:
         after: Annotated[
             EventCursor | None,
             strawberry.argument(
-                description="Begin with the first change after this position; with the next change where it is null."
+                description="Start with the first change after this position. If null, start with the next change."
             ),
         ] = strawberry.UNSET,
         which: Annotated[
@@ -175,9 +182,10 @@ class Subscription:
     @subscription(
         Scope.READ,
         OutdialProgressBatch,
-        "1 to 100 outdials: each one now, then those whose progress, state or name changed, at most one message in "
-        "`intervalMs` (50 to 60,000); the last state always arrives. Unknown and deleted ones are left out; completes "
-        "when none is left.",
+        "Sends 1 to 100 outdials as they are now, then each one whose progress, state or name changed, with at most "
+        "one "
+        "message per `intervalMs`. The last state always arrives. Unknown and deleted outdials are left out. Completes "
+        "when no outdial is left.",
     )
     async def outdial_progress(
         self,
@@ -198,8 +206,8 @@ class Subscription:
     @subscription(
         Scope.READ,
         OutdialEvent,
-        "Created, changed and deleted outdials of the viewer, from now on; not their progress. After a reconnect, read "
-        "outdials afresh.",
+        "Sends the viewer's outdials that are created, changed or deleted from now on, but not changes of their "
+        "progress. After a reconnect, read the outdials again.",
     )
     async def outdial_events(self, info: Info) -> Stream[records.OutdialEvent]:
         return Stream(events.outdial_changes(info.context.viewer))
@@ -207,8 +215,9 @@ class Subscription:
     @subscription(
         Scope.READ,
         ImportJob,
-        "An import as it is now, then whenever it changed, at most one message in `intervalMs`; the last state always "
-        "arrives. Completes when the import has ended.",
+        "Sends an import as it is now, then after each change, with at most one message per `intervalMs`. The last "
+        "state "
+        "always arrives. Completes when the import has ended.",
     )
     async def import_progress(
         self,

@@ -29,7 +29,7 @@ from app.graphql.schema.scalars import EventCursor
 
 
 @strawberry.interface(
-    description="Anything that has an id of its own. Ids are UUIDs, the same here, over REST and in events."
+    description="An object with a global id. Ids are UUIDs, and are the same in GraphQL, REST and events."
 )
 class Node:
     id: strawberry.ID = strawberry.field(description="The object's id, a UUID.")
@@ -42,39 +42,37 @@ def _scopes(viewer: auth.Viewer) -> list[Scope]:
     return [scope for scope in Scope if scope in viewer.scopes]
 
 
-@strawberry.type(description="Who a token speaks for.")
+@strawberry.type(description="The customer and permissions of a token.")
 class Viewer:
-    customer_id: strawberry.ID = strawberry.field(description="The tenant that owns what the viewer reads and writes.")
-    subject: str = strawberry.field(
-        description="Who acts: the token's subject or user name; empty where the token names none."
-    )
-    scopes: list[Scope] = derived(_scopes, "What the token allows.")
-    expires_at: datetime | None = strawberry.field(description="When the token ends.")
+    customer_id: strawberry.ID = strawberry.field(description="The customer whose data the viewer reads and writes.")
+    subject: str = strawberry.field(description="The token's subject or user name. Empty if the token has none.")
+    scopes: list[Scope] = derived(_scopes, "The token's permissions.")
+    expires_at: datetime | None = strawberry.field(description="When the token expires.")
 
 
 # ---------------------------------------------------------------- outdial
 
 
-@strawberry.type(description="How often, how soon and how long targets are tried.")
+@strawberry.type(description="How often targets are tried, how long to wait between tries, and how long a lease lasts.")
 class DialPolicy:
     max_try_counts: list[int] = strawberry.field(
-        description="Five numbers, one per destination: how often it may be tried. 0 means never."
+        description="Five numbers, one per destination: the most tries. 0 means never."
     )
     retry_interval_seconds: int = strawberry.field(
         description="Seconds from the end of an unsuccessful attempt until the target can be claimed again."
     )
     lease_seconds: int = strawberry.field(
-        description="Seconds until an attempt that is neither reported nor extended expires."
+        description="Seconds until an attempt expires if it is neither reported nor extended."
     )
     on_unconfirmed: UnconfirmedAction = strawberry.field(
-        description="What becomes of a target whose dialer vanished after the call was placed."
+        description="What happens to a target if its dialer disappears after it placed the call."
     )
 
 
-@strawberry.type(description="How many targets are done for one reason.")
+@strawberry.type(description="The number of targets that are DONE for one reason.")
 class DoneReasonCount:
     reason: DoneReason = derived(lambda item: item[0], "The reason.")
-    count: int = derived(lambda item: item[1], "How many targets are done for it; at least 1.")
+    count: int = derived(lambda item: item[1], "The number of targets, at least 1.")
 
 
 def _done_by_reason(progress: records.Progress) -> list[tuple[DoneReason, int]]:
@@ -84,47 +82,49 @@ def _done_by_reason(progress: records.Progress) -> list[tuple[DoneReason, int]]:
 
 @strawberry.type(description="Exact counts of an outdial's targets. idle + progressing + done = total.")
 class Progress:
-    total: int = strawberry.field(description="All targets, deleted ones left out.")
-    idle: int = strawberry.field(description="Targets that wait to be tried, for the first time or again.")
-    progressing: int = strawberry.field(description="Targets with an attempt under way.")
+    total: int = strawberry.field(description="All targets, without deleted ones.")
+    idle: int = strawberry.field(description="Targets that wait for their first or next try.")
+    progressing: int = strawberry.field(description="Targets with an attempt in progress.")
     done: int = strawberry.field(description="Finished targets.")
     done_by_reason: list[DoneReasonCount] = derived(
-        _done_by_reason, "The finished targets by reason, without the reasons that none has. The counts add up to done."
+        _done_by_reason,
+        "The finished targets by reason. Reasons without targets are left out. The counts add up to done.",
     )
-    attempts: int = strawberry.field(
-        description="Attempts ever made, whatever became of them; released ones are not counted."
-    )
+    attempts: int = strawberry.field(description="All attempts ever made, except released ones.")
 
 
 @strawberry.type(description="A list of targets to call, owned by one customer.")
 class Outdial(Node):
     campaign_id: strawberry.ID | None = strawberry.field(
-        description="The campaign that dials this outdial; null where none does."
+        description="The campaign that dials this outdial. Null if there is none."
     )
     name: str = strawberry.field(description="Its name.")
     detail: str = strawberry.field(description="What it is for.")
-    data: str = strawberry.field(description="Free text for the owner's use; never interpreted.")
+    data: str = strawberry.field(description="Free text for the owner's use. Never interpreted.")
     state: OutdialState = strawberry.field(description="Whether its targets can be claimed.")
-    dial_policy: DialPolicy = strawberry.field(description="How often, how soon and how long its targets are tried.")
-    progress: Progress = resolved(resolvers.progress, "Exact counts, in constant time whatever the outdial's size.")
+    dial_policy: DialPolicy = strawberry.field(
+        description="How often targets are tried, how long to wait between tries, and how long a lease lasts."
+    )
+    progress: Progress = resolved(resolvers.progress, "Exact counts, in constant time for an outdial of any size.")
     targets: "Connection[OutdialTarget]" = resolved(
         resolvers.targets_of_outdial,
-        "This outdial's targets, newest first unless orderBy says otherwise; deleted ones are left out.",
+        "The outdial's targets without deleted ones. Default order: newest first.",
     )
     attempts: "Connection[Attempt]" = resolved(
         resolvers.attempts_of_outdial,
-        "Every attempt on this outdial's targets, newest first.",
+        "All attempts on the outdial's targets, newest first.",
     )
-    imports: "Connection[ImportJob]" = resolved(resolvers.imports_of_outdial, "Files taken in, newest first.")
+    imports: "Connection[ImportJob]" = resolved(resolvers.imports_of_outdial, "The outdial's imports, newest first.")
     event_cursor: EventCursor = resolved(
         resolvers.event_cursor,
-        "A position of the event log that is no newer than anything else this operation reads, wherever the field "
-        "stands in it: read it together with the targets, then subscribe to targetEvents after it, and nothing falls "
-        "between. Events that are already in the page may come again; version tells.",
+        "A position in the event log that is not newer than any other data of the same operation. Read it together "
+        "with "
+        "the targets, then subscribe to targetEvents with this cursor as `after`: no change is missed. Some events may "
+        "already be part of the page; compare version.",
     )
     tm_create: datetime = strawberry.field(description="When it was created.")
-    tm_update: datetime | None = strawberry.field(description="When it was last changed; null until the first update.")
-    tm_delete: datetime | None = strawberry.field(description="When it was deleted; null while it is not.")
+    tm_update: datetime | None = strawberry.field(description="When it was last changed. Null until the first update.")
+    tm_delete: datetime | None = strawberry.field(description="When it was deleted. Null if it is not deleted.")
 
     @classmethod
     def is_type_of(cls, value: Any, _info: object) -> bool:
@@ -136,54 +136,60 @@ class Outdial(Node):
 
 @strawberry.type(description="An address that can be called or written to.")
 class Destination:
-    type: DestinationType = strawberry.field(description="What kind of address it is.")
+    type: DestinationType = strawberry.field(description="The type of the address.")
     target: str = strawberry.field(
-        description="The address itself, in its type's canonical form: E.164 for TEL and WHATSAPP."
+        description="The address in the canonical form of its type: E.164 for TEL and WHATSAPP."
     )
-    target_name: str = strawberry.field(description="Whose address it is.")
+    target_name: str = strawberry.field(description="The name of the person or thing at this address.")
     name: str = strawberry.field(description="The owner's name for it.")
-    detail: str = strawberry.field(description="Notes on it.")
+    detail: str = strawberry.field(description="Notes.")
 
 
-@strawberry.type(description="A destination that is set, and how far it has been tried.")
+@strawberry.type(description="A destination that is set, with its tries.")
 class TargetDestination:
-    index: int = strawberry.field(description="Its place in the order of destinations, 0 to 4.")
+    index: int = strawberry.field(description="The destination's place in the order of tries, 0 to 4.")
     destination: Destination = strawberry.field(description="The address.")
     try_count: int = strawberry.field(
-        description="How often it was tried since the target was created or last reset; released tries do not count."
+        description="Tries since the target was created or last reset. Released attempts do not count."
     )
-    max_try_count: int = strawberry.field(description="The limit in force: the target's own, else the policy's.")
-    usable: bool = strawberry.field(description="False once the limit is reached or the address proved invalid.")
+    max_try_count: int = strawberry.field(
+        description="The try limit: the target's own, or the policy's if the target has none."
+    )
+    usable: bool = strawberry.field(
+        description="False if the try limit is reached or the address turned out to be invalid."
+    )
 
 
 def _destination(index: int) -> Any:
-    return derived(lambda target: target.destinations[index], f"The address at index {index}; null where none is set.")
+    return derived(
+        lambda target: target.destinations[index], f"The destination with index {index}. Null if it is not set."
+    )
 
 
 def _try_count(index: int) -> Any:
     return derived(
         lambda target: target.try_counts[index],
-        f"How often destination {index} was tried since the target was created or last reset.",
+        f"Tries at destination {index} since the target was created or last reset.",
     )
 
 
-@strawberry.type(description="One person or place to reach, by up to five destinations tried in order.")
+@strawberry.type(description="One person or place to reach, with up to five destinations. They are tried in order.")
 class OutdialTarget(Node):
     outdial_id: strawberry.ID = strawberry.field(description="The outdial it belongs to.")
     outdial: Outdial = resolved(
-        resolvers.outdial_of_target, "The outdial it belongs to; tmDelete tells where it is gone."
+        resolvers.outdial_of_target, "The outdial it belongs to. If the outdial is deleted, its tmDelete is set."
     )
     key: str | None = strawberry.field(
-        description="The owner's own key for this target, unique in its outdial; null where none was given."
+        description="The owner's key for this target, unique in its outdial. Null if there is none."
     )
-    name: str = strawberry.field(description="Who or what it is.")
-    detail: str = strawberry.field(description="Notes on it.")
-    data: str = strawberry.field(description="Free text for the owner's use; never interpreted.")
-    status: TargetStatus = strawberry.field(description="Where it stands.")
-    done_reason: DoneReason | None = strawberry.field(description="Why it is done; null while it is not.")
-    priority: int = strawberry.field(description="0 to 9; targets of higher priority are claimed first.")
+    name: str = strawberry.field(description="The name of the person or place.")
+    detail: str = strawberry.field(description="Notes.")
+    data: str = strawberry.field(description="Free text for the owner's use. Never interpreted.")
+    status: TargetStatus = strawberry.field(description="The status of the target.")
+    done_reason: DoneReason | None = strawberry.field(description="Why the target is DONE. Null if it is not.")
+    priority: int = strawberry.field(description="0 to 9. Targets with a higher priority are claimed first.")
     max_try_counts: list[int] | None = strawberry.field(
-        description="Five numbers that stand in for the policy's; null where the policy holds."
+        description="Five numbers that replace the policy's maxTryCounts. Null if the policy applies."
     )
     destination_0: Destination | None = _destination(0)
     destination_1: Destination | None = _destination(1)
@@ -197,19 +203,25 @@ class OutdialTarget(Node):
     try_count_4: int = _try_count(4)
     destinations: list[TargetDestination] = resolved(
         resolvers.destinations,
-        "The destinations that are set, with their index and try count.",
+        "The destinations that are set, with their index and tries.",
     )
-    next_try_at: datetime | None = strawberry.field(description="When it can next be claimed; null unless it is idle.")
+    next_try_at: datetime | None = strawberry.field(
+        description="The earliest time of the next claim. Null unless the status is IDLE."
+    )
     current_attempt: "Attempt | None" = resolved(
-        resolvers.current_attempt, "The attempt under way; null unless it is progressing."
+        resolvers.current_attempt, "The attempt in progress. Null unless the status is PROGRESSING."
     )
-    attempts: "Connection[Attempt]" = resolved(resolvers.attempts_of_target, "Every attempt ever made, newest first.")
-    version: int = strawberry.field(description="Grows with every change; of two reads, the higher is the newer.")
+    attempts: "Connection[Attempt]" = resolved(
+        resolvers.attempts_of_target, "All attempts on the target, newest first."
+    )
+    version: int = strawberry.field(
+        description="Grows with every change. Of two reads, the one with the higher version is newer."
+    )
     tm_create: datetime = strawberry.field(description="When it was created.")
     tm_update: datetime = strawberry.field(
-        description="When it was last changed; equal to tmCreate until the first change."
+        description="When it was last changed. Equal to tmCreate until the first change."
     )
-    tm_delete: datetime | None = strawberry.field(description="When it was deleted; null while it is not.")
+    tm_delete: datetime | None = strawberry.field(description="When it was deleted. Null if it is not deleted.")
 
     @classmethod
     def is_type_of(cls, value: Any, _info: object) -> bool:
@@ -220,30 +232,34 @@ class OutdialTarget(Node):
 
 
 @strawberry.type(
-    description="One try at one destination of a target, and the dialer's right to make it. Its id is the proof: a "
-    "report under an id whose lease was lost changes nothing."
+    description="One try at one destination of a target, and the dialer's lease on the target. Reports are made with "
+    "the attempt's id. A report changes nothing if the attempt no longer holds its lease."
 )
 class Attempt(Node):
     target: OutdialTarget = resolved(
         resolvers.target_of_attempt,
-        "The target that is tried; tmDelete tells where it is gone.",
+        "The target that is tried. If the target is deleted, its tmDelete is set.",
     )
-    destination_index: int = strawberry.field(description="Which of the target's destinations, 0 to 4.")
-    destination: Destination = strawberry.field(description="The address as it was when the target was claimed.")
+    destination_index: int = strawberry.field(description="The index of the destination, 0 to 4.")
+    destination: Destination = strawberry.field(description="The destination as it was when the target was claimed.")
     try_number: int = strawberry.field(description="1 for the first try at this destination.")
-    state: AttemptState = strawberry.field(description="Where it stands.")
+    state: AttemptState = strawberry.field(description="The state of the attempt.")
     disposition: Disposition | None = strawberry.field(
-        description="The reported result; null unless the state is COMPLETED."
+        description="The reported result. Null unless the state is COMPLETED."
     )
-    detail: str = strawberry.field(description="What the dialer reported besides.")
-    dialer: str | None = strawberry.field(description="The dialer's name for itself; null where it gave none.")
-    call_id: str | None = strawberry.field(description="The dialer's own id of the call; null until it gives one.")
-    expires_at: datetime | None = strawberry.field(description="When the lease runs out; null once the attempt ended.")
+    detail: str = strawberry.field(description="Details that the dialer reported.")
+    dialer: str | None = strawberry.field(description="The name that the dialer gave for itself. Null if it gave none.")
+    call_id: str | None = strawberry.field(
+        description="The dialer's own id of the call. Null until the dialer reports one."
+    )
+    expires_at: datetime | None = strawberry.field(
+        description="When the lease expires. Null after the attempt has ended."
+    )
     claimed_at: datetime = strawberry.field(description="When the dialer claimed the target.")
     dialed_at: datetime | None = strawberry.field(
-        description="When the dialer said that it placed the call; null where it never did."
+        description="When the dialer reported that it placed the call. Null if it did not."
     )
-    ended_at: datetime | None = strawberry.field(description="When it ended; null while it is under way.")
+    ended_at: datetime | None = strawberry.field(description="When the attempt ended. Null while it is in progress.")
 
     @classmethod
     def is_type_of(cls, value: Any, _info: object) -> bool:
@@ -253,50 +269,53 @@ class Attempt(Node):
 # ---------------------------------------------------------------- imports: files
 
 
-@strawberry.type(description="Rows of a file, by what became of them. created + updated + skipped + rejected = read.")
+@strawberry.type(description="Rows of a file by result. created + updated + skipped + rejected = read.")
 class ImportCounts:
-    read: int = strawberry.field(description="Rows so far; blank lines and the header are none.")
-    created: int = strawberry.field(description="Rows that made a new target.")
-    updated: int = strawberry.field(description="Rows that changed the target that had their key.")
-    skipped: int = strawberry.field(description="Rows that repeat a target or change nothing of it.")
-    rejected: int = strawberry.field(description="Rows that were not taken; rejects says why.")
+    read: int = strawberry.field(description="Rows read so far, without blank lines and the header.")
+    created: int = strawberry.field(description="Rows that created a target.")
+    updated: int = strawberry.field(description="Rows that changed an existing target with the same key.")
+    skipped: int = strawberry.field(description="Rows that repeat a target or change nothing.")
+    rejected: int = strawberry.field(description="Rows that were not accepted. rejects gives the reasons.")
 
 
-@strawberry.type(description="A row of a file that was not taken.")
+@strawberry.type(description="A row of a file that was not accepted.")
 class ImportReject:
     line_number: int = strawberry.field(
-        description="The line on which the row begins, as an editor counts; the file's first is 1."
+        description="The line on which the row starts. The first line of the file is 1."
     )
     column: str | None = strawberry.field(
-        description="What is wrong first, by the file's own name of the column; null where it is the row itself."
+        description="The column of the first error, as named in the file. Null if the error concerns the whole row."
     )
-    code: RejectCode = strawberry.field(description="What is wrong first, for programs.")
-    message: str = strawberry.field(description="What is wrong, for people; all of it.")
-    row: str = strawberry.field(description="The row as it stands in the file, at most 2,000 characters of it.")
+    code: RejectCode = strawberry.field(description="The kind of the first error, for programs.")
+    message: str = strawberry.field(description="All errors of the row, for people.")
+    row: str = strawberry.field(description="The row as it is in the file, cut after 2,000 characters.")
 
 
-@strawberry.type(description="A file of targets on its way into an outdial, a chunk of rows at a time.")
+@strawberry.type(description="The import of a file of targets into an outdial.")
 class ImportJob(Node):
-    outdial_id: strawberry.ID = strawberry.field(description="The outdial that it fills.")
+    outdial_id: strawberry.ID = strawberry.field(description="The outdial that gets the targets.")
     outdial: Outdial = resolved(
-        resolvers.outdial_of_import, "The outdial that it fills; tmDelete tells where it is gone."
+        resolvers.outdial_of_import,
+        "The outdial that gets the targets. If the outdial is deleted, its tmDelete is set.",
     )
-    file_name: str = strawberry.field(description="As the sender named it; empty where it did not.")
-    state: ImportState = strawberry.field(description="Where it stands.")
-    stop_reason: ImportStopReason | None = strawberry.field(description="Why it ended early; null where it did not.")
-    message: str = strawberry.field(description="Why it ended early, for people; empty where it did not.")
-    dry_run: bool = strawberry.field(description="Whether it only reports, and stores no target.")
+    file_name: str = strawberry.field(description="The file name that the sender gave. Empty if there is none.")
+    state: ImportState = strawberry.field(description="The state of the import.")
+    stop_reason: ImportStopReason | None = strawberry.field(
+        description="Why the import ended early. Null if it did not."
+    )
+    message: str = strawberry.field(description="Why the import ended early, for people. Empty if it did not.")
+    dry_run: bool = strawberry.field(description="Whether the import only reports and stores no target.")
     idempotency_key: str | None = strawberry.field(
-        description="By which it goes on when the file is sent again; null where the sender gave none."
+        description="The key under which the file can be sent again to continue. Null if the sender gave none."
     )
-    counts: ImportCounts = strawberry.field(description="Rows, by what became of them so far.")
-    warnings: list[str] = strawberry.field(description="What else there is to know, such as columns left out.")
+    counts: ImportCounts = strawberry.field(description="Rows so far, by result.")
+    warnings: list[str] = strawberry.field(description="Warnings, for example columns that are ignored.")
     rejects: Connection[ImportReject] = resolved(
-        resolvers.rejects_of_import, "The rows that were not taken, in the order of the file."
+        resolvers.rejects_of_import, "The rows that were not accepted, in the order of the file."
     )
     tm_create: datetime = strawberry.field(description="When the file was first sent.")
-    started_at: datetime | None = strawberry.field(description="When its turn came; null while it waits.")
-    finished_at: datetime | None = strawberry.field(description="When it ended; null while it has not.")
+    started_at: datetime | None = strawberry.field(description="When the import started to read. Null while it waits.")
+    finished_at: datetime | None = strawberry.field(description="When the import ended. Null while it is in progress.")
 
     @classmethod
     def is_type_of(cls, value: Any, _info: object) -> bool:

@@ -4,44 +4,44 @@ type Exact<T extends { [key: string]: unknown }> = { [K in keyof T]: T[K] };
 /** Internal type. DO NOT USE DIRECTLY. */
 export type Incremental<T> = T | { [P in keyof T]?: P extends ' $fragmentName' | '__typename' ? T[P] : never };
 import type { DocumentTypeDecoration } from '@graphql-typed-document-node/core';
-/** Where an attempt stands. CLAIMED and DIALING hold the target's lease, the others are final. */
+/** The state of an attempt. CLAIMED and DIALING hold the target's lease. All other states are final. */
 export type AttemptState =
   /** Leased to a dialer that has not placed the call yet. */
   | 'CLAIMED'
   /** The dialer reported a disposition. */
   | 'COMPLETED'
-  /** The dialer said that it placed the call. */
+  /** The dialer reported that it placed the call. */
   | 'DIALING'
-  /** The lease ran out before the call was placed; it counts as a try. */
+  /** The lease expired before the call was placed. Counts as a try. */
   | 'EXPIRED'
-  /** The dialer gave it back undialed; it does not count as a try. */
+  /** The dialer returned the target without dialing. Does not count as a try. */
   | 'RELEASED'
-  /** The target or its outdial was cancelled, finished or deleted meanwhile; it counts as a try. */
+  /** The target or its outdial was cancelled, finished or deleted during the attempt. Counts as a try. */
   | 'REVOKED'
-  /** The lease ran out after the call was placed: nobody knows how it ended. */
+  /** The lease expired after the call was placed. The result is not known. */
   | 'UNCONFIRMED';
 
 /** A new outdial. */
 export type CreateOutdialInput = {
-  /** The campaign that dials it. Null and the zero UUID: none does. */
+  /** The campaign that dials it. Null or the zero UUID means none. */
   campaignId?: string | number | null | undefined;
-  /** Free text for the owner's use, at most 65,536 characters; never interpreted. */
+  /** Free text for the owner's use, at most 65,536 characters. Never interpreted. */
   data?: string;
   /** What it is for, at most 4,096 characters. */
   detail?: string;
-  /** How it is dialed; the defaults hold for what is left out. */
+  /** How it is dialed. Fields that are left out get their default. */
   dialPolicy?: DialPolicyInput | null | undefined;
-  /** The same key with the same input returns the first answer and creates nothing more. */
+  /** A key of your choice. A repeated call with the same key and input returns the first answer and creates nothing. */
   idempotencyKey?: string | null | undefined;
   /** Its name, at most 255 characters. */
   name?: string;
 };
 
-/** A new target and the outdial that it is for. */
+/** A new target and its outdial. */
 export type CreateTargetInput = {
-  /** The same key with the same input returns the first answer and creates nothing more. */
+  /** A key of your choice. A repeated call with the same key and input returns the first answer and creates nothing. */
   idempotencyKey?: string | null | undefined;
-  /** The outdial that gets it. */
+  /** The outdial that gets the target. */
   outdialId: string | number;
   /** The target. */
   target: TargetInput;
@@ -49,19 +49,19 @@ export type CreateTargetInput = {
 
 /** An address that can be called or written to. */
 export type DestinationInput = {
-  /** Notes on it, at most 4,096 characters. */
+  /** Notes, at most 4,096 characters. */
   detail?: string;
   /** The owner's name for it, at most 255 characters. */
   name?: string;
-  /** The address itself; it is kept in its type's canonical form. */
+  /** The address. It is stored in the canonical form of its type. */
   target: string;
-  /** Whose address it is, at most 255 characters. */
+  /** The name of the person or thing at this address, at most 255 characters. */
   targetName?: string;
-  /** What kind of address it is. */
+  /** The type of the address. */
   type?: DestinationType;
 };
 
-/** What kind of address a destination is; it decides the address's canonical form. */
+/** The type of an address. It decides the canonical form in which the address is stored. */
 export type DestinationType =
   /** A human agent, by the owner's name for them. */
   | 'AGENT'
@@ -71,121 +71,121 @@ export type DestinationType =
   | 'AI_TEAM'
   /** A conference room. */
   | 'CONFERENCE'
-  /** A mailbox. Trimmed, its domain in lower case. */
+  /** An e-mail address. Stored without spaces around it and with its domain in lower case. */
   | 'EMAIL'
-  /** An extension of the owner's telephone system. */
+  /** An extension of the owner's phone system. */
   | 'EXTENSION'
-  /** An account of the messenger LINE. */
+  /** An account of the LINE messenger. */
   | 'LINE'
-  /** A SIP address. Kept with its scheme, its host in lower case. */
+  /** A SIP address. Stored with its scheme and with its host in lower case. */
   | 'SIP'
-  /** A telephone number, kept as E.164: +14155550100. */
+  /** A phone number. Stored in E.164 form: +14155550100. */
   | 'TEL'
   /** A web chat. */
   | 'WEBCHAT'
   /** A visitor's session on a web site. */
   | 'WEB_SESSION'
-  /** A WhatsApp account by its telephone number, kept as E.164. */
+  /** A WhatsApp account, given by its phone number. Stored in E.164 form. */
   | 'WHATSAPP';
 
-/** How often, how soon and how long targets are tried. A field left out or null stays. */
+/** How often targets are tried, how long to wait between tries, and how long a lease lasts. Fields that are left out or null keep their value. */
 export type DialPolicyInput = {
-  /** Seconds until an attempt that is neither reported nor extended expires, 5 to 86,400. At first 120. */
+  /** Seconds until an attempt expires if it is neither reported nor extended, 5 to 86,400. Default: 120. */
   leaseSeconds?: number | null | undefined;
-  /** Five numbers from 0 to 100, one per destination: how often it may be tried. At first 3 each. */
+  /** Five numbers from 0 to 100, one per destination: the most tries. Default: 3 each. */
   maxTryCounts?: Array<number> | null | undefined;
-  /** What becomes of a target whose dialer vanished after the call was placed. At first FINISH. */
+  /** What happens to a target if its dialer disappears after it placed the call. Default: FINISH. */
   onUnconfirmed?: UnconfirmedAction | null | undefined;
-  /** Seconds from the end of an unsuccessful attempt until the target can be claimed again, 0 to 2,592,000. At first 300. */
+  /** Seconds from the end of an unsuccessful attempt until the target can be claimed again, 0 to 2,592,000. Default: 300. */
   retryIntervalSeconds?: number | null | undefined;
 };
 
-/** How a call ended. ANSWERED and DO_NOT_CALL finish the target, INVALID_DESTINATION rules the destination out for good, the others are retried. */
+/** The result of a call. ANSWERED and DO_NOT_CALL finish the target. INVALID_DESTINATION excludes the destination permanently. All other results lead to another try. */
 export type Disposition =
-  /** The call was answered; the target is done. */
+  /** The call was answered. The target becomes DONE. */
   | 'ANSWERED'
   /** The line was busy. */
   | 'BUSY'
   /** The dialer hung up before an answer. */
   | 'CANCELED'
-  /** The person asked not to be called; the target is done. */
+  /** The person asked not to be called. The target becomes DONE. */
   | 'DO_NOT_CALL'
   /** The call could not be set up. */
   | 'FAILED'
-  /** The address does not exist or cannot be called; it is never tried again. */
+  /** The address does not exist or cannot be called. It is never tried again. */
   | 'INVALID_DESTINATION'
   /** An answering machine took the call. */
   | 'MACHINE'
-  /** It rang, and nobody answered. */
+  /** The phone rang, and nobody answered. */
   | 'NO_ANSWER'
-  /** Nothing was heard of the call in time. */
+  /** No result of the call arrived in time. */
   | 'TIMEOUT';
 
 /** Why a target is done. */
 export type DoneReason =
   /** Somebody answered. */
   | 'ANSWERED'
-  /** Finished by the owner. */
+  /** The owner cancelled the target. */
   | 'CANCELED'
   /** The person asked not to be called. */
   | 'DO_NOT_CALL'
-  /** Every destination was tried as often as the policy allows, or is unusable. */
+  /** Every destination has reached its try limit or is not usable. */
   | 'EXHAUSTED'
-  /** The dialer vanished after placing the call, and the policy says FINISH. */
+  /** The dialer disappeared after it placed the call, and onUnconfirmed is FINISH. */
   | 'UNCONFIRMED';
 
 /** Why events may be missing. */
 export type GapReason =
-  /** Events after the cursor are no longer kept. */
+  /** Events after the cursor have been removed by retention. */
   | 'CURSOR_EXPIRED'
-  /** The cursor is ahead of the log, as after a backup was restored. */
+  /** The cursor is ahead of the log, for example after a backup was restored. */
   | 'CURSOR_UNKNOWN';
 
-/** What is wrong with a row of a file. */
+/** Why a row of a file was rejected. */
 export type ImportRejectCode =
-  /** Another target has one of its addresses, which dedupe does not allow. */
+  /** Another target has one of the row's addresses, and dedupe does not allow that. */
   | 'DUPLICATE_ADDRESS'
-  /** Its key is taken in the outdial. */
+  /** Another target of the outdial has this key. */
   | 'DUPLICATE_KEY'
-  /** A value that cannot be accepted. */
+  /** A value is not valid. */
   | 'INVALID'
-  /** The line cannot be read: its quotes, its JSON, or the number of its cells. */
+  /** The line cannot be read: its quotes, its JSON or its number of cells is wrong. */
   | 'MALFORMED'
-  /** A spreadsheet turned a telephone number into 4.91512E+11; its last digits are lost. */
+  /** A spreadsheet turned a phone number into scientific notation (4.91512E+11). Its last digits are lost. */
   | 'SCIENTIFIC_NOTATION';
 
-/** Where an import stands. */
+/** The state of an import. */
 export type ImportState =
-  /** Its owner stopped it; what it took in stays. */
+  /** The owner stopped the import. Stored rows stay. */
   | 'CANCELED'
-  /** The whole file was read; counts and rejects say what became of its rows. */
+  /** The whole file was read. See counts and rejects for the result of each row. */
   | 'COMPLETED'
-  /** It ended early; what it took in stays. Sent again with the same idempotency key, it goes on. */
+  /** The import ended early. Stored rows stay. Send the file again with the same idempotency key to continue. */
   | 'FAILED'
-  /** It waits for its turn. */
+  /** The import waits for its turn. */
   | 'QUEUED'
-  /** Its rows are taken in. */
+  /** The import reads and stores rows. */
   | 'RUNNING';
 
 /** Why an import ended early. */
 export type ImportStopReason =
   /** cancelImport was called. */
   | 'CANCELED'
-  /** Sent again with the same idempotency key, the file was another one. */
+  /** The file sent again with the same idempotency key is a different file. */
   | 'CONFLICT'
   /** The outdial was deleted. */
   | 'DELETED'
-  /** The file cannot be read on: its encoding, its header, or a line beyond all limits. */
+  /** The file cannot be read: its encoding or header is wrong, or a line is too long. */
   | 'FILE'
-  /** The server failed. */
+  /** The server failed. The log has the error. */
   | 'INTERNAL'
-  /** The sender went away, or the server ended. */
+  /** The sender disconnected, or the server stopped. */
   | 'INTERRUPTED'
-  /** The outdial was paused while it went on. Sent again with the same idempotency key, it goes on. */
+  /** The outdial was paused during the import. Send the file again with the same idempotency key to continue. */
   | 'PAUSED'
-  /** The file is larger than is taken, or inflates to more. */
+  /** The file, or what it decompresses to, is too large. */
   | 'TOO_LARGE'
-  /** More rows were rejected than max_rejects. */
+  /** More rows were rejected than max_rejects allows. */
   | 'TOO_MANY_REJECTS';
 
 /** What happened to an outdial. */
@@ -194,29 +194,29 @@ export type OutdialEventType =
   | 'CREATED'
   /** The outdial was deleted. */
   | 'DELETED'
-  /** Its owner changed it. */
+  /** The owner changed the outdial. */
   | 'UPDATED';
 
-/** Whether an outdial's targets are handed out. */
+/** Whether dialers can claim an outdial's targets. */
 export type OutdialState =
   /** Its targets can be claimed. */
   | 'ACTIVE'
-  /** No new claims; attempts under way may finish. */
+  /** No new claims. Attempts in progress can finish. */
   | 'PAUSED';
 
-/** Which done targets of an outdial come back to idle. */
+/** Which DONE targets of an outdial return to IDLE. */
 export type ResetTargetsInput = {
-  /** Done targets with these reasons. Give this or targetIds, not both. */
+  /** Targets that are DONE for these reasons. Give either this or targetIds. */
   doneReasons?: Array<DoneReason> | null | undefined;
-  /** Only count what would be reset. */
+  /** Only count the targets that would be reset. */
   dryRun?: boolean;
-  /** The outdial whose targets they are. */
+  /** The outdial of the targets. */
   outdialId: string | number;
-  /** These targets where they are done, at most 500. */
+  /** These targets if they are DONE, at most 500. */
   targetIds?: Array<string | number> | null | undefined;
 };
 
-/** What a token allows. None implies another. */
+/** A permission of a token. No scope includes another. */
 export type Scope =
   /** Claim targets and report attempts, as a dialer does. */
   | 'DIAL'
@@ -225,13 +225,13 @@ export type Scope =
   /** Create, change and delete outdials and targets. */
   | 'WRITE';
 
-/** What happened to a target, or to many. */
+/** What happened to one target or to many targets. */
 export type TargetEventType =
-  /** Its owner finished it. */
+  /** The owner cancelled the target. */
   | 'CANCELED'
-  /** A dialer leased it. */
+  /** A dialer claimed the target. */
   | 'CLAIMED'
-  /** The dialer reported how the call ended. */
+  /** The dialer reported the result of the call. */
   | 'COMPLETED'
   /** The target was created. */
   | 'CREATED'
@@ -239,28 +239,28 @@ export type TargetEventType =
   | 'DELETED'
   /** The dialer placed the call. */
   | 'DIALING'
-  /** Nothing usable was left without an attempt ending: the limits were lowered or a destination was cleared. */
+  /** No usable destination was left because a limit was lowered or a destination was cleared. */
   | 'EXHAUSTED'
-  /** The lease ran out before the call was placed. */
+  /** The lease expired before the call was placed. */
   | 'EXPIRED'
-  /** An import created targets; count says how many, status in which status, and targetId is null. */
+  /** An import created targets. count is their number, status is their status, and targetId is null. */
   | 'IMPORTED'
-  /** The dialer gave it back undialed. */
+  /** The dialer returned the target without dialing. */
   | 'RELEASED'
-  /** Brought back to idle; where count is above 1, targetId is null. */
+  /** The target returned to IDLE. If count is above 1, targetId is null. */
   | 'RESET'
-  /** The lease ran out after the call was placed. */
+  /** The lease expired after the call was placed. */
   | 'UNCONFIRMED'
-  /** Its owner changed it. */
+  /** The owner changed the target. */
   | 'UPDATED';
 
-/** Which targets. All that are given must hold; null and an empty list leave a field unfiltered. */
+/** Selects targets. All given conditions must match. Null or an empty list means no condition. */
 export type TargetFilter = {
-  /** An address in any of the five destinations, canonical or not. */
+  /** An address in any of the five destinations, in any spelling. */
   destination?: string | null | undefined;
   /** Done for any of these reasons. */
   doneReasons?: Array<DoneReason> | null | undefined;
-  /** The owner's own key, in full. */
+  /** The owner's key, in full. */
   key?: string | null | undefined;
   /** Any of these statuses. */
   statuses?: Array<TargetStatus> | null | undefined;
@@ -268,61 +268,61 @@ export type TargetFilter = {
 
 /** A new target. At least one destination must be set. */
 export type TargetInput = {
-  /** Free text for the owner's use, at most 65,536 characters; never interpreted. */
+  /** Free text for the owner's use, at most 65,536 characters. Never interpreted. */
   data?: string;
-  /** The first to be tried. */
+  /** The destination that is tried first. */
   destination0?: DestinationInput | null | undefined;
-  /** Tried once destination 0 is used up. */
+  /** Tried after destination 0 is used up. */
   destination1?: DestinationInput | null | undefined;
-  /** Tried once destinations 0 and 1 are used up. */
+  /** Tried after destinations 0 and 1 are used up. */
   destination2?: DestinationInput | null | undefined;
-  /** Tried once destinations 0 to 2 are used up. */
+  /** Tried after destinations 0 to 2 are used up. */
   destination3?: DestinationInput | null | undefined;
-  /** Tried once destinations 0 to 3 are used up. */
+  /** Tried after destinations 0 to 3 are used up. */
   destination4?: DestinationInput | null | undefined;
-  /** Notes on it, at most 4,096 characters. */
+  /** Notes, at most 4,096 characters. */
   detail?: string;
-  /** The owner's own key for it, unique in its outdial, at most 255 characters. */
+  /** The owner's key for the target, unique in its outdial, at most 255 characters. */
   key?: string | null | undefined;
-  /** Five numbers from 0 to 100 that stand in for the policy's; the policy holds where it is null. */
+  /** Five numbers from 0 to 100 that replace the policy's maxTryCounts. If null, the policy applies. */
   maxTryCounts?: Array<number> | null | undefined;
-  /** Who or what it is, at most 255 characters. */
+  /** The name of the person or place, at most 255 characters. */
   name?: string;
-  /** Not claimable before this; at once where it is null. */
+  /** The earliest time of the first claim. If null, the target is due at once. */
   notBefore?: string | null | undefined;
-  /** 0 to 9; targets of higher priority are claimed first. */
+  /** 0 to 9. Targets with a higher priority are claimed first. */
   priority?: number;
 };
 
-/** Where a target stands. */
+/** The status of a target. */
 export type TargetStatus =
-  /** Finished; doneReason says why. */
+  /** Finished. doneReason gives the reason. */
   | 'DONE'
-  /** Waiting to be tried, for the first time or again. */
+  /** Waiting for its first or next try. */
   | 'IDLE'
-  /** An attempt is under way. */
+  /** An attempt is in progress. */
   | 'PROGRESSING';
 
-/** What becomes of a target whose dialer vanished after the call was placed. */
+/** What happens to a target if its dialer disappears after it placed the call. */
 export type UnconfirmedAction =
-  /** Done, with the reason UNCONFIRMED; resetTargets brings it back. */
+  /** The target becomes DONE with the reason UNCONFIRMED. Use resetTargets to bring it back. */
   | 'FINISH'
-  /** Back to idle, under the usual limits; the person may be called twice. */
+  /** The target returns to IDLE, within its try limits. The person may be called twice. */
   | 'RETRY';
 
-/** Changes to an outdial: the fields that are given; the rest stays. */
+/** Changes to an outdial. Fields that are left out keep their value. */
 export type UpdateOutdialInput = {
-  /** Null detaches it from its campaign, and so does the zero UUID. */
+  /** The campaign that dials it. Null or the zero UUID removes the campaign. */
   campaignId?: string | number | null | undefined;
-  /** Free text for the owner's use, at most 65,536 characters; not null. */
+  /** Free text for the owner's use, at most 65,536 characters. Not null. */
   data?: string | null | undefined;
-  /** What it is for, at most 4,096 characters; not null. */
+  /** What it is for, at most 4,096 characters. Not null. */
   detail?: string | null | undefined;
-  /** How it is dialed from now on. */
+  /** How it is dialed from now on. Fields that are left out keep their value. */
   dialPolicy?: DialPolicyInput | null | undefined;
   /** The outdial to change. */
   id: string | number;
-  /** Its name, at most 255 characters; not null. */
+  /** Its name, at most 255 characters. Not null. */
   name?: string | null | undefined;
   /** PAUSED stops new claims, ACTIVE allows them again. */
   state?: OutdialState | null | undefined;
