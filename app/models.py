@@ -206,6 +206,13 @@ class ImportJob(Model):
     checkpoint_digest = fields.CharField(max_length=64, default="")
     """Of the rows up to there, to tell another file when it is sent again."""
     warnings = fields.JSONField[list[str]]()
+    is_ndjson = fields.SmallIntField(default=0)
+    """1 if the file is NDJSON."""
+    column_names = fields.JSONField[list[str | None]](null=True)
+    """Of CSV, in the file's order; null while no row was read, and if they are too long to be kept."""
+    delimiter = fields.CharField(max_length=1, null=True)
+    kept_characters = fields.BigIntField(default=0)
+    """Of the long rows among its rejected ones that are kept whole."""
     tm_create = fields.DatetimeField()
     started_at = fields.DatetimeField(null=True)
     heard_at = fields.DatetimeField()
@@ -225,6 +232,11 @@ class ImportReject(Model):
     code = fields.CharField(max_length=32)
     message = fields.TextField()
     row_text = fields.TextField()
+    """The row as it is shown: a long one is cut."""
+    whole_text = fields.TextField(null=True)
+    """The row itself, if `row_text` is cut and the row is kept."""
+    is_whole = fields.SmallIntField(default=1)
+    """0 if the row is nowhere kept as it stands in the file."""
     recorded_at = fields.DatetimeField()
 
     class Meta:

@@ -224,6 +224,29 @@ class ImportReject:
 
 
 @dataclass(frozen=True, slots=True)
+class FileLayout:
+    """How an imported file is written, for the file of its rejected rows."""
+
+    file_name: str
+    is_ndjson: bool
+    column_names: tuple[str | None, ...] | None
+    """Of CSV; None if they are not kept. A column without a name is one that a file of rejected rows has besides."""
+    delimiter: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class KeptRow:
+    """A rejected row, whole."""
+
+    line_number: int
+    message: str
+    text: str
+    """As it stands in the file, without its line end."""
+    is_whole: bool
+    """If not, the row cannot be kept as it is, and `text` only shows it."""
+
+
+@dataclass(frozen=True, slots=True)
 class TargetEvent:
     cursor: str
     type: TargetEventType

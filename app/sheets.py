@@ -41,6 +41,8 @@ TELEPHONE_TYPES = frozenset({DestinationType.TEL, DestinationType.WHATSAPP})
 # What spreadsheets run as a formula, by its first character; any apostrophes before it count as ours.
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 _NEUTRALISED = re.compile(r"'+[=+\-@\t\r]")
+_PLUS_NUMBER = re.compile(r"\+[0-9 ().]+")
+"""What a spreadsheet takes for a number or for text, and never calculates."""
 
 
 def neutralised(text: str) -> str:
@@ -54,3 +56,13 @@ def neutralised(text: str) -> str:
 def restored(text: str) -> str:
     """What `neutralised` was given."""
     return text[1:] if _NEUTRALISED.match(text) else text
+
+
+def protected(cell: str) -> str:
+    """A cell of somebody's file as it can be shown in another one: `restored` makes the same of both.
+
+    A cell that is neutralised already stays as it is, and so does a telephone number.
+    """
+    if _NEUTRALISED.match(cell) or _PLUS_NUMBER.fullmatch(cell):
+        return cell
+    return neutralised(cell)

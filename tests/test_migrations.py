@@ -108,7 +108,8 @@ async def test_processes_that_start_at_once_migrate_once(kind: Kind, tmp_path: P
                 process.kill()
                 await process.wait()
     assert [process.returncode for process in processes] == [0] * 4, outputs
-    assert sorted(out.decode().strip() for out, _ in outputs) == ["['0001_initial', '0002_imports']", "[]", "[]", "[]"]
+    all_of_them = "['0001_initial', '0002_imports', '0003_rejects']"
+    assert sorted(out.decode().strip() for out, _ in outputs) == [all_of_them, "[]", "[]", "[]"]
     if kind == "postgres":
         await postgres.drop_database(postgres_server, url)
 

@@ -36,6 +36,18 @@ class StateOnly(ops.CreateModel):
         """Nothing: the table is made by Sql."""
 
 
+class FieldStateOnly(ops.AddField):
+    """What Tortoise knows of a column that an Sql operation beside it adds.
+
+    Tortoise's own ADD COLUMN gives the rows that are there no default.
+    """
+
+    async def database_forward(
+        self, app_label: str, old_state: State, new_state: State, state_editor: BaseSchemaEditor | None = None
+    ) -> None:
+        """Nothing: the column is made by Sql."""
+
+
 class Sql(ops.TortoiseOperation):
     """Statements for both databases; `{uuid}`, `{instant}`, `{json}` and `{serial}` stand for a column's type."""
 

@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from app.addresses import DestinationType
 from app.lifecycle import DESTINATIONS
-from app.sheets import LEDGER_COLUMNS, OWNER_COLUMNS
+from app.sheets import LEDGER_COLUMNS, OWNER_COLUMNS, restored
 
 COLUMNS_MAX = 1_000
 NAMES_SHOWN_MAX = 20
@@ -19,6 +19,8 @@ _NESTED = {f"destination_{index}": index for index in range(DESTINATIONS)}
 """Objects, in NDJSON alone."""
 NAMES = FIELDS | _FRIENDLY_PHONES.keys() | _FRIENDLY_TYPES.keys()
 """What a column may be called, or be mapped to."""
+LINE, REASON = "import_line", "import_reason"
+"""What a file of rejected rows has besides the file's own columns; an import ignores them."""
 _LEFT_OUT = frozenset({"id", "outdial_id", "last_attempt", *LEDGER_COLUMNS})
 
 
@@ -44,11 +46,36 @@ class Columns:
     """The file's name of each field."""
     destinations: frozenset[int] = frozenset()
     """Those that some column is a part of."""
+    added: tuple[int, int] | None = None
+    """Where line and reason are, if it is a file of rejected rows."""
+
+    @property
+    def kept_names(self) -> list[str | None]:
+        """The names; None in place of line and reason."""
+        return [None if self.added and place in self.added else name for place, name in enumerate(self.names)]
 
 
 def plain(name: str) -> str:
     """A column's name as it is looked up: "Phone 1" and "phone-1" are phone_1."""
     return re.sub(r"[\s\-]+", "_", name.strip().casefold())
+
+
+def added(names: Sequence[str], mapping: Mapping[str, str]) -> tuple[int, int] | None:
+    """Where line and reason are, if the columns are those of a file of rejected rows: it has both.
+
+    A file may have had such a column of its own; then the last one is the one that was added.
+
+    Args:
+        names: as the file has them.
+        mapping: from `parse_mapping`. A column that it names is the file's own, unless there is one more.
+    """
+    places = []
+    for name in (LINE, REASON):
+        found = [place for place, given in enumerate(names) if given == name]
+        if len(found) <= (name in mapping):
+            return None
+        places.append(found[-1])
+    return places[0], places[1]
 
 
 def parse_mapping(pairs: Sequence[str]) -> Mapping[str, str]:
@@ -64,7 +91,7 @@ def parse_mapping(pairs: Sequence[str]) -> Mapping[str, str]:
             raise ColumnProblem("A mapping is Header:field, such as Telefon:phone.")
         if plain(target) not in NAMES | {""}:
             raise ColumnProblem(f"There is no field {target.strip()[:50]!r}; fields are {', '.join(sorted(NAMES))}.")
-        mapping[plain(name)] = plain(target)
+        mapping[plain(restored(name))] = plain(target)
     return MappingProxyType(mapping)
 
 
@@ -84,7 +111,10 @@ def resolve(names: Sequence[str], mapping: Mapping[str, str], *, nested: bool = 
     """
     if len(names) > COLUMNS_MAX:
         raise ColumnProblem(f"A file has at most {COLUMNS_MAX:,} columns.")
-    meant = [mapping.get(plain(name), plain(name)) for name in names]
+    ours = added(names, mapping)
+    meant = [
+        "" if ours and place in ours else mapping.get(plain(name), plain(name)) for place, name in enumerate(names)
+    ]
     taken = {index for name in meant if (index := _index(name)) is not None}
     filled: dict[str, str] = {}
     fields: list[str | None] = []
@@ -108,6 +138,7 @@ def resolve(names: Sequence[str], mapping: Mapping[str, str], *, nested: bool = 
         left_out=[name for name, wanted in zip(names, meant, strict=True) if wanted in _LEFT_OUT],
         shown=filled,
         destinations=frozenset(int(name[len("destination_")]) for name in filled if name.startswith("destination_")),
+        added=ours,
     )
 
 

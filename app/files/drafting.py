@@ -10,7 +10,7 @@ import orjson
 from app import addresses, sheets, validation
 from app.addresses import DestinationType
 from app.errors import UserError, invalid
-from app.files import columns
+from app.files import columns, rejects
 from app.files.columns import ColumnProblem, Columns
 from app.files.parsing import Record
 from app.lifecycle import DESTINATIONS
@@ -69,9 +69,12 @@ class CsvRows:
             return malformed(record, record.problem)
         cells: Sequence[str] = record.values
         width = len(self._columns.fields)
+        if self._columns.added and not self._is_mended(cells):
+            return _unmended(record, sheets.restored(cells[self._columns.added[1]]))
         if len(cells) > width:
             if any(cell.strip() for cell in cells[width:]):
-                return malformed(record, f"The row has {len(cells)} cells and the header {width}.")
+                more = len(self._columns.added or ())
+                return malformed(record, f"The row has {len(cells) - more} cells and the header {width - more}.")
             cells = cells[:width]
         given: dict[str, Any] = {
             name: sheets.restored(cells[position]) for position, name in self._filled if position < len(cells)
@@ -84,6 +87,11 @@ class CsvRows:
                 if position < len(cells) and cells[position]
             }
         return _row(record, given, self._columns, extra, _CSV)
+
+    def _is_mended(self, cells: Sequence[str]) -> bool:
+        """Whether a row of a file of rejected rows says anything but why it is there."""
+        added = self._columns.added or ()
+        return len(cells) <= max(added) or any(cell.strip() for place, cell in enumerate(cells) if place not in added)
 
 
 class NdjsonRows:
@@ -104,6 +112,8 @@ class NdjsonRows:
         except ColumnProblem as problem:
             return malformed(record, str(problem))
         values = list(record.values.values())
+        if found.added and len(values) == len(found.added):
+            return _unmended(record, values[found.added[1]])
         given = {name: values[position] for position, name in enumerate(found.fields) if name is not None}
         odd = _flattened(given)
         if odd is not None:
@@ -127,6 +137,12 @@ class NdjsonRows:
 
 def malformed(record: Record, problem: str) -> RejectedRow:
     return RejectedRow(record.line_number, None, RejectCode.MALFORMED, problem, record.text)
+
+
+def _unmended(record: Record, reason: object) -> RejectedRow:
+    """Rejected again: nobody has filled in what could not be kept in a file of rejected rows."""
+    message = rejects.reason_of(reason) if isinstance(reason, str) else ""
+    return malformed(record, message[:MESSAGE_CHARACTERS_MAX] or "The row is empty.")
 
 
 def _flattened(given: dict[str, Any]) -> str | None:

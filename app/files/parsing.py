@@ -11,11 +11,12 @@ import re
 import zlib
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
 
+from app import sheets
 from app.files import columns
 from app.records import ImportStopReason
 
@@ -298,17 +299,23 @@ def csv_header(lines: Lines, mapping: Mapping[str, str]) -> tuple[Record, str]:
             "such as utf-16-le."
         )
     lines.push_back([line])
-    delimiter = hinted or max(DELIMITERS, key=lambda sign: _known_columns(line, sign, mapping))
+    delimiter = hinted or guessed_delimiter(line, mapping)
     header = next(csv_records(lines, delimiter))
     if header.problem:
         raise FileProblem(f"Line {header.line_number}, the header, cannot be read. {header.problem}")
-    return header, delimiter
+    return replace(header, values=[sheets.restored(name) for name in header.values]), delimiter
+
+
+def guessed_delimiter(line: str, mapping: Mapping[str, str]) -> str:
+    """The delimiter that makes most names of a header known, and then the one that makes most of them."""
+    return max(DELIMITERS, key=lambda sign: _known_columns(line, sign, mapping))
 
 
 def _known_columns(line: str, delimiter: str, mapping: Mapping[str, str]) -> tuple[int, int]:
     cells = next(csv.reader([line], delimiter=delimiter), [])
-    known = sum(columns.plain(cell) in columns.NAMES or columns.plain(cell) in mapping for cell in cells)
-    return known, len(cells)
+    names = [columns.plain(sheets.restored(cell)) for cell in cells]
+    known = sum(name in columns.NAMES or name in mapping for name in names)
+    return known + 2 * (columns.added(cells, mapping) is not None), len(cells)
 
 
 def csv_records(lines: Lines, delimiter: str) -> Iterator[Record]:
