@@ -13,7 +13,7 @@ from app import sheets
 from app.addresses import DestinationType
 from app.exports.rendering import Form, TargetLine, targets_file
 from app.files import columns, parsing
-from app.files.drafting import CsvRows, NdjsonRows, Reject
+from app.files.drafting import CsvRows, NdjsonRows, RejectedRow
 from app.files.parsing import Lines
 from app.lifecycle import DESTINATIONS, TargetStatus
 from app.records import CheckedTarget, Destination, Target
@@ -100,7 +100,7 @@ def read(form: Form, text: str) -> list[CheckedTarget]:
     found = []
     for record in records:
         row = reading.row(record)
-        assert not isinstance(row, Reject), row
+        assert not isinstance(row, RejectedRow), row
         found.append(row.target)
     return found
 
