@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from app import db
 from app.db import dialects
 from app.pagination import Page, PageRequest, Place, in_page, keyset
+from app.tables import Columns
 
 COUNT_SECONDS_MAX = 2.0
 """Beyond it a total is refused: nobody waits for a number on a page."""
@@ -34,12 +35,19 @@ class Parameters:
 class Listing:
     """A list that hangs below a parent: the targets of an outdial, the attempts of a target."""
 
-    table: str
-    columns: str
+    columns: Columns
     parent: str
     """The column that names the parent."""
     instant: str
     """The column that orders it, together with id."""
+
+    @property
+    def table(self) -> str:
+        return self.columns.table
+
+    @property
+    def select(self) -> str:
+        return f"SELECT {self.columns} FROM {self.table}"
 
 
 async def pages(
@@ -83,7 +91,7 @@ async def _pages(
     met = conditions(parameter)
     within, ordering = keyset(request, instant_column=listing.instant, ascending=ascending, parameter=parameter)
     met += within
-    branch = f"SELECT {listing.columns} FROM {listing.table} WHERE {listing.parent} = {{parent}} AND {met} {ordering}"
+    branch = f"{listing.select} WHERE {listing.parent} = {{parent}} AND {met} {ordering}"
     rows = await _for_each(branch, parents, parameter)
     outside = partial(_parents_with_rows_beyond, listing, parents, ascending=ascending, conditions=conditions)
     preceded = await outside(request.after, follows=False)
@@ -160,7 +168,7 @@ async def walk(
         if place is not None:
             met += f" AND ({listing.instant}, id) > ({parameter(place.instant)}, {parameter(place.id)})"
         rows = await db.fetch(
-            f"SELECT {listing.columns} FROM {listing.table} WHERE {met} ORDER BY {listing.instant}, id LIMIT {size}",
+            f"{listing.select} WHERE {met} ORDER BY {listing.instant}, id LIMIT {size}",
             *parameter.values,
         )
         if rows:

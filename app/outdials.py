@@ -7,8 +7,9 @@ from typing import Any
 
 import orjson
 
-from app import db, events, idempotency, ids, rows, store, validation
+from app import db, events, idempotency, ids, rows, store, tables, validation
 from app.auth import Viewer
+from app.changes import canceled, changed, moved
 from app.db import Transaction
 from app.errors import Rejected, UserError
 from app.lifecycle import DoneReason, OutdialEventType, OutdialState, Standing, TargetEventType, TargetStatus
@@ -16,7 +17,7 @@ from app.listing import Listing, Parameters, counts, pages
 from app.pagination import Page, PageRequest
 from app.records import DialPolicy, Outdial, OutdialDraft, OutdialFilter, PolicyDraft, Progress
 
-LISTING = Listing(table="outdial", columns=rows.OUTDIAL_COLUMNS, parent="customer_id", instant="tm_create")
+LISTING = Listing(tables.OUTDIAL, parent="customer_id", instant="tm_create")
 SEARCH_TARGETS_MAX = 500
 """How many idle targets one step looks through after limits were lowered: short transactions hold nobody back."""
 
@@ -28,7 +29,7 @@ async def get_many(viewer: Viewer, outdial_ids: Sequence[str], *, deleted: bool 
     """The viewer's outdials by id; deleted ones only where they are asked for."""
     found = await db.fetch(
         f"""
-        SELECT {rows.OUTDIAL_COLUMNS} FROM outdial WHERE customer_id = $1 AND id {db.any_of("$2")}
+        SELECT {tables.OUTDIAL} FROM outdial WHERE customer_id = $1 AND id {db.any_of("$2")}
         {"" if deleted else "AND tm_delete IS NULL"}
         """,
         viewer.customer_id,
@@ -84,7 +85,7 @@ def _containing(text: str) -> str:
 
 async def progress(viewer: Viewer, outdial_ids: Sequence[str]) -> dict[str, Progress]:
     """Exact counts by outdial, from counters that every change keeps: the same cost whatever an outdial's size."""
-    sums = ", ".join(f"sum({column}) AS {column}" for column in rows.COUNTER_COLUMNS)
+    sums = ", ".join(f"sum({column}) AS {column}" for column in tables.COUNTERS.kinds)
     found = await db.fetch(
         f"""
         SELECT outdial_id, {sums} FROM outdial_counter
@@ -161,7 +162,7 @@ async def _create(
 
 async def _read(tx: Transaction, viewer: Viewer, outdial_id: str) -> Outdial:
     found = await tx.fetch(
-        f"SELECT {rows.OUTDIAL_COLUMNS} FROM outdial WHERE customer_id = $1 AND id = $2", viewer.customer_id, outdial_id
+        f"SELECT {tables.OUTDIAL} FROM outdial WHERE customer_id = $1 AND id = $2", viewer.customer_id, outdial_id
     )
     return rows.outdial(found[0])
 
@@ -258,7 +259,7 @@ async def _delete(tx: Transaction, viewer: Viewer, outdial_id: str) -> Outdial:
     outdial = await store.lock_outdial(tx, viewer, outdial_id, "id", exclusive=True)
     progressing = await tx.fetch(
         f"""
-        SELECT {rows.TARGET_COLUMNS} FROM target
+        SELECT {tables.TARGET} FROM target
         WHERE customer_id = $1 AND outdial_id = $2 AND status = 'PROGRESSING' AND tm_delete IS NULL
         ORDER BY id {db.for_update()}
         """,
@@ -276,8 +277,8 @@ async def _delete(tx: Transaction, viewer: Viewer, outdial_id: str) -> Outdial:
     )
     await store.save(
         tx,
-        [store.canceled(target, now) for target in targets],
-        attempts=await store.revoked_attempts(tx, targets, now),
+        [canceled(target, now) for target in targets],
+        attempts=await store.read_revoked(tx, targets, now),
     )
     await _announce(tx, deleted, OutdialEventType.DELETED, now)
     return deleted
@@ -306,7 +307,7 @@ async def _go_on_searching(tx: Transaction, customer_id: str, outdial_id: str) -
     await tx.lock(outdial_id)
     found = await tx.fetch(
         f"""
-        SELECT {rows.OUTDIAL_COLUMNS}, exhausted_to FROM outdial
+        SELECT {tables.OUTDIAL}, exhausted_to FROM outdial
         WHERE customer_id = $1 AND id = $2 AND exhausted_to IS NOT NULL AND tm_delete IS NULL
         """,
         customer_id,
@@ -320,7 +321,7 @@ async def _search_exhausted(tx: Transaction, outdial: Outdial, beyond: str) -> N
     """Look through the next idle targets and finish those that have nothing left."""
     found = await tx.fetch(
         f"""
-        SELECT {rows.TARGET_COLUMNS} FROM target
+        SELECT {tables.TARGET} FROM target
         WHERE customer_id = $1 AND outdial_id = $2 AND status = 'IDLE' AND tm_delete IS NULL AND id > $3
         ORDER BY id LIMIT {SEARCH_TARGETS_MAX} {db.for_update()}
         """,
@@ -334,7 +335,7 @@ async def _search_exhausted(tx: Transaction, outdial: Outdial, beyond: str) -> N
     await store.save(
         tx,
         [
-            store.changed(target, store.standing(target, exhausted), TargetEventType.EXHAUSTED, now)
+            changed(target, moved(target, exhausted), TargetEventType.EXHAUSTED, now)
             for target in targets
             if target.tries(outdial.dial_policy).next_index() is None
         ],

@@ -1,4 +1,4 @@
-"""Rows of the database as records, and the columns that they need."""
+"""Rows of the database as records, and records as rows. Pure; `tables` knows the columns."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -30,26 +30,6 @@ from app.records import (
     Target,
 )
 
-OUTDIAL_COLUMNS = (
-    "id, customer_id, campaign_id, name, detail, data, state, max_try_counts, retry_interval_seconds, lease_seconds,"
-    " on_unconfirmed, tm_create, tm_update, tm_delete"
-)
-TARGET_COLUMNS = (
-    "id, customer_id, outdial_id, key, name, detail, data, status, done_reason, priority, max_try_counts,"
-    " destination_0, destination_1, destination_2, destination_3, destination_4,"
-    " try_count_0, try_count_1, try_count_2, try_count_3, try_count_4,"
-    " invalid_mask, next_try_at, last_attempt_id, version, tm_create, tm_update, tm_delete"
-)
-ATTEMPT_COLUMNS = (
-    "id, customer_id, outdial_id, target_id, destination_index, destination, try_number, state, disposition, detail,"
-    " dialer, call_id, lease_seconds, expires_at, claimed_at, dialed_at, ended_at"
-)
-IMPORT_JOB_COLUMNS = (
-    "id, customer_id, outdial_id, file_name, state, stop_reason, message, dry_run, idempotency_key, rows_read,"
-    " rows_created, rows_updated, rows_skipped, rows_rejected, warnings, tm_create, started_at, finished_at"
-)
-IMPORT_REJECT_COLUMNS = "id, job_id, line_number, column_name, code, message, row_text, recorded_at"
-COUNTER_COLUMNS = ("idle", "progressing", "answered", "exhausted", "do_not_call", "canceled", "unconfirmed", "attempts")
 REASON_COLUMNS = {
     DoneReason.ANSWERED: "answered",
     DoneReason.EXHAUSTED: "exhausted",
@@ -58,15 +38,8 @@ REASON_COLUMNS = {
     DoneReason.UNCONFIRMED: "unconfirmed",
 }
 
-Row = Mapping[str, Any]
 
-
-def qualified(columns: str, table: str) -> str:
-    """Column names with their table's before them, for statements that join."""
-    return ", ".join(f"{table}.{column.strip()}" for column in columns.split(","))
-
-
-def dial_policy(row: Row) -> DialPolicy:
+def dial_policy(row: Mapping[str, Any]) -> DialPolicy:
     return DialPolicy(
         max_try_counts=tuple(orjson.loads(row["max_try_counts"])),
         retry_interval_seconds=row["retry_interval_seconds"],
@@ -75,7 +48,7 @@ def dial_policy(row: Row) -> DialPolicy:
     )
 
 
-def outdial(row: Row) -> Outdial:
+def outdial(row: Mapping[str, Any]) -> Outdial:
     return Outdial(
         id=row["id"],
         customer_id=row["customer_id"],
@@ -117,7 +90,7 @@ def destination_value(value: Destination | None) -> dict[str, str] | None:
     }
 
 
-def target(row: Row) -> Target:
+def target(row: Mapping[str, Any]) -> Target:
     limits = row["max_try_counts"]
     reason = row["done_reason"]
     mask = row["invalid_mask"]
@@ -153,7 +126,7 @@ def target(row: Row) -> Target:
     )
 
 
-def try_counts(row: Row) -> tuple[int, ...]:
+def try_counts(row: Mapping[str, Any]) -> tuple[int, ...]:
     return (row["try_count_0"], row["try_count_1"], row["try_count_2"], row["try_count_3"], row["try_count_4"])
 
 
@@ -185,32 +158,7 @@ def target_values(record: Target) -> dict[str, Any]:
     return values
 
 
-TARGET_TYPES: dict[str, str] = {
-    "id": "uuid",
-    "customer_id": "uuid",
-    "outdial_id": "uuid",
-    "key": "text",
-    "name": "text",
-    "detail": "text",
-    "data": "text",
-    "status": "text",
-    "done_reason": "text",
-    "priority": "integer",
-    "max_try_counts": "json",
-    **{f"destination_{index}": "json" for index in range(DESTINATIONS)},
-    **{f"try_count_{index}": "integer" for index in range(DESTINATIONS)},
-    "invalid_mask": "integer",
-    "next_try_at": "instant",
-    "last_attempt_id": "uuid",
-    "version": "integer",
-    "tm_create": "instant",
-    "tm_update": "instant",
-    "tm_delete": "instant",
-}
-"""The columns of `target_values`, for `db.rowset`."""
-
-
-def attempt(row: Row) -> Attempt:
+def attempt(row: Mapping[str, Any]) -> Attempt:
     disposition = row["disposition"]
     dialed = destination(row["destination"])
     assert dialed is not None
@@ -235,7 +183,7 @@ def attempt(row: Row) -> Attempt:
     )
 
 
-def progress(row: Row) -> Progress:
+def progress(row: Mapping[str, Any]) -> Progress:
     return Progress(
         idle=int(row["idle"]),
         progressing=int(row["progressing"]),
@@ -244,7 +192,7 @@ def progress(row: Row) -> Progress:
     )
 
 
-def import_job(row: Row) -> ImportJob:
+def import_job(row: Mapping[str, Any]) -> ImportJob:
     reason = row["stop_reason"]
     return ImportJob(
         id=row["id"],
@@ -266,7 +214,7 @@ def import_job(row: Row) -> ImportJob:
     )
 
 
-def import_reject(row: Row) -> ImportReject:
+def import_reject(row: Mapping[str, Any]) -> ImportReject:
     return ImportReject(
         id=row["id"],
         job_id=row["job_id"],

@@ -113,9 +113,9 @@ def test_the_statement_chooses_what_the_rules_choose(many: list[dict], limits: l
             )
 
         async def bring(tx: db.Transaction) -> None:
-            from app import store
+            from app.store import saving
 
-            await store.update_targets(tx, rows)
+            await saving.update_targets(tx, rows)
 
         await db.transaction(bring)
         expected = {

@@ -12,6 +12,7 @@ import pytest
 
 from app import clock, db, events, outdials, targets
 from app.auth import Viewer
+from app.changes import event_of_many
 from app.database_url import DatabaseUrl
 from app.db import waiting
 from app.db.configuration import postgres_credentials
@@ -130,9 +131,8 @@ async def test_what_was_rolled_back_is_never_told(database: str, viewer: Viewer)
         pass
 
     async def write_and_fail(tx: db.Transaction) -> None:
-        told = events.event_of_many(
-            viewer.customer_id,
-            outdial.id,
+        told = event_of_many(
+            outdial,
             TargetEventType.RESET,
             await tx.now(),
             count=2,
@@ -157,9 +157,8 @@ async def test_an_event_that_commits_late_is_not_lost(postgres_url: str, viewer:
         late_may_commit, late_has_written = asyncio.Event(), asyncio.Event()
 
         async def late(tx: db.Transaction) -> None:
-            told = events.event_of_many(
-                viewer.customer_id,
-                outdial.id,
+            told = event_of_many(
+                outdial,
                 TargetEventType.RESET,
                 await tx.now(),
                 count=7,

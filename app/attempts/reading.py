@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime
 
-from app import db, rows
+from app import db, rows, tables
 from app.auth import Viewer
 from app.db import Transaction
 from app.listing import Listing, Parameters
@@ -14,8 +14,8 @@ from app.pagination import Page, PageRequest
 from app.records import Attempt, AttemptFilter
 from app.validation import sought
 
-OF_OUTDIALS = Listing(table="attempt", columns=rows.ATTEMPT_COLUMNS, parent="outdial_id", instant="claimed_at")
-OF_TARGETS = Listing(table="attempt", columns=rows.ATTEMPT_COLUMNS, parent="target_id", instant="claimed_at")
+OF_OUTDIALS = Listing(tables.ATTEMPT, parent="outdial_id", instant="claimed_at")
+OF_TARGETS = Listing(tables.ATTEMPT, parent="target_id", instant="claimed_at")
 
 
 async def get_many(viewer: Viewer, attempt_ids: Sequence[str]) -> dict[str, Attempt]:
@@ -31,7 +31,7 @@ async def read_in(tx: Transaction, viewer: Viewer, attempt_ids: Sequence[str]) -
 
 
 def _by_id() -> str:
-    return f"SELECT {rows.ATTEMPT_COLUMNS} FROM attempt WHERE customer_id = $1 AND id {db.any_of('$2')}"
+    return f"SELECT {tables.ATTEMPT} FROM attempt WHERE customer_id = $1 AND id {db.any_of('$2')}"
 
 
 async def pages_of_outdials(

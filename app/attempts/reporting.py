@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from app import db, ids, lifecycle, metrics, store, validation
 from app.attempts.reading import read_in
 from app.auth import Viewer
+from app.changes import Change, changed, ended, moved
 from app.db import Transaction
 from app.errors import Rejected, UserError, UserErrorCode, invalid
 from app.lifecycle import AttemptState, Disposition, DoneReason, TargetEventType, TargetStatus, Verdict
@@ -43,7 +44,7 @@ class Desk:
     outdials: dict[str, Outdial]
     targets: dict[str, Target]
     attempts: dict[str, Attempt]
-    changes: list[store.Change] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
     touched: set[str] = field(default_factory=set)
     """Ids of attempts that changed."""
     made: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -76,7 +77,7 @@ class Desk:
         disposition: Disposition | None = None,
     ) -> None:
         before = self.targets[after.id]
-        change = store.changed(before, after, event_type, at or self.now, attempt=attempt, disposition=disposition)
+        change = changed(before, after, event_type, at or self.now, attempt=attempt, disposition=disposition)
         self.targets[after.id] = change.after
         self.changes.append(change)
 
@@ -253,12 +254,12 @@ async def release(viewer: Viewer, *, attempt_ids: Sequence[str]) -> AttemptBatch
 
 
 def _release(desk: Desk, attempt: Attempt) -> None:
-    released = desk.put_attempt(store.ended(attempt, AttemptState.RELEASED, desk.now))
+    released = desk.put_attempt(ended(attempt, AttemptState.RELEASED, desk.now))
     target = desk.targets[attempt.target_id]
     counts = list(target.try_counts)
     counts[attempt.destination_index] -= 1
     back = replace(target, try_counts=tuple(counts))
-    after = store.standing(back, lifecycle.idle_or_exhausted(back.tries(desk.policy(attempt)), desk.now))
+    after = moved(back, lifecycle.idle_or_exhausted(back.tries(desk.policy(attempt)), desk.now))
     desk.put_target(after, TargetEventType.RELEASED, released)
     desk.made[attempt.customer_id, attempt.outdial_id] -= 1
 
@@ -312,7 +313,7 @@ def _complete(desk: Desk, attempt: Attempt, result: AttemptResult) -> Verdict:
     if holds or late or attempt.state in lifecycle.LIVE:
         attempt = desk.put_attempt(
             replace(
-                store.ended(attempt, AttemptState.COMPLETED, desk.now),
+                ended(attempt, AttemptState.COMPLETED, desk.now),
                 disposition=result.disposition,
                 detail=result.detail,
             )
@@ -321,7 +322,7 @@ def _complete(desk: Desk, attempt: Attempt, result: AttemptResult) -> Verdict:
     elif target.status is TargetStatus.PROGRESSING:
         # somebody asked not to be called, under an attempt of before: whoever is calling now loses the lease
         assert target.last_attempt_id is not None
-        desk.put_attempt(store.ended(desk.attempts[target.last_attempt_id], AttemptState.REVOKED, desk.now))
+        desk.put_attempt(ended(desk.attempts[target.last_attempt_id], AttemptState.REVOKED, desk.now))
     policy = desk.policy(attempt)
     standing = lifecycle.after_disposition(
         result.disposition,
@@ -330,7 +331,7 @@ def _complete(desk: Desk, attempt: Attempt, result: AttemptResult) -> Verdict:
         retry_interval_seconds=policy.retry_interval_seconds,
         retry_after_seconds=result.retry_after_seconds,
     )
-    after = store.standing(target, standing)
+    after = moved(target, standing)
     if result.disposition is Disposition.DO_NOT_CALL:
         after = replace(after, last_attempt_id=None)  # nothing that is reported late undoes it
     desk.put_target(after, TargetEventType.COMPLETED, attempt, disposition=result.disposition)

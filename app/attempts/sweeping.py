@@ -2,9 +2,10 @@
 
 from collections import defaultdict
 
-from app import db, lifecycle, metrics, store
+from app import db, lifecycle, metrics
 from app.attempts.reporting import Desk, open_desk
 from app.auth import Viewer
+from app.changes import ended, moved
 from app.db import Transaction
 from app.lifecycle import AttemptState
 from app.records import Attempt
@@ -68,6 +69,6 @@ def _lapse(desk: Desk, attempt: Attempt) -> AttemptState:
         retry_interval_seconds=policy.retry_interval_seconds,
         on_unconfirmed=policy.on_unconfirmed,
     )
-    ended = desk.put_attempt(store.ended(attempt, lapse.state, attempt.expires_at))
-    desk.put_target(store.standing(target, lapse.standing), lapse.event, ended)
+    lapsed = desk.put_attempt(ended(attempt, lapse.state, attempt.expires_at))
+    desk.put_target(moved(target, lapse.standing), lapse.event, lapsed)
     return lapse.state

@@ -7,7 +7,7 @@ costs no memory and holds nobody up. A wake-up only says when to look; polling i
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 
-from app import db, metrics, rows
+from app import db, metrics, rows, tables
 from app.auth import Viewer
 from app.db import waiting
 from app.errors import NotFound
@@ -201,11 +201,10 @@ def _differs(before: tuple[Outdial, Progress], after: tuple[Outdial, Progress]) 
 
 async def outdials_with_progress(viewer: Viewer, outdial_ids: Sequence[str]) -> dict[str, tuple[Outdial, Progress]]:
     """Those of the outdials that the viewer has, in one statement, so that both belong together."""
-    sums = ", ".join(f"COALESCE(sum(counter.{column}), 0) AS {column}" for column in rows.COUNTER_COLUMNS)
-    columns = rows.qualified(rows.OUTDIAL_COLUMNS, "outdial")
+    sums = ", ".join(f"COALESCE(sum(counter.{column}), 0) AS {column}" for column in tables.COUNTERS.kinds)
     found = await db.fetch(
         f"""
-        SELECT {columns}, {sums} FROM outdial
+        SELECT {tables.OUTDIAL.qualified()}, {sums} FROM outdial
         LEFT JOIN outdial_counter AS counter
             ON counter.customer_id = outdial.customer_id AND counter.outdial_id = outdial.id
         WHERE outdial.customer_id = $1 AND outdial.id {db.any_of("$2")} AND outdial.tm_delete IS NULL

@@ -17,30 +17,14 @@ from typing import Any
 import orjson
 
 from app import db
+from app.changes import Event
 from app.db import Transaction
 from app.events.cursors import Position, cursor
 from app.lifecycle import Disposition, DoneReason, OutdialEventType, TargetEventType, TargetStatus
-from app.records import OutdialEvent, Target, TargetEvent
+from app.records import OutdialEvent, TargetEvent
+from app.tables import TARGET_EVENT
 
-TARGET_EVENT_TYPES: dict[str, str] = {
-    "ord": "integer",
-    "customer_id": "uuid",
-    "outdial_id": "uuid",
-    "target_id": "uuid",
-    "type": "text",
-    "occurred_at": "instant",
-    "count": "integer",
-    "status": "text",
-    "previous_status": "text",
-    "done_reason": "text",
-    "try_counts": "json",
-    "next_try_at": "instant",
-    "version": "integer",
-    "destination_index": "integer",
-    "attempt_id": "uuid",
-    "disposition": "text",
-}
-_COLUMNS = ", ".join(column for column in TARGET_EVENT_TYPES if column != "ord")
+_KINDS = {"ord": "integer", **TARGET_EVENT.kinds}
 _EPOCH = "(SELECT max(epoch) FROM event_epoch)"
 _RECENT_EVENTS = 10_000
 """How many of the newest events are looked through for the highest transaction id; far above what runs at once."""
@@ -50,78 +34,16 @@ def _transaction_id() -> str:
     return "CAST(CAST(pg_current_xact_id() AS text) AS bigint)" if db.is_postgres() else "0"
 
 
-def event_of(
-    target: Target,
-    event_type: TargetEventType,
-    occurred_at: datetime,
-    *,
-    previous_status: TargetStatus | None,
-    destination_index: int | None = None,
-    attempt_id: str | None = None,
-    disposition: Disposition | None = None,
-) -> dict[str, Any]:
-    """The row that tells of one target's change; `target` is how it is right after it."""
-    gone = event_type is TargetEventType.DELETED
-    return {
-        "customer_id": target.customer_id,
-        "outdial_id": target.outdial_id,
-        "target_id": target.id,
-        "type": event_type.value,
-        "occurred_at": occurred_at,
-        "count": 1,
-        "status": None if gone else target.status.value,
-        "previous_status": previous_status and previous_status.value,
-        "done_reason": None if gone or target.done_reason is None else target.done_reason.value,
-        "try_counts": target.try_counts,
-        "next_try_at": None if gone else target.next_try_at,
-        "version": target.version,
-        "destination_index": destination_index,
-        "attempt_id": attempt_id,
-        "disposition": disposition and disposition.value,
-    }
-
-
-def event_of_many(
-    customer_id: str,
-    outdial_id: str,
-    event_type: TargetEventType,
-    occurred_at: datetime,
-    *,
-    count: int,
-    status: TargetStatus,
-    previous_status: TargetStatus | None,
-    done_reason: DoneReason | None = None,
-) -> dict[str, Any]:
-    """The row that tells of many targets at once, all of which came from one status to another."""
-    return {
-        "customer_id": customer_id,
-        "outdial_id": outdial_id,
-        "target_id": None,
-        "type": event_type.value,
-        "occurred_at": occurred_at,
-        "count": count,
-        "status": status.value,
-        "previous_status": previous_status and previous_status.value,
-        "done_reason": done_reason and done_reason.value,
-        "try_counts": (),
-        "next_try_at": None,
-        "version": None,
-        "destination_index": None,
-        "attempt_id": None,
-        "disposition": None,
-    }
-
-
-async def append(tx: Transaction, events: Sequence[Mapping[str, Any]]) -> None:
+async def append(tx: Transaction, events: Sequence[Event]) -> None:
     """Write events in the transaction of the change that they tell, last of all, and wake who waits for them."""
     if not events:
         return
     numbered = [{"ord": number, **event} for number, event in enumerate(events)]
     await tx.fetch(
         f"""
-        INSERT INTO target_event (epoch, tx, {_COLUMNS})
-        SELECT {_EPOCH}, {_transaction_id()}, {_COLUMNS}
-        FROM {db.rowset("$1", TARGET_EVENT_TYPES, "event")} ORDER BY ord
+        INSERT INTO target_event (epoch, tx, {TARGET_EVENT})
+        SELECT {_EPOCH}, {_transaction_id()}, {TARGET_EVENT}
+        FROM {db.rowset("$1", _KINDS, "event")} ORDER BY ord
         """,
         db.rows_value(numbered),
     )
@@ -190,7 +112,7 @@ async def read(
     """Up to `limit` events of an outdial after one position and up to another, which a horizon gave."""
     rows = await db.fetch(
         f"""
-        SELECT epoch, tx, seq, {_COLUMNS} FROM target_event
+        SELECT epoch, tx, seq, {TARGET_EVENT} FROM target_event
         WHERE customer_id = $1 AND outdial_id = $2
           AND (epoch, tx, seq) > ($3, $4, $5) AND (epoch, tx, seq) <= ($6, $7, $8)
         ORDER BY epoch, tx, seq LIMIT {limit}

@@ -5,17 +5,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from app import db, events, ids, metrics, store
+from app import db, ids, metrics, store, tables
 from app.auth import Viewer
+from app.changes import Change
 from app.db import Transaction
-from app.files import staging
 from app.files.drafting import RejectedRow
 from app.files.protocol import Chunk
 from app.imports import jobs
 from app.imports.jobs import Run
 from app.imports.seen import Earlier, Seen
-from app.lifecycle import DESTINATIONS, DoneReason, OutdialState, TargetEventType, TargetStatus, Tries
-from app.listing import Parameters
+from app.lifecycle import DESTINATIONS, OutdialState, Tries
 from app.records import (
     DedupeScope,
     DuplicateAction,
@@ -29,25 +28,10 @@ from app.records import (
 from app.targets import drafts, duplicates
 from app.targets.duplicates import Known, Repeat
 
-STAGING_TABLE = "staged_target"
 COMPARED_AT_ONCE = 25
 """Rows that are compared with stored ones; about 5 ms."""
 COLUMN_CHARACTERS_MAX = 255
 """Of a column's name in a reject."""
-_CREATED_COLUMNS = ", ".join(
-    ("id", "key", "name", "detail", "data", "priority", "max_try_counts", *(f"destination_{i}" for i in range(5)))
-)
-_REJECT_TYPES = {
-    "id": "uuid",
-    "customer_id": "uuid",
-    "job_id": "uuid",
-    "line_number": "bigint",
-    "column_name": "text",
-    "code": "text",
-    "message": "text",
-    "row_text": "text",
-    "recorded_at": "instant",
-}
 _DUPLICATE_MESSAGES = {
     RejectCode.DUPLICATE_KEY: "This key is taken in its outdial.",
     RejectCode.DUPLICATE_ADDRESS: "Another target has this address.",
@@ -116,7 +100,11 @@ async def _commit(
     if options.dry_run:
         unchanged = await _compare(tx, outdial, chunk, decided.updated, earlier.contents, now)
     else:
-        await _create(tx, outdial, chunk, decided.created, now)
+        exhausted = _exhausted(outdial, chunk, decided.created)
+        rows = len(chunk.keys)
+        await store.save_staged(
+            tx, outdial, chunk.bulk, rows=rows, created=decided.created, exhausted=exhausted, now=now
+        )
         unchanged = await _update(tx, outdial, chunk, decided.updated, now)
     await _keep_rejects(tx, run, decided.rejects, now)
     counts = decided.counts(unchanged=unchanged)
@@ -185,53 +173,6 @@ def _reject(chunk: Chunk, row: int, code: RejectCode, index: int | None) -> Reje
 # ---------------------------------------------------------------- write
 
 
-async def _create(tx: Transaction, outdial: Outdial, chunk: Chunk, created: Sequence[int], now: datetime) -> None:
-    """Store new targets as one statement, and tell of them by one event for each status that they have."""
-    if not created:
-        return
-    exhausted = _exhausted(outdial, chunk, created)
-    parameter = Parameters()
-    customer, owner, instant = (parameter(value) for value in (outdial.customer_id, outdial.id, now))
-    is_exhausted = f"ord {db.any_of(parameter(exhausted), 'integer')}" if exhausted else "1 = 0"
-    wanted = f"WHERE ord {db.any_of(parameter(created), 'integer')}" if len(created) < len(chunk.keys) else ""
-    placeholder = f"${len(parameter.values) + 1}"
-    staged, value = await tx.stage(STAGING_TABLE, staging.COLUMNS, chunk.bulk, placeholder=placeholder)
-    await tx.fetch(
-        f"""
-        INSERT INTO target (customer_id, outdial_id, status, done_reason, next_try_at, tm_create, tm_update,
-                            {_CREATED_COLUMNS})
-        SELECT {db.typed(customer, "uuid")}, {db.typed(owner, "uuid")},
-               CASE WHEN {is_exhausted} THEN 'DONE' ELSE 'IDLE' END,
-               CASE WHEN {is_exhausted} THEN 'EXHAUSTED' END,
-               CASE WHEN {is_exhausted} THEN NULL WHEN not_before_at > {instant} THEN not_before_at ELSE {instant} END,
-               {instant}, {instant}, {_CREATED_COLUMNS}
-        FROM {staged} {wanted} ORDER BY ord
-        """,
-        *parameter.values,
-        *([value] if value else []),
-    )
-    idle = len(created) - len(exhausted)
-    await store.adjust(tx, outdial.customer_id, outdial.id, {"idle": idle, "exhausted": len(exhausted)})
-    standings = ((idle, TargetStatus.IDLE, None), (len(exhausted), TargetStatus.DONE, DoneReason.EXHAUSTED))
-    await events.append(
-        tx,
-        [
-            events.event_of_many(
-                outdial.customer_id,
-                outdial.id,
-                TargetEventType.IMPORTED,
-                now,
-                count=count,
-                status=status,
-                previous_status=None,
-                done_reason=reason,
-            )
-            for count, status, reason in standings
-            if count
-        ],
-    )
-
-
 def _exhausted(outdial: Outdial, chunk: Chunk, created: Sequence[int]) -> list[int]:
     """Those of which nothing may be tried: where a target stands is for the policy in force now to say."""
     answers: dict[tuple[int, tuple[int, ...]], bool] = {}
@@ -264,13 +205,13 @@ async def _update(tx: Transaction, outdial: Outdial, chunk: Chunk, updated: Sequ
 
 async def _changes(
     tx: Transaction, outdial: Outdial, chunk: Chunk, updated: Sequence[int], now: datetime
-) -> tuple[list[store.Change], int]:
+) -> tuple[list[Change], int]:
     if not updated:
         return [], 0
     assert chunk.targets is not None
     # those that were created a moment ago are among them
     targets = await duplicates.with_keys(tx, outdial, sorted({chunk.keys[row] or "" for row in updated}))
-    changes: list[store.Change] = []
+    changes: list[Change] = []
     for place, row in enumerate(updated):
         if place % COMPARED_AT_ONCE == 0:
             await asyncio.sleep(0)  # others' requests go between
@@ -328,8 +269,8 @@ async def _keep_rejects(tx: Transaction, run: Run, rejects: Sequence[RejectedRow
         }
         for reject in rejects
     ]
-    columns = ", ".join(_REJECT_TYPES)
+    columns = tables.IMPORT_REJECT
     await tx.fetch(
-        f"INSERT INTO import_reject ({columns}) SELECT {columns} FROM {db.rowset('$1', _REJECT_TYPES, 'new')}",
+        f"INSERT INTO import_reject ({columns}) SELECT {columns} FROM {db.rowset('$1', columns.kinds, 'new')}",
         db.rows_value(values),
     )

@@ -4,13 +4,14 @@ A job belongs to the upload that began or took it up last: `run` counts them. Wh
 run; an upload that was thought dead and still goes on finds that the job is no longer its own, and stops.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import orjson
 
-from app import db, idempotency, ids, rows, store
+from app import db, idempotency, ids, rows, store, tables
 from app.auth import Viewer
 from app.db import Transaction
 from app.errors import UserErrorCode, rejected
@@ -84,7 +85,7 @@ async def _begin(tx: Transaction, viewer: Viewer, outdial_id: str, options: Impo
         await tx.lock(f"import {viewer.customer_id} {key}")
         found = await tx.fetch(
             f"""
-            SELECT {rows.IMPORT_JOB_COLUMNS}, input_hash, run, checkpoint_line, checkpoint_digest FROM import_job
+            SELECT {tables.IMPORT_JOB}, input_hash, run, checkpoint_line, checkpoint_digest FROM import_job
             WHERE customer_id = $1 AND idempotency_key = $2 {db.for_update()}
             """,
             viewer.customer_id,
@@ -99,7 +100,7 @@ async def _begin(tx: Transaction, viewer: Viewer, outdial_id: str, options: Impo
     return await _new(tx, outdial, options, key, digest)
 
 
-async def _take_up(tx: Transaction, outdial: Outdial, row: rows.Row, options: ImportOptions) -> Run:
+async def _take_up(tx: Transaction, outdial: Outdial, row: Mapping[str, Any], options: ImportOptions) -> Run:
     job = rows.import_job(row)
     settled = (row["checkpoint_line"], row["checkpoint_digest"])
     if job.dry_run and job.state is not ImportState.COMPLETED and job.stop_reason not in _FINAL:
@@ -112,7 +113,7 @@ async def _take_up(tx: Transaction, outdial: Outdial, row: rows.Row, options: Im
         f"""
         UPDATE import_job SET state = 'QUEUED', stop_reason = NULL, message = '', finished_at = NULL, run = run + 1,
             began_paused = $3, heard_at = $4, file_name = $5
-        WHERE customer_id = $1 AND id = $2 RETURNING {rows.IMPORT_JOB_COLUMNS}, run
+        WHERE customer_id = $1 AND id = $2 RETURNING {tables.IMPORT_JOB}, run
         """,
         outdial.customer_id,
         job.id,
@@ -141,7 +142,7 @@ async def _new(tx: Transaction, outdial: Outdial, options: ImportOptions, key: s
         f"""
         INSERT INTO import_job (id, customer_id, outdial_id, file_name, state, dry_run, idempotency_key, input_hash,
                                 began_paused, warnings, tm_create, heard_at)
-        VALUES ($1, $2, $3, $4, 'QUEUED', $5, $6, $7, $8, '[]', $9, $9) RETURNING {rows.IMPORT_JOB_COLUMNS}
+        VALUES ($1, $2, $3, $4, 'QUEUED', $5, $6, $7, $8, '[]', $9, $9) RETURNING {tables.IMPORT_JOB}
         """,
         ids.new(),
         outdial.customer_id,
@@ -182,7 +183,7 @@ async def _start(tx: Transaction, run: Run) -> None:
     tx.wake(run.job.id)
 
 
-async def lock(tx: Transaction, run: Run) -> rows.Row:
+async def lock(tx: Transaction, run: Run) -> Mapping[str, Any]:
     """Hold the job, as it is, for the length of the transaction.
 
     Raises:
@@ -191,7 +192,7 @@ async def lock(tx: Transaction, run: Run) -> rows.Row:
     row = (
         await tx.fetch(
             f"""
-            SELECT {rows.IMPORT_JOB_COLUMNS}, run, began_paused FROM import_job
+            SELECT {tables.IMPORT_JOB}, run, began_paused FROM import_job
             WHERE customer_id = $1 AND id = $2 {db.for_update()}
             """,
             run.job.customer_id,
@@ -232,7 +233,7 @@ async def settle(
         UPDATE import_job SET rows_read = rows_read + $3, rows_created = rows_created + $4,
             rows_updated = rows_updated + $5, rows_skipped = rows_skipped + $6, rows_rejected = rows_rejected + $7,
             checkpoint_line = $8, checkpoint_digest = $9, heard_at = $10
-        WHERE customer_id = $1 AND id = $2 RETURNING {rows.IMPORT_JOB_COLUMNS}
+        WHERE customer_id = $1 AND id = $2 RETURNING {tables.IMPORT_JOB}
         """,
         run.job.customer_id,
         run.job.id,
@@ -277,7 +278,7 @@ async def end(
     found = await tx.fetch(
         f"""
         UPDATE import_job SET state = $3, stop_reason = $4, message = $5, warnings = $6, finished_at = $7
-        WHERE customer_id = $1 AND id = $2 RETURNING {rows.IMPORT_JOB_COLUMNS}
+        WHERE customer_id = $1 AND id = $2 RETURNING {tables.IMPORT_JOB}
         """,
         run.job.customer_id,
         run.job.id,
@@ -312,7 +313,7 @@ async def _cancel(tx: Transaction, viewer: Viewer, job_id: str) -> ImportJob:
         await tx.now(),
     )
     found = await tx.fetch(
-        f"SELECT {rows.IMPORT_JOB_COLUMNS} FROM import_job WHERE customer_id = $1 AND id = $2",
+        f"SELECT {tables.IMPORT_JOB} FROM import_job WHERE customer_id = $1 AND id = $2",
         viewer.customer_id,
         job_id,
     )

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 
-from app import db, rows, validation
+from app import db, rows, tables, validation
 from app.auth import Viewer
 from app.db import waiting
 from app.errors import NotFound
@@ -13,8 +13,8 @@ from app.listing import pages as listing_pages
 from app.pagination import Page, PageRequest
 from app.records import ImportFilter, ImportJob, ImportReject, ImportState
 
-LISTING = Listing(table="import_job", columns=rows.IMPORT_JOB_COLUMNS, parent="outdial_id", instant="tm_create")
-REJECTS = Listing(table="import_reject", columns=rows.IMPORT_REJECT_COLUMNS, parent="job_id", instant="recorded_at")
+LISTING = Listing(tables.IMPORT_JOB, parent="outdial_id", instant="tm_create")
+REJECTS = Listing(tables.IMPORT_REJECT, parent="job_id", instant="recorded_at")
 UNDER_WAY = frozenset({ImportState.QUEUED, ImportState.RUNNING})
 POLL_SECONDS = 2.0
 """The net below the wake-ups."""
@@ -23,7 +23,7 @@ POLL_SECONDS = 2.0
 async def get_many(viewer: Viewer, job_ids: Sequence[str]) -> dict[str, ImportJob]:
     """The viewer's jobs by id, those of deleted outdials too: their senders want to know."""
     found = await db.fetch(
-        f"SELECT {rows.IMPORT_JOB_COLUMNS} FROM import_job WHERE customer_id = $1 AND id {db.any_of('$2')}",
+        f"SELECT {tables.IMPORT_JOB} FROM import_job WHERE customer_id = $1 AND id {db.any_of('$2')}",
         viewer.customer_id,
         list(job_ids),
     )

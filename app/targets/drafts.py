@@ -5,7 +5,8 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from app import ids, store, validation
+from app import ids, validation
+from app.changes import Change, changed, moved
 from app.errors import Rejected, UserError, invalid
 from app.lifecycle import DESTINATIONS, TargetEventType, TargetStatus, idle_or_exhausted
 from app.records import CheckedTarget, Destination, Outdial, Target
@@ -36,7 +37,7 @@ def new_target(outdial: Outdial, draft: CheckedTarget, now: datetime) -> Target:
         tm_delete=None,
     )
     due = max(now, draft.not_before or now)
-    return store.standing(blank, idle_or_exhausted(blank.tries(outdial.dial_policy), due))
+    return moved(blank, idle_or_exhausted(blank.tries(outdial.dial_policy), due))
 
 
 def checked_changes(changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -78,7 +79,7 @@ def replacing(draft: CheckedTarget) -> dict[str, Any]:
     return changes | {f"destination_{index}": value for index, value in enumerate(draft.destinations)}
 
 
-def updated(target: Target, outdial: Outdial, changes: Mapping[str, Any], now: datetime) -> store.Change | None:
+def updated(target: Target, outdial: Outdial, changes: Mapping[str, Any], now: datetime) -> Change | None:
     """What an update makes of a target; None where it changes nothing.
 
     A changed address loses the mark that the old one proved invalid, and keeps its try count. An idle target with
@@ -103,10 +104,10 @@ def updated(target: Target, outdial: Outdial, changes: Mapping[str, Any], now: d
     if target.status is TargetStatus.IDLE:
         assert target.next_try_at is not None
         due = _due(target.next_try_at, changes, now)
-        after = store.standing(after, idle_or_exhausted(after.tries(outdial.dial_policy), due))
+        after = moved(after, idle_or_exhausted(after.tries(outdial.dial_policy), due))
         if after.status is TargetStatus.DONE:
             event_type = TargetEventType.EXHAUSTED
-    return None if after == target else store.changed(target, after, event_type, now)
+    return None if after == target else changed(target, after, event_type, now)
 
 
 _PLAIN = {"name", "detail", "data", "priority", "max_try_counts"}

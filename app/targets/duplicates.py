@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from app import db, rows
+from app import db, rows, tables
 from app.db import Transaction
 from app.lifecycle import DESTINATIONS
 from app.records import DedupeScope, DuplicateAction, Outdial, RejectCode, Target
@@ -73,7 +73,7 @@ async def with_keys(tx: Transaction, outdial: Outdial, keys: Sequence[str]) -> d
     await hold_keys(tx, outdial)
     found = await tx.fetch(
         f"""
-        SELECT {rows.TARGET_COLUMNS} FROM target
+        SELECT {tables.TARGET} FROM target
         WHERE customer_id = $1 AND outdial_id = $2 AND key {db.any_of("$3", "text")} AND tm_delete IS NULL
         ORDER BY id {db.for_update()}
         """,

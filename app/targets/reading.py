@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime
 
-from app import addresses, db, rows, validation
+from app import addresses, db, rows, tables, validation
 from app.auth import Viewer
 from app.lifecycle import DESTINATIONS, DoneReason, TargetStatus
 from app.listing import Listing, Parameters
@@ -14,7 +14,7 @@ from app.outdials import progress
 from app.pagination import Page, PageRequest
 from app.records import Progress, Target, TargetFilter, TargetOrder
 
-LISTING = Listing(table="target", columns=rows.TARGET_COLUMNS, parent="outdial_id", instant="tm_create")
+LISTING = Listing(tables.TARGET, parent="outdial_id", instant="tm_create")
 
 
 async def get_many(viewer: Viewer, target_ids: Sequence[str], *, deleted: bool = False) -> dict[str, Target]:
@@ -27,7 +27,7 @@ async def get_many(viewer: Viewer, target_ids: Sequence[str], *, deleted: bool =
     """
     found = await db.fetch(
         f"""
-        SELECT {rows.TARGET_COLUMNS} FROM target WHERE customer_id = $1 AND id {db.any_of("$2")}
+        SELECT {tables.TARGET} FROM target WHERE customer_id = $1 AND id {db.any_of("$2")}
         {"" if deleted else alive}
         """,
         viewer.customer_id,

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from app import db, events, rows, store, validation
+from app import db, destinations, rows, store, tables, validation
 from app.auth import Viewer
+from app.changes import changed, moved, told_at_once
 from app.db import Transaction
 from app.errors import Rejected, UserError, invalid
 from app.lifecycle import DESTINATIONS, DoneReason, Standing, TargetEventType, TargetStatus
@@ -67,14 +68,10 @@ def _matching(
         which = f"done_reason {reasons}"
     else:
         which = f"id {db.any_of(parameter(list(target_ids or ())))} AND done_reason <> 'DO_NOT_CALL'"
-    usable = " OR ".join(
-        f"(destination_{index} IS NOT NULL AND invalid_mask & {1 << index} = 0 AND "
-        f"COALESCE(CAST(max_try_counts ->> {index} AS INTEGER), {outdial.dial_policy.max_try_counts[index]}) > 0)"
-        for index in range(DESTINATIONS)
-    )
+    usable = destinations.any_usable(outdial.dial_policy.max_try_counts, from_zero=True)
     return (
         f"customer_id = {parameter(outdial.customer_id)} AND outdial_id = {parameter(outdial.id)}"
-        f" AND status = 'DONE' AND tm_delete IS NULL AND {which} AND ({usable})"
+        f" AND status = 'DONE' AND tm_delete IS NULL AND {which} AND {usable}"
     )
 
 
@@ -106,7 +103,7 @@ async def _chunk(
     # The condition stands twice: PostgreSQL looks again at a row that it waited for, but by the outer one alone.
     found = await tx.fetch(
         f"""
-        SELECT {rows.TARGET_COLUMNS} FROM target
+        SELECT {tables.TARGET} FROM target
         WHERE id IN (SELECT id FROM target WHERE {met} LIMIT {CHUNK_TARGETS}) AND {met}
         ORDER BY id {db.for_update()}
         """,
@@ -117,22 +114,8 @@ async def _chunk(
     now = await tx.now()
     changes = []
     for target in map(rows.target, found):
-        idle = store.standing(target, Standing(TargetStatus.IDLE, next_try_at=now))
+        idle = moved(target, Standing(TargetStatus.IDLE, next_try_at=now))
         fresh = replace(idle, try_counts=(0,) * DESTINATIONS, last_attempt_id=None)
-        changes.append(store.changed(target, fresh, TargetEventType.RESET, now))
-    if len(changes) == 1:
-        await store.save(tx, changes)
-    else:
-        await store.update_targets(tx, [change.after for change in changes])
-        await store.count(tx, changes, {})
-        told = events.event_of_many(
-            outdial.customer_id,
-            outdial.id,
-            TargetEventType.RESET,
-            now,
-            count=len(changes),
-            status=TargetStatus.IDLE,
-            previous_status=TargetStatus.DONE,
-        )
-        await events.append(tx, [told])
+        changes.append(changed(target, fresh, TargetEventType.RESET, now))
+    await store.save(tx, changes, told=told_at_once(outdial, changes) if len(changes) > 1 else None)
     return len(changes)

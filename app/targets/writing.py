@@ -5,8 +5,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from app import db, idempotency, rows, store, validation
+from app import db, idempotency, rows, store, tables, validation
 from app.auth import Viewer
+from app.changes import Change, canceled, changed, created, moved
 from app.db import Transaction
 from app.errors import Rejected, UserError, UserErrorCode, invalid, rejected
 from app.lifecycle import DoneReason, Standing, TargetEventType, TargetStatus
@@ -45,13 +46,13 @@ async def _create(tx: Transaction, viewer: Viewer, outdial_id: str, draft: Check
         raise rejected(UserErrorCode.CONFLICT, "This key is taken in its outdial.", "target", "key")
     target = drafts.new_target(outdial, draft, await tx.now())
     await idempotency.keep(tx, viewer, "createTarget", key, target.id)
-    await store.save(tx, [store.created(target)])
+    await store.save(tx, [created(target)])
     return target
 
 
 async def _read(tx: Transaction, viewer: Viewer, target_ids: Sequence[str]) -> dict[str, Target]:
     found = await tx.fetch(
-        f"SELECT {rows.TARGET_COLUMNS} FROM target WHERE customer_id = $1 AND id {db.any_of('$2')}",
+        f"SELECT {tables.TARGET} FROM target WHERE customer_id = $1 AND id {db.any_of('$2')}",
         viewer.customer_id,
         list(target_ids),
     )
@@ -110,7 +111,7 @@ class _Outcome:
     """What became of each row, while they are gone through."""
 
     ids: list[str | None] = field(default_factory=list)
-    changes: list[store.Change] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
     errors: list[UserError] = field(default_factory=list)
     created: int = 0
     updated: int = 0
@@ -232,11 +233,11 @@ def _change(
     stored: _Stored,
     addresses: Sequence[str | None],
     now: datetime,
-) -> tuple[store.Change | None, Target]:
+) -> tuple[Change | None, Target]:
     """What a row makes, with the target as it is then; no change where it is skipped."""
     if found is None:
-        created = store.created(drafts.new_target(outdial, draft, now))
-        return created, created.after
+        fresh = created(drafts.new_target(outdial, draft, now))
+        return fresh, fresh.after
     if isinstance(found, Repeat) and found.index is not None:
         target_id = stored.known.addresses[addresses[found.index] or ""]
     else:
@@ -334,8 +335,8 @@ async def _cancel(tx: Transaction, viewer: Viewer, target_id: str) -> Target:
     if target.status is TargetStatus.DONE:
         return target
     now = await tx.now()
-    change = store.canceled(target, now)
-    await store.save(tx, [change], attempts=await store.revoked_attempts(tx, [target], now))
+    change = canceled(target, now)
+    await store.save(tx, [change], attempts=await store.read_revoked(tx, [target], now))
     return change.after
 
 
@@ -353,7 +354,7 @@ async def _delete(tx: Transaction, viewer: Viewer, target_id: str) -> Target:
     now = await tx.now()
     after = target
     if target.status is TargetStatus.PROGRESSING:
-        after = store.standing(target, Standing(TargetStatus.DONE, DoneReason.CANCELED))
-    change = store.changed(target, replace(after, tm_delete=now, last_attempt_id=None), TargetEventType.DELETED, now)
-    await store.save(tx, [change], attempts=await store.revoked_attempts(tx, [target], now))
+        after = moved(target, Standing(TargetStatus.DONE, DoneReason.CANCELED))
+    change = changed(target, replace(after, tm_delete=now, last_attempt_id=None), TargetEventType.DELETED, now)
+    await store.save(tx, [change], attempts=await store.read_revoked(tx, [target], now))
     return change.after

@@ -1,0 +1,261 @@
+"""What happens to targets and attempts: each step with the event that tells it, and what it does to the counts. Pure.
+
+The use-cases decide by the rules of `app.lifecycle`, make changes of it here, and hand them to `app.store`.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from app.lifecycle import AttemptState, Disposition, DoneReason, Standing, TargetEventType, TargetStatus
+from app.records import Attempt, Outdial, Target
+from app.rows import REASON_COLUMNS
+
+Event = Mapping[str, Any]
+"""A row of `target_event`, without its place in the log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One step of one target, and the event that tells it."""
+
+    before: Target | None
+    after: Target
+    event: Event
+
+
+def created(target: Target) -> Change:
+    return Change(None, target, event_of(target, TargetEventType.CREATED, target.tm_create, previous_status=None))
+
+
+def changed(
+    before: Target,
+    after: Target,
+    event_type: TargetEventType,
+    now: datetime,
+    *,
+    attempt: Attempt | None = None,
+    disposition: Disposition | None = None,
+) -> Change:
+    """A step from one state to the next; the version and the time of change are set here."""
+    # never earlier than before: the clocks of two transactions are not ordered as their locks are
+    stamped = replace(after, version=before.version + 1, tm_update=max(now, before.tm_update))
+    return Change(
+        before,
+        stamped,
+        event_of(
+            stamped,
+            event_type,
+            now,
+            previous_status=before.status,
+            destination_index=None if attempt is None else attempt.destination_index,
+            attempt_id=None if attempt is None else attempt.id,
+            disposition=disposition,
+        ),
+    )
+
+
+def moved(target: Target, standing: Standing) -> Target:
+    return replace(target, status=standing.status, done_reason=standing.done_reason, next_try_at=standing.next_try_at)
+
+
+def canceled(target: Target, now: datetime) -> Change:
+    """Finished by its owner. Without a last attempt, nothing that is reported late brings it back."""
+    finished = moved(target, Standing(TargetStatus.DONE, DoneReason.CANCELED))
+    return changed(target, replace(finished, last_attempt_id=None), TargetEventType.CANCELED, now)
+
+
+# ---------------------------------------------------------------- attempts
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A target that a claim has taken: the attempt that begins, and the event that tells it."""
+
+    attempt: Attempt
+    event: Event
+
+
+def claimed(target: Target, index: int, now: datetime, *, lease_seconds: int, dialer: str | None) -> Claim:
+    """A lease on a target.
+
+    Args:
+        target: as the claim left it, with this try counted.
+        index: of the destination that the claim chose.
+        now: when the lease begins.
+        lease_seconds: how long it lasts.
+        dialer: the dialer's name for itself.
+    """
+    destination, attempt_id = target.destinations[index], target.last_attempt_id
+    assert destination is not None
+    assert attempt_id is not None
+    attempt = Attempt(
+        id=attempt_id,
+        customer_id=target.customer_id,
+        outdial_id=target.outdial_id,
+        target_id=target.id,
+        destination_index=index,
+        destination=destination,
+        try_number=target.try_counts[index],
+        state=AttemptState.CLAIMED,
+        disposition=None,
+        detail="",
+        dialer=dialer,
+        call_id=None,
+        lease_seconds=lease_seconds,
+        expires_at=now + timedelta(seconds=lease_seconds),
+        claimed_at=now,
+        dialed_at=None,
+        ended_at=None,
+    )
+    event = event_of(
+        target,
+        TargetEventType.CLAIMED,
+        now,
+        previous_status=TargetStatus.IDLE,
+        destination_index=index,
+        attempt_id=attempt_id,
+    )
+    return Claim(attempt, event)
+
+
+def ended(attempt: Attempt, state: AttemptState, at: datetime) -> Attempt:
+    return replace(attempt, state=state, expires_at=None, ended_at=at)
+
+
+# ---------------------------------------------------------------- events
+
+
+def event_of(
+    target: Target,
+    event_type: TargetEventType,
+    occurred_at: datetime,
+    *,
+    previous_status: TargetStatus | None,
+    destination_index: int | None = None,
+    attempt_id: str | None = None,
+    disposition: Disposition | None = None,
+) -> Event:
+    """The row that tells of one target's change; `target` is how it is right after it."""
+    gone = event_type is TargetEventType.DELETED
+    return {
+        "customer_id": target.customer_id,
+        "outdial_id": target.outdial_id,
+        "target_id": target.id,
+        "type": event_type.value,
+        "occurred_at": occurred_at,
+        "count": 1,
+        "status": None if gone else target.status.value,
+        "previous_status": previous_status and previous_status.value,
+        "done_reason": None if gone or target.done_reason is None else target.done_reason.value,
+        "try_counts": target.try_counts,
+        "next_try_at": None if gone else target.next_try_at,
+        "version": target.version,
+        "destination_index": destination_index,
+        "attempt_id": attempt_id,
+        "disposition": disposition and disposition.value,
+    }
+
+
+def event_of_many(
+    outdial: Outdial,
+    event_type: TargetEventType,
+    occurred_at: datetime,
+    *,
+    count: int,
+    status: TargetStatus,
+    previous_status: TargetStatus | None,
+    done_reason: DoneReason | None = None,
+) -> Event:
+    """The row that tells of many targets at once, all of which came from one status to another."""
+    return {
+        "customer_id": outdial.customer_id,
+        "outdial_id": outdial.id,
+        "target_id": None,
+        "type": event_type.value,
+        "occurred_at": occurred_at,
+        "count": count,
+        "status": status.value,
+        "previous_status": previous_status and previous_status.value,
+        "done_reason": done_reason and done_reason.value,
+        "try_counts": (),
+        "next_try_at": None,
+        "version": None,
+        "destination_index": None,
+        "attempt_id": None,
+        "disposition": None,
+    }
+
+
+def imported(outdial: Outdial, now: datetime, *, idle: int, exhausted: int) -> list[Event]:
+    """One event for each standing that new targets of a file have."""
+    standings = ((idle, TargetStatus.IDLE, None), (exhausted, TargetStatus.DONE, DoneReason.EXHAUSTED))
+    return [
+        event_of_many(
+            outdial,
+            TargetEventType.IMPORTED,
+            now,
+            count=count,
+            status=status,
+            previous_status=None,
+            done_reason=reason,
+        )
+        for count, status, reason in standings
+        if count
+    ]
+
+
+def told_at_once(outdial: Outdial, changes: Sequence[Change]) -> Event:
+    """One event for changes of one kind, which all led from one status to another."""
+    first = changes[0]
+    assert first.before is not None
+    return event_of_many(
+        outdial,
+        TargetEventType(first.event["type"]),
+        first.event["occurred_at"],
+        count=len(changes),
+        status=first.after.status,
+        previous_status=first.before.status,
+        done_reason=first.after.done_reason,
+    )
+
+
+# ---------------------------------------------------------------- counts
+
+
+def counter(target: Target | None) -> str | None:
+    """The counter that a target is in; None where it is in none, before it is made and once it is deleted."""
+    if target is None or target.tm_delete is not None:
+        return None
+    if target.status is TargetStatus.DONE:
+        assert target.done_reason is not None
+        return REASON_COLUMNS[target.done_reason]
+    return "idle" if target.status is TargetStatus.IDLE else "progressing"
+
+
+def counted(
+    changes: Sequence[Change], attempts_made: Mapping[tuple[str, str], int]
+) -> dict[tuple[str, str], Counter[str]]:
+    """By (customer, outdial), how far the changes move its counters.
+
+    Args:
+        changes: of any outdials.
+        attempts_made: by (customer, outdial), how many tries more (or fewer, if they were given back) there are.
+    """
+    deltas: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    for change in changes:
+        owner = deltas[change.after.customer_id, change.after.outdial_id]
+        for target, step in ((change.before, -1), (change.after, 1)):
+            name = counter(target)
+            if name is not None:
+                owner[name] += step
+    for key, made in attempts_made.items():
+        deltas[key]["attempts"] += made
+    return deltas
+
+
+def counted_claims(number: int) -> dict[str, int]:
+    """The same for targets that one claim takes."""
+    return {"idle": -number, "progressing": number, "attempts": number}

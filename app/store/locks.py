@@ -1,0 +1,61 @@
+"""Locks: what a use-case decides on stays as it is until its transaction ends."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from app import db, rows, tables
+from app.auth import Viewer
+from app.changes import ended
+from app.db import Transaction
+from app.errors import UserErrorCode, rejected
+from app.lifecycle import AttemptState, TargetStatus
+from app.records import Attempt, Outdial, Target
+
+
+async def lock_outdial(
+    tx: Transaction, viewer: Viewer, outdial_id: str, *path: str, exclusive: bool = False, deleted: bool = False
+) -> Outdial:
+    """Hold an outdial's state and policy still for the length of the transaction.
+
+    Use-cases that change targets share the lock; one that changes the outdial itself has it alone. So once a pause, a
+    deletion or a policy has been answered, nothing goes on under what was before.
+
+    Raises:
+        Rejected: NOT_FOUND, with `path`.
+    """
+    await tx.lock(outdial_id, shared=not exclusive)
+    found = await tx.fetch(
+        f"SELECT {tables.OUTDIAL} FROM outdial WHERE customer_id = $1 AND id = $2", viewer.customer_id, outdial_id
+    )
+    if not found or (found[0]["tm_delete"] is not None and not deleted):
+        raise rejected(UserErrorCode.NOT_FOUND, "There is no such outdial.", *path)
+    return rows.outdial(found[0])
+
+
+async def lock_targets(tx: Transaction, customer_id: str, target_ids: Iterable[str]) -> dict[str, Target]:
+    """Targets as they are, held until the end of the transaction; deleted ones too.
+
+    Locks are taken in the order of ids, so that two batches cannot wait for each other.
+    """
+    found = await tx.fetch(
+        f"""
+        SELECT {tables.TARGET} FROM target WHERE customer_id = $1 AND id {db.any_of("$2")}
+        ORDER BY id {db.for_update()}
+        """,
+        customer_id,
+        sorted(set(target_ids)),
+    )
+    return {row["id"]: rows.target(row) for row in found}
+
+
+async def read_revoked(tx: Transaction, targets: Sequence[Target], now: datetime) -> list[Attempt]:
+    """The attempts under way of locked targets that their owner takes away from their dialers, as they end now."""
+    live = [target for target in targets if target.status is TargetStatus.PROGRESSING]
+    if not live:
+        return []
+    found = await tx.fetch(
+        f"SELECT {tables.ATTEMPT} FROM attempt WHERE customer_id = $1 AND id {db.any_of('$2')}",
+        live[0].customer_id,
+        [target.last_attempt_id for target in live],
+    )
+    return [ended(rows.attempt(row), AttemptState.REVOKED, now) for row in found]

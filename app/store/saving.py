@@ -1,0 +1,86 @@
+"""Changes, written: targets, attempts, counters, events, in this order."""
+
+from collections.abc import Mapping, Sequence
+
+from app import db, events, rows, tables
+from app.changes import Change, Event, counted
+from app.db import Transaction
+from app.records import Attempt, Target
+from app.store import counters
+
+_KEY = ("id", "customer_id")
+_TARGET_FIXED = (*_KEY, "outdial_id", "tm_create")
+"""What a target keeps for good."""
+_ATTEMPT_CHANGED = tables.ATTEMPT.but(
+    "outdial_id", "target_id", "destination_index", "destination", "try_number", "dialer", "claimed_at"
+)
+"""All of an attempt but what it is made with and keeps for good."""
+
+
+async def save(
+    tx: Transaction,
+    changes: Sequence[Change],
+    *,
+    attempts: Sequence[Attempt] = (),
+    attempts_made: Mapping[tuple[str, str], int] | None = None,
+    told: Event | None = None,
+) -> None:
+    """Write changes in the order in which they happened.
+
+    Args:
+        tx: the use-case's transaction.
+        changes: several may be of one target.
+        attempts: those that changed, as they are now.
+        attempts_made: by (customer, outdial), how many tries more (or fewer, if they were given back) there are.
+        told: one event in the place of the changes' own.
+    """
+    last = {change.after.id: change.after for change in changes}
+    fresh = {change.after.id for change in changes if change.before is None}
+    await _insert_targets(tx, [target for target in last.values() if target.id in fresh])
+    await update_targets(tx, [target for target in last.values() if target.id not in fresh])
+    await _update_attempts(tx, attempts)
+    await counters.move_all(tx, counted(changes, attempts_made or {}))
+    await events.append(tx, [change.event for change in changes] if told is None else [told])
+
+
+async def _insert_targets(tx: Transaction, targets: Sequence[Target]) -> None:
+    if not targets:
+        return
+    columns = tables.TARGET
+    await tx.fetch(
+        f"INSERT INTO target ({columns}) SELECT {columns} FROM {db.rowset('$1', columns.kinds, 'new')}",
+        db.rows_value([rows.target_values(target) for target in targets]),
+    )
+
+
+async def update_targets(tx: Transaction, targets: Sequence[Target]) -> None:
+    """Only the rows: what else a change writes is for `save`."""
+    if not targets:
+        return
+    await tx.fetch(
+        f"""
+        UPDATE target SET {_assignments(tables.TARGET.but(*_TARGET_FIXED))}
+        FROM {db.rowset("$1", tables.TARGET.kinds, "new")}
+        WHERE target.id = new.id AND target.customer_id = new.customer_id
+        """,
+        db.rows_value([rows.target_values(target) for target in targets]),
+    )
+
+
+async def _update_attempts(tx: Transaction, attempts: Sequence[Attempt]) -> None:
+    if not attempts:
+        return
+    await tx.fetch(
+        f"""
+        UPDATE attempt SET {_assignments(_ATTEMPT_CHANGED.but(*_KEY))}
+        FROM {db.rowset("$1", _ATTEMPT_CHANGED.kinds, "new")}
+        WHERE attempt.id = new.id AND attempt.customer_id = new.customer_id
+        """,
+        db.rows_value(
+            [{column: getattr(attempt, column) for column in _ATTEMPT_CHANGED.kinds} for attempt in attempts]
+        ),
+    )
+
+
+def _assignments(columns: tables.Columns) -> str:
+    return ", ".join(f"{column} = new.{column}" for column in columns.kinds)

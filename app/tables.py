@@ -1,0 +1,108 @@
+"""Columns and their types, as the models declare them: no statement keeps a list of its own.
+
+In a statement's text, a `Columns` stands for its names: `f"SELECT {tables.TARGET} FROM target"`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+from tortoise import fields
+from tortoise.fields import Field
+from tortoise.fields.relational import ForeignKeyFieldInstance, RelationalField
+from tortoise.models import Model
+
+from app import models
+
+_KINDS: Mapping[type[Field[Any]], str] = {
+    fields.UUIDField: "uuid",
+    fields.CharField: "text",
+    fields.TextField: "text",
+    fields.SmallIntField: "integer",
+    fields.IntField: "integer",
+    fields.BigIntField: "bigint",
+    fields.DatetimeField: "instant",
+    fields.JSONField: "json",
+}
+"""The kinds are those of `app.db.dialects`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Some columns of one table, with their kinds."""
+
+    table: str
+    kinds: Mapping[str, str]
+
+    def __str__(self) -> str:
+        return ", ".join(self.kinds)
+
+    def qualified(self) -> str:
+        """The names with their table's before them, for statements that join."""
+        return ", ".join(f"{self.table}.{name}" for name in self.kinds)
+
+    def but(self, *names: str) -> "Columns":
+        """The others.
+
+        Raises:
+            KeyError: a name is no column of the table.
+        """
+        left = dict(self.kinds)
+        for name in names:
+            del left[name]
+        return Columns(self.table, left)
+
+    def only(self, *names: str) -> "Columns":
+        """These, in the order given.
+
+        Raises:
+            KeyError: a name is no column of the table.
+        """
+        return Columns(self.table, {name: self.kinds[name] for name in names})
+
+
+def columns_of(model: type[Model]) -> Columns:
+    """All columns of a model's table, in the order of its fields. The same before Tortoise is set up and after."""
+    kinds: dict[str, str] = {}
+    for name, field in model._meta.fields_map.items():  # noqa: SLF001 - Tortoise's own way to look at a model
+        if isinstance(field, ForeignKeyFieldInstance):
+            related: type[Model] = getattr(models, str(field.model_name).rpartition(".")[2])
+            kinds[field.source_field or f"{name}_id"] = _kind(related._meta.pk)  # noqa: SLF001
+        # Tortoise adds the columns of relations to the fields, and the way back from the related model
+        elif not isinstance(field, RelationalField) and field.reference is None:
+            kinds[field.source_field or name] = _kind(field)
+    return Columns(str(model._meta.db_table), kinds)  # noqa: SLF001
+
+
+def _kind(field: Field[Any]) -> str:
+    return _KINDS[type(field)]
+
+
+def row_of(instance: Model) -> dict[str, Any]:
+    """A model as its row, spelled as statements give it: ids and JSON are text, instants are in UTC."""
+    row: dict[str, Any] = {}
+    for name, kind in columns_of(type(instance)).kinds.items():
+        value = getattr(instance, name)
+        if value is not None and kind == "uuid":
+            value = str(value)
+        elif value is not None and kind == "json":
+            value = orjson.dumps(value).decode()
+        elif isinstance(value, datetime):
+            value = value.astimezone(UTC)
+        row[name] = value
+    return row
+
+
+# ---------------------------------------------------------------- what records are made of
+
+OUTDIAL = columns_of(models.Outdial).but("exhausted_to", "pruned_epoch", "pruned_tx", "pruned_seq")
+TARGET = columns_of(models.Target).but("last_index")
+ATTEMPT = columns_of(models.Attempt)
+COUNTERS = columns_of(models.OutdialCounter).but("id", "customer_id", "outdial_id", "slot")
+TARGET_EVENT = columns_of(models.TargetEvent).but("seq", "epoch", "tx")
+IMPORT_JOB = columns_of(models.ImportJob).but(
+    "input_hash", "run", "began_paused", "checkpoint_line", "checkpoint_digest", "heard_at"
+)
+IMPORT_REJECT = columns_of(models.ImportReject)
