@@ -2,17 +2,18 @@
 
 from collections.abc import Collection
 from typing import Any, Protocol
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, QueryParams
 from starlette.requests import cookie_parser
 
 from app.auth import Viewer
 from app.errors import Unauthenticated
+from app.requests import sessions
 
 COOKIE = "token"
 QUERY_PARAMETER = "token"
 _PAYLOAD_KEYS = ("authorization", "token")
+_SESSION_KEY = sessions.HEADER.lower()
 
 
 class TokenReader(Protocol):
@@ -22,7 +23,7 @@ class TokenReader(Protocol):
 
 
 def http_token(headers: Headers, *, is_json: bool) -> str:
-    """The token of a GraphQL request over HTTP: `Authorization: Bearer`, else the cookie.
+    """The token of a GraphQL request over HTTP: `Authorization: Bearer`, the session that it names, the cookie.
 
     Args:
         headers: of the request.
@@ -31,9 +32,10 @@ def http_token(headers: Headers, *, is_json: bool) -> str:
     Raises:
         Unauthenticated: there is none, or only a cookie that does not count.
     """
-    if (token := _bearer(headers)) is not None:
+    if (token := bearer(headers)) is not None:
         return token
-    token = _cookie(headers)
+    session_id = headers.get(sessions.HEADER)
+    token = _cookie(headers) if session_id is None else sessions.token(headers, session_id)
     if token is None:
         raise Unauthenticated("A token is needed: Authorization: Bearer <token>.")
     if not is_json:
@@ -42,8 +44,18 @@ def http_token(headers: Headers, *, is_json: bool) -> str:
 
 
 def rest_token(headers: Headers, query: QueryParams) -> str | None:
-    """The token of a REST call, in the reference's order: cookie, query, `Authorization: Bearer`; None without one."""
-    for token in (_cookie(headers), query.get(QUERY_PARAMETER), _bearer(headers)):
+    """The token of a REST call; None without one.
+
+    A session that the call names comes first: no client of the reference names one. Then the reference's order holds:
+    cookie, query, `Authorization: Bearer`.
+
+    Raises:
+        Unauthenticated: it names a session that has ended.
+    """
+    session_id = headers.get(sessions.HEADER) or query.get(sessions.QUERY_PARAMETER)
+    if session_id is not None:
+        return sessions.token(headers, session_id)
+    for token in (_cookie(headers), query.get(QUERY_PARAMETER), bearer(headers)):
         if token is not None:
             return token
     return None
@@ -52,12 +64,12 @@ def rest_token(headers: Headers, query: QueryParams) -> str | None:
 def socket_token(
     headers: Headers, query: QueryParams, payload: dict[str, Any], *, allowed_origins: Collection[str]
 ) -> str:
-    """The token of a WebSocket: header, `connection_init` payload, query, cookie.
+    """The token of a WebSocket: header, `connection_init` payload, query, the session that the payload names, cookie.
 
     Raises:
         Unauthenticated: there is none, or only a cookie from an origin that is not allowed.
     """
-    if (token := _bearer(headers)) is not None:
+    if (token := bearer(headers)) is not None:
         return token
     folded = {key.lower(): value for key, value in payload.items()}
     for key in _PAYLOAD_KEYS:
@@ -67,7 +79,8 @@ def socket_token(
             return _without_scheme(value)
     if (token := query.get(QUERY_PARAMETER)) is not None:
         return token
-    token = _cookie(headers)
+    session_id = folded.get(_SESSION_KEY)
+    token = _cookie(headers) if session_id is None else sessions.token(headers, str(session_id))
     if token is None:
         raise Unauthenticated("A token is needed, for example as Authorization in the payload of connection_init.")
     if not _is_allowed(headers, allowed_origins):
@@ -75,7 +88,7 @@ def socket_token(
     return token
 
 
-def _bearer(headers: Headers) -> str | None:
+def bearer(headers: Headers) -> str | None:
     value = headers.get("authorization", "")
     # Another scheme may be a proxy's.
     return _without_scheme(value) if value.lower() == "bearer" or value[:7].lower() == "bearer " else None
@@ -92,9 +105,4 @@ def _cookie(headers: Headers) -> str | None:
 
 
 def _is_allowed(headers: Headers, allowed_origins: Collection[str]) -> bool:
-    origin = headers.get("origin", "").lower()
-    if origin in allowed_origins:
-        return True
-    # The scheme is left out: behind a proxy that ends TLS this process does not know it.
-    host = headers.get("host", "").lower()
-    return bool(host) and urlsplit(origin).netloc == host
+    return headers.get("origin", "").lower() in allowed_origins or sessions.is_own_origin(headers)

@@ -16,7 +16,7 @@ from app.errors import NotFound, Rejected, UserError, invalid
 from app.exports import Form
 from app.lifecycle import AttemptState, Disposition, DoneReason, TargetStatus
 from app.records import AttemptFilter, TargetFilter
-from app.requests import tokens
+from app.requests import sessions, tokens
 from app.requests.tokens import TokenReader
 from app.rest import endpoint, problems
 from app.rest.calls import PREFIX
@@ -167,7 +167,7 @@ def read_query(query: QueryParams, fields: Sequence[Field]) -> Given:
     for name in query:
         field = known.get(name)
         if field is None:
-            if name != tokens.QUERY_PARAMETER:
+            if name not in {tokens.QUERY_PARAMETER, sessions.QUERY_PARAMETER}:
                 errors.append(invalid("There is no such parameter.", name))
         elif field.schema.get("type") == "array":
             given[name] = [field.read(text, errors, name) for text in query.getlist(name)]

@@ -31,6 +31,7 @@ from app.graphql.transport.websocket import WebSocketEndpoint
 from app.server.boundary import REQUEST_ID_HEADER, Boundary
 from app.server.page import Pages
 from app.server.readiness import Readiness
+from app.server.session import METHODS, SessionEndpoint
 from app.settings import Settings, ensure_secret
 
 HOUSEKEEPING_PAUSE_SECONDS = 1.0
@@ -87,6 +88,7 @@ def create_app(settings: Settings) -> Starlette:
             Route("/graphql", http),
             WebSocketRoute("/graphql", websocket),
             *pages.routes(),
+            Route("/session", SessionEndpoint(reader).respond, methods=METHODS),
             *rest.routes(reader, stopping=stopping),
             Route("/healthz", _health),
             Route("/readyz", Readiness().respond),
