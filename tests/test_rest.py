@@ -14,16 +14,15 @@ import structlog
 import uvicorn
 from starlette.applications import Starlette
 from starlette.datastructures import QueryParams
-from starlette.middleware import Middleware
 
 from app import ids, outdials, rest
 from app.errors import LimitExceeded, RateLimited, Rejected, Unavailable, UserErrorCode, rejected
 from app.pagination import PageRequest, Place, cursor_of
 from app.rest import calls, endpoint, importing, paging, problems
 from app.rest.problems import Problem, Reason
-from app.server.boundary import Boundary
+from app.server import boundary
 from tests.support.rest import reason
-from tests.support.transport import Reader, Served
+from tests.support.transport import ORIGIN, Reader, Served
 
 PATH = "/v1.0/outdials"
 JSON = {"Content-Type": "application/json"}
@@ -34,7 +33,9 @@ class ServedCalls(Served):
 
     def __init__(self) -> None:
         super().__init__()
-        app = Starlette(routes=rest.routes(Reader(), stopping=asyncio.Event()), middleware=[Middleware(Boundary)])
+        app = Starlette(
+            routes=rest.routes(Reader(), stopping=asyncio.Event()), middleware=boundary.middleware([ORIGIN])
+        )
         config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="critical", lifespan="off")
         self.server = uvicorn.Server(config)
 

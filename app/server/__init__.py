@@ -13,8 +13,6 @@ from typing import Any
 import structlog
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
-from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
@@ -28,14 +26,13 @@ from app.graphql.transport import masking
 from app.graphql.transport.execution import Execution
 from app.graphql.transport.http import HttpEndpoint
 from app.graphql.transport.websocket import WebSocketEndpoint
-from app.server.boundary import REQUEST_ID_HEADER, Boundary
+from app.server import boundary
 from app.server.page import Pages
 from app.server.readiness import Readiness
 from app.server.session import METHODS, SessionEndpoint
 from app.settings import Settings, ensure_secret
 
 HOUSEKEEPING_PAUSE_SECONDS = 1.0
-_PREFLIGHT_SECONDS = 600
 
 log = structlog.get_logger("outdial.server")
 
@@ -83,7 +80,7 @@ def create_app(settings: Settings) -> Starlette:
         finally:
             await db.close()
 
-    return Starlette(
+    app = Starlette(
         routes=[
             Route("/graphql", http),
             WebSocketRoute("/graphql", websocket),
@@ -94,21 +91,14 @@ def create_app(settings: Settings) -> Starlette:
             Route("/readyz", Readiness().respond),
             Route("/metrics", _metrics),
         ],
-        middleware=[
-            Middleware(Boundary),
-            Middleware(
-                CORSMiddleware,
-                allow_origins=settings.allowed_origins,
-                allow_credentials=True,
-                allow_methods=["GET", "POST", "PUT", "DELETE"],
-                allow_headers=["authorization", "content-type", REQUEST_ID_HEADER],
-                expose_headers=[REQUEST_ID_HEADER],
-                max_age=_PREFLIGHT_SECONDS,
-            ),
-        ],
+        middleware=boundary.middleware(settings.allowed_origins),
         exception_handlers={HTTPException: _problem},
         lifespan=lifespan,
     )
+    # Starlette would redirect from a path with a slash at its end, to http:// behind a proxy that ends TLS: a client
+    # would send the body and the token again in the clear. Such a path is 404 like any other that is not there.
+    app.router.redirect_slashes = False
+    return app
 
 
 async def _keep_house(settings: Settings) -> None:
@@ -136,11 +126,14 @@ async def _metrics(_request: Request) -> Response:
     return Response(content, headers={"Content-Type": media_type})
 
 
-async def _problem(_request: Request, error: Exception) -> Response:
+async def _problem(request: Request, error: Exception) -> Response:
     """What the router finds wrong: no such path, no such method."""
     if not isinstance(error, HTTPException):
         raise error
-    problem = NotFound("There is nothing here.") if error.status_code == 404 else BadUserInput(error.detail)
+    problem: Expected = BadUserInput(error.detail)
+    if error.status_code == 404:
+        has_slash = request.scope["path"].endswith("/")
+        problem = NotFound("There is nothing here." + (" Leave out the slash at the end of the path." * has_slash))
     return JSONResponse({"errors": [masking.render(problem)]}, error.status_code, error.headers)
 
 

@@ -1,11 +1,15 @@
-"""What happens to every request and socket: its id, security headers, metrics, one log line, and a 500 for a bug."""
+"""What happens to every request and socket: its id, security headers, metrics, one log line, CORS, a 500 for a bug."""
 
 import re
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app import ids, logs, metrics
@@ -24,12 +28,38 @@ _SECURITY_HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
 }
+_PREFLIGHT_SECONDS = 600
+_EXPOSED_HEADERS = [REQUEST_ID_HEADER, "Allow", "Content-Disposition", "Location", "Retry-After", "WWW-Authenticate"]
+"""What a page of an allowed origin may read, besides what every page may."""
 
 log = structlog.get_logger("outdial.access")
 
 
+def middleware(allowed_origins: Sequence[str]) -> list[Middleware]:
+    """All of it, the outermost first.
+
+    Args:
+        allowed_origins: whose pages may call the server with the viewer's cookie, and read the answers.
+    """
+    return [
+        Middleware(Boundary),
+        Middleware(
+            CORSMiddleware,
+            allow_origins=allowed_origins,
+            allow_credentials=True,
+            allow_methods=["GET", "POST", "PUT", "DELETE"],
+            # Any header. Clients and tracers each send their own, which no list can keep up with. A list would protect
+            # nothing: an allowed origin may send a token and JSON, and this server trusts no header of a proxy.
+            allow_headers=["*"],
+            expose_headers=_EXPOSED_HEADERS,
+            max_age=_PREFLIGHT_SECONDS,
+        ),
+        Middleware(Faults),  # inside of CORS: without its headers no page could read a 500
+    ]
+
+
 class Boundary:
-    """The outermost ASGI middleware."""
+    """Gives each request its id and its security headers, and writes down how it ended."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -62,10 +92,6 @@ class _Request:
         self.started_at = time.perf_counter()
         try:
             await app(self.scope, receive, self.send)
-        except Exception as error:  # noqa: BLE001 - a bug: the log has it, the client gets its id
-            rendered = masking.render(error)
-            if not self.status:
-                await self._fail(masking.encode({"errors": [rendered]}))
         finally:
             self._record()
 
@@ -79,11 +105,6 @@ class _Request:
             for name, value in _SECURITY_HEADERS.items():
                 headers.setdefault(name, value)
         await self.outer_send(message)
-
-    async def _fail(self, body: bytes) -> None:
-        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-        await self.send({"type": "http.response.start", "status": 500, "headers": headers})
-        await self.send({"type": "http.response.body", "body": body})
 
     def _record(self) -> None:
         seconds = time.perf_counter() - self.started_at
@@ -127,6 +148,31 @@ class _Socket:
         elif message["type"] == "websocket.close":
             self.close_code = message.get("code", 1000)
         await self.outer_send(message)
+
+
+class Faults:
+    """Answers 500 if the application raises. The log has the bug, and the client gets its id."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        is_begun = False
+
+        async def send_on(message: Message) -> None:
+            nonlocal is_begun
+            is_begun = True
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_on)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer
+            rendered = masking.render(error)
+            if not is_begun:  # else the server cuts the connection, by which the client sees it
+                await JSONResponse({"errors": [rendered]}, 500)(scope, receive, send)
 
 
 def _route(scope: Scope) -> str:
