@@ -103,6 +103,7 @@ ATTEMPT = columns_of(models.Attempt)
 COUNTERS = columns_of(models.OutdialCounter).but("id", "customer_id", "outdial_id", "slot")
 TARGET_EVENT = columns_of(models.TargetEvent).but("seq", "epoch", "tx")
 IMPORT_JOB = columns_of(models.ImportJob).but(
-    "input_hash", "run", "began_paused", "checkpoint_line", "checkpoint_digest", "heard_at"
+    *("input_hash", "run", "began_paused", "checkpoint_line", "checkpoint_digest", "heard_at"),
+    *("is_ndjson", "column_names", "delimiter", "kept_characters"),
 )
-IMPORT_REJECT = columns_of(models.ImportReject)
+IMPORT_REJECT = columns_of(models.ImportReject).but("whole_text", "is_whole")
