@@ -81,6 +81,10 @@ class Unavailable(Expected):
     code = "UNAVAILABLE"
 
 
+class SenderLost(Exception):  # noqa: N818 - an end, and no fault of ours
+    """The sender of a request's body went away, or sent nothing for too long."""
+
+
 def invalid(message: str, *path: str) -> UserError:
     return UserError(UserErrorCode.INVALID, message, path)
 

@@ -1,18 +1,22 @@
 """Imports at the use-cases: turns, holds, what is decided when a chunk is committed, and what housekeeping ends."""
 
 import asyncio
+import csv
 import os
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, MutableMapping
 from datetime import timedelta
 from typing import Any
 
+import asyncpg
 import psutil
 import pytest
+import structlog
 
-from app import clock, db, housekeeping, imports, metrics, outdials
+from app import clock, db, housekeeping, ids, imports, metrics, outdials
 from app.auth import Viewer
-from app.errors import Rejected, Unavailable, UserErrorCode
+from app.errors import NotFound, Rejected, SenderLost, Unavailable, UserErrorCode
 from app.files.drafting import RejectedRow
 from app.files.protocol import Chunk
 from app.imports import chunks, jobs, running, worker_process
@@ -33,6 +37,7 @@ from app.records import (
 from tests.support import factories, importing
 
 CHUNK = 1_000
+Faults = list[MutableMapping[str, Any]]
 WAIT_SECONDS_MAX = 30
 
 
@@ -193,22 +198,196 @@ async def test_a_dry_run_that_broke_off_begins_anew_and_reports_the_same(databas
     assert (await imports.reject_counts(viewer, [job.id]))[job.id] == CHUNK + 5
 
 
-async def test_a_process_that_dies_fails_the_import_and_nothing_else(database: str, viewer: Viewer) -> None:
-    outdial = await factories.make_outdial(viewer)
+def killing(viewer: Viewer, outdial_id: str, number: signal.Signals) -> AsyncIterator[bytes]:
+    """A file during which the process that reads it gets a signal, after its first chunk."""
 
-    async def deadly() -> AsyncIterator[bytes]:
+    async def pieces() -> AsyncIterator[bytes]:
         yield importing.table(CHUNK + 5).encode()
-        await until(lambda: _created(viewer, outdial.id, CHUNK))
+        await until(lambda: _created(viewer, outdial_id, CHUNK))
         [process] = [child for child in psutil.Process().children() if worker_process.MODULE in child.cmdline()]
-        os.kill(process.pid, signal.SIGKILL)
+        os.kill(process.pid, number)
         await asyncio.Event().wait()
 
-    with pytest.raises(worker_process.WorkerError, match="ended with -9"):
-        await take_in(viewer, outdial.id, "", pieces=deadly(), idempotency_key="k")
-    [job] = (await imports.pages(viewer, [outdial.id], request=PageRequest()))[outdial.id].items
-    assert (job.state, job.stop_reason) == (ImportState.FAILED, ImportStopReason.INTERNAL)
+    return pieces()
+
+
+async def _only_job(viewer: Viewer, outdial_id: str) -> ImportJob:
+    [job] = (await imports.pages(viewer, [outdial_id], request=PageRequest()))[outdial_id].items
+    return job
+
+
+@pytest.mark.parametrize("number", sorted(worker_process.KILLS - {signal.SIGINT}))
+async def test_a_process_that_is_killed_interrupts_the_import_and_nothing_else(
+    database: str, viewer: Viewer, number: signal.Signals
+) -> None:
+    outdial = await factories.make_outdial(viewer)
+    with pytest.raises(Unavailable, match="was killed"):
+        await take_in(viewer, outdial.id, "", pieces=killing(viewer, outdial.id, number), idempotency_key="k")
+    job = await _only_job(viewer, outdial.id)
+    assert (job.state, job.stop_reason, job.message) == (
+        ImportState.FAILED, ImportStopReason.INTERRUPTED, jobs.INTERRUPTED
+    )  # fmt: skip
     job = await take_in(viewer, outdial.id, importing.table(CHUNK + 5), idempotency_key="k")
     assert (job.state, job.counts.created) == (ImportState.COMPLETED, CHUNK + 5)
+
+
+async def test_a_ctrl_c_in_the_terminal_is_the_servers_to_hear(database: str, viewer: Viewer) -> None:
+    """It reaches every process of the terminal: one that ended by it would end the import as a fault."""
+    outdial = await factories.make_outdial(viewer)
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield importing.table(CHUNK).encode()
+        await until(lambda: _created(viewer, outdial.id, CHUNK))
+        [process] = [child for child in psutil.Process().children() if worker_process.MODULE in child.cmdline()]
+        os.kill(process.pid, signal.SIGINT)
+        yield "".join(importing.rows(5, start=CHUNK)).encode()
+
+    job = await take_in(viewer, outdial.id, "", pieces=pieces())
+    assert (job.state, job.counts.created) == (ImportState.COMPLETED, CHUNK + 5)
+
+
+async def test_a_process_that_fails_by_itself_is_a_fault_of_the_server(
+    database: str, viewer: Viewer, faults: Faults
+) -> None:
+    outdial = await factories.make_outdial(viewer)
+    pieces = killing(viewer, outdial.id, signal.SIGSEGV)
+    job = await take_in(viewer, outdial.id, "", pieces=pieces, idempotency_key="k")
+    assert _fault(job, faults) == f"the process that reads the file ended with {-signal.SIGSEGV}: "
+    job = await take_in(viewer, outdial.id, importing.table(CHUNK + 5), idempotency_key="k")
+    assert (job.state, job.counts.created) == (ImportState.COMPLETED, CHUNK + 5)
+
+
+async def test_a_machine_that_has_no_room_for_a_process_interrupts_the_import(
+    database: str, viewer: Viewer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def full(*_: object, **__: object) -> None:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", full)
+    outdial = await factories.make_outdial(viewer)
+    with pytest.raises(Unavailable, match="No process could be started"):
+        await take_in(viewer, outdial.id, importing.table(3))
+    assert (await _only_job(viewer, outdial.id)).stop_reason is ImportStopReason.INTERRUPTED
+
+
+INTERRUPTIONS = [Unavailable("x"), SenderLost(), ConnectionResetError(104, "x"), BrokenPipeError(32, "x")]
+
+
+@pytest.mark.parametrize("error", INTERRUPTIONS, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("is_of_the_sender", [True, False], ids=["sender", "server"])
+async def test_what_is_known_to_interrupt_an_import_interrupts_it(
+    database: str, viewer: Viewer, monkeypatch: pytest.MonkeyPatch, error: Exception, is_of_the_sender: bool
+) -> None:
+    outdial = await factories.make_outdial(viewer)
+    pieces = _failing_by(error) if is_of_the_sender else importing.in_pieces(importing.table(3))
+    if not is_of_the_sender:
+        _fail_to_commit(monkeypatch, error)
+    with pytest.raises(type(error)):
+        await take_in(viewer, outdial.id, "", pieces=pieces)
+    job = await _only_job(viewer, outdial.id)
+    assert (job.state, job.stop_reason, job.message) == (
+        ImportState.FAILED, ImportStopReason.INTERRUPTED, jobs.INTERRUPTED
+    )  # fmt: skip
+
+
+async def test_a_request_that_is_dropped_interrupts_its_import(database: str, viewer: Viewer) -> None:
+    outdial = await factories.make_outdial(viewer)
+
+    is_read = asyncio.Event()
+
+    async def endless() -> AsyncIterator[bytes]:
+        yield importing.table(CHUNK + 5).encode()
+        is_read.set()
+        await asyncio.Event().wait()
+
+    task = asyncio.create_task(take_in(viewer, outdial.id, "", pieces=endless()))
+    async with asyncio.timeout(WAIT_SECONDS_MAX):
+        await is_read.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert (await _only_job(viewer, outdial.id)).stop_reason is ImportStopReason.INTERRUPTED
+
+
+FAULTS = [
+    AttributeError("secret"),
+    KeyError("secret"),
+    TypeError("secret"),
+    ValueError("secret"),
+    RuntimeError("secret"),
+    AssertionError("secret"),
+    ZeroDivisionError("secret"),
+    MemoryError("secret"),
+    OSError(2, "secret"),
+    csv.Error("secret"),
+    sqlite3.IntegrityError("secret"),
+    asyncpg.UniqueViolationError("secret"),
+    asyncpg.CheckViolationError("secret"),
+    NotFound("secret"),
+]
+
+
+@pytest.mark.parametrize("error", FAULTS, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("is_of_the_sender", [True, False], ids=["sender", "server"])
+async def test_every_other_error_is_a_fault_that_the_log_knows_by_an_id(
+    database: str,
+    viewer: Viewer,
+    monkeypatch: pytest.MonkeyPatch,
+    faults: Faults,
+    error: Exception,
+    is_of_the_sender: bool,
+) -> None:
+    outdial = await factories.make_outdial(viewer)
+    pieces = _failing_by(error) if is_of_the_sender else importing.in_pieces(importing.table(3))
+    if not is_of_the_sender:
+        _fail_to_commit(monkeypatch, error)
+    job = await take_in(viewer, outdial.id, "", pieces=pieces)
+    assert _fault(job, faults) == str(error)
+    assert job == await _only_job(viewer, outdial.id)
+
+
+async def test_a_constraint_that_refuses_a_row_is_a_fault_of_the_server(
+    database: str, viewer: Viewer, faults: Faults
+) -> None:
+    outdial = await factories.make_outdial(viewer)
+
+    async def forbid(tx: db.Transaction) -> None:
+        await tx.fetch("CREATE UNIQUE INDEX no_name_twice ON target (outdial_id, name)")
+
+    await db.transaction(forbid)
+    job = await take_in(viewer, outdial.id, "name,phone\nAnn,+14155550100\nAnn,+14155550101\n")
+    assert "unique" in _fault(job, faults).lower()
+    assert job.counts.read == 0
+
+
+@pytest.fixture
+def faults() -> Iterator[Faults]:
+    """What is logged."""
+    with structlog.testing.capture_logs() as entries:
+        yield entries
+
+
+def _fail_to_commit(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    async def commit(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(chunks, "commit", commit)
+
+
+async def _failing_by(error: Exception) -> AsyncIterator[bytes]:
+    yield b"phone\n"
+    raise error
+
+
+def _fault(job: ImportJob, faults: Faults) -> str:
+    """What the log says of the fault that the job names by an id and by nothing else."""
+    assert (job.state, job.stop_reason) == (ImportState.FAILED, ImportStopReason.INTERNAL)
+    [event] = [found for found in faults if found["log_level"] == "error"]
+    error_id = event["error_id"]
+    assert ids.parse(error_id) is not None
+    assert job.message == f"A fault of the server stopped the import. Quote the id {error_id} when you report it."
+    assert event["job"] == job.id
+    return str(event["exc_info"])
 
 
 async def test_housekeeping_ends_what_nobody_has_shown_to_live(database: str, viewer: Viewer) -> None:

@@ -227,7 +227,11 @@ def _data(given: Mapping[str, Any], extra: Mapping[str, Any] | None, errors: lis
     if own:
         errors.append(invalid("The row has data of its own, so its other columns find no place in it.", "data"))
         return ""
-    return orjson.dumps(extra).decode()
+    try:
+        return orjson.dumps(extra).decode()
+    except TypeError:  # JSON is read up to 1,024 levels deep and written up to 254
+        errors.append(invalid("The other columns are nested too deeply to be kept in data. Flatten them.", "data"))
+        return ""
 
 
 _TYPES = {member.value: member for member in DestinationType}

@@ -36,6 +36,8 @@ RATIO_MAX = 200
 RATIO_FROM_BYTES = 64 * 1024 * 1024
 PIECE_BYTES = 256 * 1024
 DELIMITERS = ",;\t"
+HEADER_DELIMITERS_MAX = 10 * columns.COLUMNS_MAX
+"""In the first line, those in quotes included: a line with more is no header, and is not taken apart for nothing."""
 _GZIP_MAGIC = b"\x1f\x8b"
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -44,7 +46,8 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-_SEPARATOR_HINT = re.compile(r"sep=(.)\s*", re.IGNORECASE | re.DOTALL)
+# A quote or a line end cannot part cells.
+_SEPARATOR_HINT = re.compile(r'sep=([^"\r\n])\s*', re.IGNORECASE)
 # What people's programs write, by the names of Python's codecs. Others (idna, unicode_escape) are no text of files.
 _ENCODINGS = re.compile(
     r"utf-?8(-sig)?|utf-?16(-le|-be)?|utf-?32(-le|-be)?|ascii|cp\d{3,4}|iso8859-\d{1,2}|latin-?1|koi8-[rtu]|mac-\w+|"
@@ -300,6 +303,8 @@ def csv_header(lines: Lines, mapping: Mapping[str, str]) -> tuple[Record, str]:
         )
     lines.push_back([line])
     delimiter = hinted or guessed_delimiter(line, mapping)
+    if line.count(delimiter) > HEADER_DELIMITERS_MAX:
+        raise FileProblem(f"Line {lines.number + 1}, the header: a file has at most {columns.COLUMNS_MAX:,} columns.")
     header = next(csv_records(lines, delimiter))
     if header.problem:
         raise FileProblem(f"Line {header.line_number}, the header, cannot be read. {header.problem}")
@@ -312,7 +317,9 @@ def guessed_delimiter(line: str, mapping: Mapping[str, str]) -> str:
 
 
 def _known_columns(line: str, delimiter: str, mapping: Mapping[str, str]) -> tuple[int, int]:
-    cells = next(csv.reader([line], delimiter=delimiter), [])
+    if line.count(delimiter) > HEADER_DELIMITERS_MAX:
+        return 0, 0
+    cells = next(_csv_reader([line], delimiter), [])
     names = [columns.plain(sheets.restored(cell)) for cell in cells]
     known = sum(name in columns.NAMES or name in mapping for name in names)
     return known + 2 * (columns.added(cells, mapping) is not None), len(cells)
@@ -323,8 +330,7 @@ def csv_records(lines: Lines, delimiter: str) -> Iterator[Record]:
 
     Otherwise one quote too many would swallow every row up to the next quote.
     """
-    csv.field_size_limit(LINE_CHARACTERS_MAX)
-    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    reader = _csv_reader(lines, delimiter, strict=True)
     while True:
         lines.mark()
         first = lines.number + 1
@@ -335,10 +341,16 @@ def csv_records(lines: Lines, delimiter: str) -> Iterator[Record]:
         except (csv.Error, _Endless) as error:
             line, *others = lines.taken
             lines.push_back(others)
-            reader = csv.reader(lines, delimiter=delimiter, strict=True)
+            reader = _csv_reader(lines, delimiter, strict=True)
             yield Record(first, first, None, line, _quoting(str(error)))
             continue
         yield Record(first, lines.number, cells, "".join(lines.taken))
+
+
+def _csv_reader(lines: Iterable[str], delimiter: str, *, strict: bool = False) -> Iterator[list[str]]:
+    """Every reader of the csv module is made here: by itself the module takes no cell over 131,072 characters."""
+    csv.field_size_limit(LINE_CHARACTERS_MAX)
+    return csv.reader(lines, delimiter=delimiter, strict=strict)
 
 
 def without_blanks(records: Iterable[Record]) -> Iterator[Record]:

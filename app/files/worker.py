@@ -8,6 +8,7 @@ writer wait, so neither side holds more than a chunk or two. The process ends wh
 
 import hashlib
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -221,7 +222,9 @@ def _another_file() -> FileProblem:
 
 def main() -> None:
     os.nice(NICENESS)
-    with suppress(BrokenPipeError, KeyboardInterrupt):  # the server is gone, or told to go
+    # Ctrl-C in a terminal reaches this process too. The server decides when it ends.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with suppress(BrokenPipeError):  # the server is gone
         run(sys.stdin.buffer, sys.stdout.buffer)
 
 

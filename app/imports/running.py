@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 import phonenumbers
 import structlog
 
-from app import db, idempotency, metrics, validation
+from app import db, idempotency, ids, metrics, validation
 from app.auth import Viewer
-from app.errors import Rejected, Unavailable, UserError, invalid
+from app.errors import Rejected, SenderLost, Unavailable, UserError, invalid
 from app.files import columns, parsing
 from app.files.columns import ColumnProblem
 from app.files.protocol import Ended, Task
@@ -36,6 +36,18 @@ log = structlog.get_logger(__name__)
 
 class Stopping(Exception):  # noqa: N818 - an end, and no fault
     """The server is told to end."""
+
+
+INTERRUPTIONS = (
+    Unavailable,  # the database is away, the turn does not come, or the process that reads the file was killed
+    SenderLost,
+    ConnectionError,  # the same from whoever hands over the file without a request
+    asyncio.CancelledError,  # the request was dropped
+    KeyboardInterrupt,
+    SystemExit,
+)
+"""What ends an import through no fault of the file or the server: sent again, it goes on. All else is a bug."""
+_INTERNAL = "A fault of the server stopped the import. Quote the id {error_id} when you report it."
 
 
 class Turns:
@@ -166,7 +178,7 @@ async def run(
         viewer: whose targets they will be.
         outdial_id: of which outdial.
         options: how it is to be read.
-        pieces: the file's bytes. What it raises ends the import as interrupted, and is raised again.
+        pieces: the file's bytes. SenderLost and ConnectionError of it end the import as interrupted, and are raised.
         turns: of this server.
         stopping: set when the server is told to end.
         idempotency_key: the same key goes on with the same job, after what it settled.
@@ -174,7 +186,8 @@ async def run(
 
     Raises:
         Rejected: INVALID, NOT_FOUND, or CONFLICT of the idempotency key.
-        Unavailable: the database is away, too many imports wait, or the server ends; send it again with the same key.
+        Unavailable: the database is away, too many imports wait, or the process that reads the file was killed; send
+            it again with the same key.
     """
     errors: list[UserError] = []
     validation.object_id(outdial_id, errors, "outdial_id")
@@ -193,21 +206,27 @@ async def run(
             return superseded.job
         except Stopping:
             return await jobs.finish(hold, reason=ImportStopReason.INTERRUPTED, message=jobs.INTERRUPTED)
-        except BaseException as error:
-            await _end_by(hold, error)
+        except INTERRUPTIONS:
+            await _interrupt(hold)
             raise
+        except Exception as error:  # noqa: BLE001 - a bug, whatever it is
+            return await _end_by_fault(hold, error)
 
 
-async def _end_by(hold: Run, error: BaseException) -> None:
-    """What went wrong is the caller's to tell; the job must not be left as if it went on."""
-    reason = ImportStopReason.INTERRUPTED
-    if isinstance(error, (RuntimeError, LookupError, TypeError, ValueError, AssertionError)):
-        reason = ImportStopReason.INTERNAL
+async def _interrupt(hold: Run) -> None:
+    """What happened is the caller's to tell; the job must not be left as if it went on."""
     try:
-        await jobs.finish(hold, reason=reason, message=jobs.INTERRUPTED)
+        await jobs.finish(hold, reason=ImportStopReason.INTERRUPTED, message=jobs.INTERRUPTED)
     except Unavailable:
         # the database is away; housekeeping ends the job once it is back
         log.warning("import_left_open", job=hold.job.id)
+
+
+async def _end_by_fault(hold: Run, error: Exception) -> ImportJob:
+    """End a job by a bug of ours, which its owner learns as an id and the log as it is."""
+    error_id = ids.new()
+    log.error("import_failed", error_id=error_id, job=hold.job.id, exc_info=error)
+    return await jobs.finish(hold, reason=ImportStopReason.INTERNAL, message=_INTERNAL.format(error_id=error_id))
 
 
 async def _work(

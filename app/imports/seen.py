@@ -13,6 +13,9 @@ from typing import Any, Self, TypeVar
 
 import orjson
 
+from app.db import failures
+from app.errors import Unavailable
+
 CACHE_KIBIBYTES = 8_192
 
 T = TypeVar("T")
@@ -50,7 +53,14 @@ class Seen:
             self._thread.shutdown(wait=False)
 
     async def _there(self, work: Callable[..., T], *arguments: Any) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)
+        except sqlite3.Error as error:
+            if failures.is_unavailable(error):
+                raise Unavailable(
+                    "The server has no room for what a dry run has to remember. Try again later."
+                ) from None
+            raise
 
     async def look(self, keys: Sequence[str | None], addresses: Iterable[Sequence[str | None]]) -> Earlier:
         return await self._there(self._look, list(keys), [text for row in addresses for text in row if text])

@@ -5,6 +5,7 @@ Parsing and checking a million rows takes minutes of a processor; in the server'
 
 import asyncio
 import os
+import signal
 import sys
 from asyncio import StreamReader
 from asyncio.subprocess import PIPE, Process
@@ -13,6 +14,7 @@ from contextlib import asynccontextmanager, suppress
 
 import structlog
 
+from app.errors import Unavailable
 from app.files import protocol
 from app.files.protocol import Chunk, Data, Ended, EndOfFile, FromWorker, Task, ToWorker
 
@@ -22,12 +24,14 @@ PIECE_BYTES_MAX = 1024 * 1024
 END_SECONDS = 5.0
 ERROR_CHARACTERS_MAX = 2_000
 MODULE = "app.files.worker"
+KILLS = frozenset({signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
+"""What ends a process from outside. The other signals, such as SIGSEGV, are the process's own fault."""
 
 log = structlog.get_logger(__name__)
 
 
-class WorkerError(RuntimeError):
-    """The process ended without saying why: a bug, or it was killed."""
+class WorkerError(Exception):
+    """The process failed: a bug of ours."""
 
 
 class WorkerProcess:
@@ -61,7 +65,8 @@ class WorkerProcess:
         """The file's chunks in order, then its end.
 
         Raises:
-            WorkerError: the process is gone.
+            WorkerError: it ended without saying why.
+            Unavailable: it was killed from outside; nothing is wrong with the file.
         """
         while True:
             frame = await self._frame()
@@ -78,24 +83,44 @@ class WorkerProcess:
             text = await self._output.readexactly(text_length)
             carried = await self._output.readexactly(carried_length)
         except asyncio.IncompleteReadError:
-            raise WorkerError(await self._last_words()) from None
+            raise await self._end_of_process() from None
         return protocol.decode(kind, text, carried)
 
-    async def _last_words(self) -> str:
+    async def _end_of_process(self) -> WorkerError | Unavailable:
         """What is known of its end; without the exception's text, which may quote a row."""
         assert self._process.stderr is not None
         text = (await self._process.stderr.read()).decode(errors="replace")
         frames = [line.strip() for line in text.splitlines() if line.startswith("  File ")]
         code = await self._process.wait()
-        return f"the process that reads the file ended with {code}: {'; '.join(frames)[-ERROR_CHARACTERS_MAX:]}"
+        if -code in KILLS:
+            log.warning("import_worker_killed", signal=-code)
+            return Unavailable("The process that reads the file was killed. Send the file again.")
+        where = "; ".join(frames)[-ERROR_CHARACTERS_MAX:]
+        return WorkerError(f"the process that reads the file ended with {code}: {where}")
 
 
 @asynccontextmanager
 async def started(task: Task) -> AsyncIterator[WorkerProcess]:
-    """A process that reads one file; it is gone when the context is left."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", MODULE, stdin=PIPE, stdout=PIPE, stderr=PIPE, env=_environment(), limit=BUFFER_BYTES
-    )
+    """A process that reads one file; it is gone when the context is left.
+
+    Raises:
+        Unavailable: the machine has no room for one more process.
+    """
+    try:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-P",  # no module of the folder in which the server was started takes the place of one of ours
+            "-m",
+            MODULE,
+            stdin=PIPE,
+            stdout=PIPE,
+            stderr=PIPE,
+            env=_environment(),
+            limit=BUFFER_BYTES,
+        )
+    except OSError as error:
+        log.warning("import_worker_not_started", reason=error.strerror)
+        raise Unavailable("No process could be started to read the file. Send it again later.") from None
     try:
         assert process.stdin is not None
         process.stdin.write(protocol.encode(task))
@@ -105,8 +130,9 @@ async def started(task: Task) -> AsyncIterator[WorkerProcess]:
 
 
 def _environment() -> dict[str, str]:
-    """The server's, without its settings: they hold secrets that the process has no use for."""
-    return {name: value for name, value in os.environ.items() if not name.upper().startswith("OUTDIAL_")}
+    """The server's, without its settings, which hold secrets, and with the places from which it takes its modules."""
+    kept = {name: value for name, value in os.environ.items() if not name.upper().startswith("OUTDIAL_")}
+    return {**kept, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
 
 
 async def _end(process: Process) -> None:

@@ -10,7 +10,7 @@ import orjson
 from starlette.datastructures import Headers
 from starlette.types import Receive
 
-from app.errors import BadUserInput, Expected, LimitExceeded
+from app.errors import BadUserInput, Expected, LimitExceeded, SenderLost
 
 DISCARDED_BYTES_MAX = 32 * 1024 * 1024
 """Of a body that is too long, so much is read, since most clients read no answer before they have sent it all."""
@@ -29,8 +29,12 @@ class HttpRefusal(Exception):  # noqa: N818 - an answer on its way
         self.headers = headers or {}
 
 
-class Disconnected(Exception):  # noqa: N818 - nobody is left to answer to
-    pass
+class Disconnected(SenderLost):
+    """The client went away before it had sent the whole body: nobody is left to answer to."""
+
+
+class Silent(HttpRefusal, SenderLost):
+    """The client sent nothing for too long."""
 
 
 def media_type(headers: Headers) -> str:
@@ -113,7 +117,7 @@ class Upload:
         """The body's bytes.
 
         Raises:
-            HttpRefusal: 408.
+            Silent: 408.
             Disconnected: the client went away before it had sent it all.
         """
         self._is_held_back = False
@@ -123,7 +127,7 @@ class Upload:
                     message = await self._receive()
             except TimeoutError:
                 error = BadUserInput(f"Nothing of the body came for {self._seconds_max:g} seconds.")
-                raise HttpRefusal(408, error, {"Connection": "close"}) from None
+                raise Silent(408, error, {"Connection": "close"}) from None
             if message["type"] == "http.disconnect":
                 self._is_over = True
                 raise Disconnected
