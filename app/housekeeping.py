@@ -6,7 +6,9 @@ Every process runs all of it. What two of them find at once, one of them does.
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 import structlog
 
@@ -25,36 +27,70 @@ PAUSE_AFTER_FAULT_SECONDS = 1.0
 log = structlog.get_logger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Chore:
+    """Something that is done again and again."""
+
+    name: str
+    """As the log calls it."""
+    work: Callable[[], Awaitable[None]]
+    every_seconds: float
+    """From the end of one round to the begin of the next."""
+
+
+def chores(*, event_retention_hours: int, import_retention_days: int) -> list[Chore]:
+    """All that has to be done, again and again."""
+    listed = [
+        Chore("end expired leases", _sweep, SWEEP_EVERY_SECONDS),
+        Chore("finish exhausted targets", _search, SEARCH_EVERY_SECONDS),
+        Chore("remove old events", partial(_prune, event_retention_hours), PRUNE_EVERY_SECONDS),
+        Chore("end abandoned imports", _end_imports, SWEEP_EVERY_SECONDS),
+        Chore("remove old imports", partial(_prune_imports, import_retention_days), PRUNE_EVERY_SECONDS),
+        Chore("measure the lag of events", _measure, LAG_EVERY_SECONDS),
+    ]
+    if db.is_postgres():
+        listed.append(Chore("listen to other servers", db.listen, RELISTEN_SECONDS))
+    return listed
+
+
 async def run(*, event_retention_hours: int, import_retention_days: int) -> None:
     """Keep house until cancelled."""
+    await _repeat(Chore("open the log of events", _open, 0), is_once=True)
+    listed = chores(event_retention_hours=event_retention_hours, import_retention_days=import_retention_days)
+    async with asyncio.TaskGroup() as tasks:
+        for chore in listed:
+            tasks.create_task(_repeat(chore), name=chore.name)
+
+
+async def _repeat(chore: Chore, *, is_once: bool = False) -> None:
+    """Do a chore for ever, or until it is done once."""
+    while True:
+        if not await _is_done(chore):
+            await asyncio.sleep(PAUSE_AFTER_FAULT_SECONDS)
+        elif is_once:
+            return
+        # spread, so that several servers do not all look at the same moment
+        await asyncio.sleep(chore.every_seconds * random.uniform(0.8, 1.2))  # noqa: S311
+
+
+async def _is_done(chore: Chore) -> bool:
+    """Do one round. A fault is logged and ends no other chore: the next round may do better."""
+    try:
+        await chore.work()
+    except Unavailable as error:
+        log.warning("housekeeping_waits", chore=chore.name, reason=error.message)
+    except Exception:
+        log.exception("housekeeping_failed", chore=chore.name)
+    else:
+        return True
+    return False
+
+
+async def _open() -> None:
     await events.open_epoch()
     if not db.is_postgres():
         # one process serves a file, so whatever was under way ended with the last one
         await imports.end_abandoned(seconds=0)
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(_again_and_again(_sweep, SWEEP_EVERY_SECONDS))
-        tasks.create_task(_again_and_again(_search, SEARCH_EVERY_SECONDS))
-        tasks.create_task(_again_and_again(lambda: _prune(event_retention_hours), PRUNE_EVERY_SECONDS))
-        tasks.create_task(_again_and_again(_end_imports, SWEEP_EVERY_SECONDS))
-        tasks.create_task(_again_and_again(lambda: _prune_imports(import_retention_days), PRUNE_EVERY_SECONDS))
-        tasks.create_task(_again_and_again(_measure, LAG_EVERY_SECONDS))
-        if db.is_postgres():
-            tasks.create_task(_again_and_again(db.listen, RELISTEN_SECONDS))
-
-
-async def _again_and_again(chore: Callable[[], Awaitable[None]], seconds: float) -> None:
-    """Run a chore for ever. A fault is logged and does not end the others: the next round may do better."""
-    while True:
-        try:
-            await chore()
-        except Unavailable as error:
-            log.warning("housekeeping_waits", chore=getattr(chore, "__name__", "chore"), reason=error.message)
-            await asyncio.sleep(PAUSE_AFTER_FAULT_SECONDS)
-        except Exception:
-            log.exception("housekeeping_failed", chore=getattr(chore, "__name__", "chore"))
-            await asyncio.sleep(PAUSE_AFTER_FAULT_SECONDS)
-        # spread, so that several servers do not all look at the same moment
-        await asyncio.sleep(seconds * random.uniform(0.8, 1.2))  # noqa: S311
 
 
 async def _sweep() -> None:

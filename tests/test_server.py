@@ -23,11 +23,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from app import housekeeping, server
-from app.errors import Unavailable
+from app import server
 from app.server import boundary
 from app.server.sockets import WebSocketProtocol
-from app.settings import Settings
 from tests.support.server import ServerProcess, token
 from tests.support.transport import ORIGIN, Served, closed, eventually, receive, watch
 from tests.test_websocket import Deaf
@@ -191,28 +189,6 @@ async def test_a_bug_is_a_500_that_says_nothing_but_an_id() -> None:
     assert "secret" not in response.text
     assert response.headers["x-request-id"]
     assert error["extensions"]["id"] in [entry.get("error_id") for entry in log]
-
-
-async def test_housekeeping_that_fails_is_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    runs: list[tuple[int, int]] = []
-
-    async def run(*, event_retention_hours: int, import_retention_days: int) -> None:
-        runs.append((event_retention_hours, import_retention_days))
-        if len(runs) == 1:
-            raise Unavailable("The database is away.")
-        if len(runs) == 2:
-            raise ValueError("a bug")
-        await asyncio.sleep(60)
-
-    monkeypatch.setattr(housekeeping, "run", run)
-    monkeypatch.setattr(server, "HOUSEKEEPING_PAUSE_SECONDS", 0.01)
-    with structlog.testing.capture_logs() as log:
-        keeping = asyncio.create_task(server._keep_house(Settings.load(jwt_secret=SECRET)))
-        await eventually(lambda: len(runs) == 3)
-        keeping.cancel()
-        await asyncio.gather(keeping, return_exceptions=True)
-    assert [entry["log_level"] for entry in log] == ["warning", "error"]
-    assert runs == [(72, 30)] * 3
 
 
 def test_uvicorns_own_lines_about_requests_are_kept_from_the_log() -> None:

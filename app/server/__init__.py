@@ -10,7 +10,6 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from types import FrameType
 from typing import Any
 
-import structlog
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -31,10 +30,6 @@ from app.server.page import Pages
 from app.server.readiness import Readiness
 from app.server.session import METHODS, SessionEndpoint
 from app.settings import Settings, ensure_secret
-
-HOUSEKEEPING_PAUSE_SECONDS = 1.0
-
-log = structlog.get_logger("outdial.server")
 
 
 def create() -> Starlette:
@@ -67,7 +62,13 @@ def create_app(settings: Settings) -> Starlette:
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         await db.connect(settings.database_url, pool_size=settings.database_pool_size)
         try:
-            keeping = asyncio.create_task(_keep_house(settings), name="housekeeping")
+            keeping = asyncio.create_task(
+                housekeeping.run(
+                    event_retention_hours=settings.event_retention_hours,
+                    import_retention_days=settings.import_retention_days,
+                ),
+                name="housekeeping",
+            )
             # What lives as long as the process is no business of the garbage collector's full rounds.
             gc.collect()
             gc.freeze()
@@ -99,21 +100,6 @@ def create_app(settings: Settings) -> Starlette:
     # would send the body and the token again in the clear. Such a path is 404 like any other that is not there.
     app.router.redirect_slashes = False
     return app
-
-
-async def _keep_house(settings: Settings) -> None:
-    """Housekeeping, started anew whenever it fails."""
-    while True:
-        try:
-            await housekeeping.run(
-                event_retention_hours=settings.event_retention_hours,
-                import_retention_days=settings.import_retention_days,
-            )
-        except Expected as error:
-            log.warning("housekeeping waits", reason=error.message)
-        except Exception:
-            log.exception("housekeeping failed")
-        await asyncio.sleep(HOUSEKEEPING_PAUSE_SECONDS)
 
 
 async def _health(_request: Request) -> Response:
