@@ -105,7 +105,7 @@ class TokenReader:
         """The same without I/O: of keys that live elsewhere, it knows those that were fetched."""
         key = self._key if self._remote is None else self._remote.get(_key_id(token))
         if key is None:
-            raise Unauthenticated("The token is signed with an unknown key.")
+            raise Unauthenticated("The token is signed with a key that this server does not know.")
         return _viewer(self._claims(token, key))
 
     def _claims(self, token: str, key: _Key) -> dict[str, Any]:
@@ -129,13 +129,13 @@ class TokenReader:
                 },
             )
         except jwt.InvalidSignatureError:
-            raise Unauthenticated("The token's signature does not match.") from None
+            raise Unauthenticated("The token's signature is wrong. It was signed with another secret or key.") from None
         except (jwt.InvalidAudienceError, jwt.InvalidIssuerError, jwt.MissingRequiredClaimError):
-            raise Unauthenticated("The token is meant for another audience or comes from another issuer.") from None
+            raise Unauthenticated("The token's audience or issuer is not accepted by this server.") from None
         except jwt.InvalidAlgorithmError:
-            raise Unauthenticated("The token is signed with another algorithm than the server takes.") from None
+            raise Unauthenticated("The token's signature algorithm is not accepted by this server.") from None
         except _MALFORMED:
-            raise Unauthenticated("The token is malformed.") from None
+            raise Unauthenticated("The token is not a valid JWT.") from None
 
 
 def issue(
@@ -159,7 +159,7 @@ def issue(
         )
     canonical_id = ids.parse(customer_id)
     if canonical_id is None:
-        raise ValueError("The customer must be a UUID.")
+        raise ValueError("Invalid customer id. Use a UUID.")
     now = clock.now()
     wanted = frozenset(scopes)
     claims: dict[str, Any] = {
@@ -183,10 +183,10 @@ def issue(
 def _viewer(claims: Mapping[str, Any]) -> Viewer:
     expires_at = _instant(claims, "exp")
     if expires_at is None:
-        raise Unauthenticated("The token has no expiry; the claim exp is required.")
+        raise Unauthenticated("The token has no expiry. It needs the claim exp.")
     now = clock.now()
     if expires_at <= now:
-        raise Unauthenticated("The token has expired.")
+        raise Unauthenticated("The token has expired. Get a new one.")
     not_before = _instant(claims, "nbf")
     if not_before is not None and (not_before - now).total_seconds() > NOT_BEFORE_LEEWAY_SECONDS:
         raise Unauthenticated("The token is not valid yet.")
@@ -202,9 +202,9 @@ def _viewer(claims: Mapping[str, Any]) -> Viewer:
         default_scopes = frozenset(Scope)
     customer_id = ids.parse(owner) if isinstance(owner, str) else None
     if customer_id is None:
-        raise Unauthenticated("The token names no customer by a UUID.")
+        raise Unauthenticated("The token's customer is not a UUID.")
     if not isinstance(subject, str):
-        raise Unauthenticated("The token's subject is not text.")
+        raise Unauthenticated("The token's claim sub must be text.")
     scopes = _scopes(claims["scope"]) if "scope" in claims else default_scopes
     return Viewer(customer_id, subject, scopes, expires_at)
 
@@ -229,14 +229,14 @@ def _customer(claims: Mapping[str, Any]) -> Mapping[str, Any]:
     except (ValueError, RecursionError):
         customer = None
     if not isinstance(customer, dict):
-        raise Unauthenticated("The token names no customer: it has neither customer_id nor customer.")
+        raise Unauthenticated("The token has no customer. It needs the claim customer_id or customer.")
     return customer
 
 
 def _scopes(claim: object) -> frozenset[Scope]:
     words = claim.split() if isinstance(claim, str) else claim
     if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
-        raise Unauthenticated("The token's claim scope is neither text nor a list of text.")
+        raise Unauthenticated("The token's claim scope must be text or a list of text.")
     # Other services' scopes may stand beside ours.
     return frozenset(scope for scope in Scope if scope.value in words)
 
@@ -254,7 +254,7 @@ def _key_id(token: str) -> str | None:
     try:
         key_id = jwt.get_unverified_header(token).get("kid")
     except _MALFORMED:
-        raise Unauthenticated("The token is malformed.") from None
+        raise Unauthenticated("The token is not a valid JWT.") from None
     return key_id if isinstance(key_id, str) else None
 
 
@@ -270,7 +270,7 @@ class _RemoteKeys:
 
     def get(self, key_id: str | None) -> _Key | None:
         if time.monotonic() - self._fetched_at > JWKS_STALE_SECONDS_MAX:
-            raise Unavailable("The keys of the token's issuer cannot be fetched; try again later.")
+            raise Unavailable("The token issuer's keys cannot be fetched. Try again later.")
         return self._keys.get(key_id)
 
     async def refresh_for(self, key_id: str | None) -> None:

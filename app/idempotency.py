@@ -23,7 +23,7 @@ def checked(key: str | None, errors: list[UserError]) -> str | None:
     if key is None:
         return None
     if not key:
-        errors.append(UserError(UserErrorCode.INVALID, "An idempotency key is not empty.", ("idempotency_key",)))
+        errors.append(UserError(UserErrorCode.INVALID, "The idempotency key must not be empty.", ("idempotency_key",)))
     return text(key, IDEMPOTENCY_KEY_CHARACTERS_MAX, errors, "idempotency_key")
 
 
@@ -85,7 +85,11 @@ async def begin(tx: Transaction, viewer: Viewer, mutation: str, key: str | None,
         )
     )[0]
     if stored["input_hash"] != value_digest:
-        raise rejected(UserErrorCode.CONFLICT, "This idempotency key was used with another input.", "idempotency_key")
+        raise rejected(
+            UserErrorCode.CONFLICT,
+            "This idempotency key was used with a different input. Use a new key.",
+            "idempotency_key",
+        )
     return orjson.loads(stored["answer"])
 
 

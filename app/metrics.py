@@ -29,7 +29,7 @@ requests = Counter(
 )
 request_seconds = Histogram(
     "outdial_http_request_seconds",
-    "From a request's arrival to the end of its answer.",
+    "Seconds from the arrival of a request to the end of its answer.",
     ["method", "route"],
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
     registry=_registry,
@@ -42,25 +42,23 @@ completed_attempts = Counter(
     "outdial_completed_attempts", "Attempts whose result was reported.", ["disposition"], registry=_registry
 )
 swept_attempts = Counter(
-    "outdial_swept_attempts", "Attempts whose lease ran out, by what became of them.", ["state"], registry=_registry
+    "outdial_swept_attempts", "Attempts whose lease expired, by resulting state.", ["state"], registry=_registry
 )
-import_rows = Counter(
-    "outdial_import_rows", "Rows of imports, by what became of them.", ["outcome"], registry=_registry
-)
+import_rows = Counter("outdial_import_rows", "Rows of imports, by result.", ["outcome"], registry=_registry)
 imports_under_way = Gauge(
     "outdial_imports_under_way",
-    "Imports that take in rows or wait for their turn.",
+    "Imports in progress or waiting.",
     multiprocess_mode="livesum",
     registry=_registry,
 )
-events_delivered = Counter("outdial_events_delivered", "Events that went out to subscribers.", registry=_registry)
+events_delivered = Counter("outdial_events_delivered", "Events sent to subscribers.", registry=_registry)
 database_errors = Counter(
     "outdial_database_errors", "Statements and transactions that the database failed.", registry=_registry
 )
 open_sockets = Gauge("outdial_open_sockets", "Open WebSockets.", multiprocess_mode="livesum", registry=_registry)
 subscriptions = Gauge(
     "outdial_subscriptions",
-    "Subscriptions under way.",
+    "Open subscriptions.",
     ["field"],
     multiprocess_mode="livesum",
     registry=_registry,

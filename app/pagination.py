@@ -67,9 +67,9 @@ def place_of(cursor: str) -> Place:
         version, microseconds, row_id = _CURSOR.unpack(packed)
         instant = _EPOCH + timedelta(microseconds=microseconds)
     except (binascii.Error, struct.error, OverflowError, ValueError):
-        raise BadUserInput("The cursor is malformed.") from None
+        raise BadUserInput("Invalid cursor. Pass back a cursor exactly as the server returned it.") from None
     if version != _CURSOR_VERSION:
-        raise BadUserInput("The cursor is malformed.")
+        raise BadUserInput("Invalid cursor. Pass back a cursor exactly as the server returned it.")
     return Place(instant, str(UUID(bytes=row_id)))
 
 
@@ -82,12 +82,12 @@ def page_request(
         BadUserInput: both `first` and `last`, a number outside 1 to 100, or a malformed cursor.
     """
     if first is not None and last is not None:
-        raise BadUserInput("Give first or last, not both.")
+        raise BadUserInput("Give either first or last.")
     size = first if first is not None else last
     if size is None:
         size = PAGE_SIZE_DEFAULT
     if not 1 <= size <= PAGE_SIZE_MAX:
-        raise BadUserInput(f"first and last are 1 to {PAGE_SIZE_MAX}.")
+        raise BadUserInput(f"first and last must be 1 to {PAGE_SIZE_MAX}.")
     return PageRequest(
         size=size,
         backward=last is not None,

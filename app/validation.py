@@ -58,16 +58,16 @@ def text(value: Any, limit: int, errors: list[UserError], *path: str) -> str:
         errors.append(_no_text(*path))
         return ""
     if len(value) > limit:
-        errors.append(invalid(f"At most {limit:,} characters.", *path))
+        errors.append(invalid(f"Too long: at most {limit:,} characters.", *path))
     elif "\x00" in value:
-        errors.append(invalid("Text cannot hold the character NUL.", *path))
+        errors.append(invalid("Text must not contain the character NUL.", *path))
     elif not _encodable(value):
-        errors.append(invalid("Text cannot hold half of a surrogate pair.", *path))
+        errors.append(invalid("Text must not contain half of a surrogate pair.", *path))
     return value
 
 
 def _no_text(*path: str) -> UserError:
-    return invalid("Text is needed here; null is not possible.", *path)
+    return invalid("Must be text, not null.", *path)
 
 
 def sought(value: str) -> str:
@@ -77,9 +77,9 @@ def sought(value: str) -> str:
         BadUserInput: neither database could hold it, and they do not even take it as a question.
     """
     if len(value) > SOUGHT_CHARACTERS_MAX:
-        raise BadUserInput(f"Text to look for has at most {SOUGHT_CHARACTERS_MAX:,} characters.")
+        raise BadUserInput(f"The search text is too long: at most {SOUGHT_CHARACTERS_MAX:,} characters.")
     if "\x00" in value or not _encodable(value):
-        raise BadUserInput("Text cannot hold the character NUL, or half of a surrogate pair.")
+        raise BadUserInput("Text must not contain the character NUL or half of a surrogate pair.")
     return value
 
 
@@ -100,7 +100,7 @@ def optional_text(value: str | None, limit: int, errors: list[UserError], *path:
 
 def number(value: Any, low: int, high: int, errors: list[UserError], *path: str) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-        errors.append(invalid(f"A number from {low:,} to {high:,}.", *path))
+        errors.append(invalid(f"Must be a whole number from {low:,} to {high:,}.", *path))
         return low
     return value
 
@@ -108,7 +108,7 @@ def number(value: Any, low: int, high: int, errors: list[UserError], *path: str)
 def object_id(value: Any, errors: list[UserError], *path: str) -> str:
     parsed = ids.parse(value) if isinstance(value, str) else None
     if parsed is None:
-        errors.append(invalid("This is no id: ids are UUIDs.", *path))
+        errors.append(invalid("Invalid id. Use a UUID such as 018f3e4c-5b6a-7c8d-9e0f-1a2b3c4d5e6f.", *path))
     return parsed or ids.ZERO
 
 
@@ -124,14 +124,14 @@ def try_counts(value: Sequence[int] | None, errors: list[UserError], *path: str)
     if value is None:
         return None
     if len(value) != DESTINATIONS:
-        errors.append(invalid(f"{DESTINATIONS} numbers, one for each destination.", *path))
+        errors.append(invalid(f"Must be {DESTINATIONS} numbers, one for each destination.", *path))
         return None
     return tuple(number(limit, 0, TRY_COUNT_MAX, errors, *path, str(index)) for index, limit in enumerate(value))
 
 
 def instant(value: datetime | None, errors: list[UserError], *path: str) -> datetime | None:
     if value is not None and not _EARLIEST <= value <= _LATEST:
-        errors.append(invalid("A time between the years 1970 and 9000.", *path))
+        errors.append(invalid("Must be a time between the years 1970 and 9000.", *path))
         return None
     return value
 
@@ -177,7 +177,7 @@ def target(draft: TargetDraft, errors: list[UserError], *path: str) -> CheckedTa
         ),
     )
     if not any(draft.destinations):
-        errors.append(invalid("At least one destination must be set.", *path))
+        errors.append(invalid("Set at least one destination.", *path))
     return found
 
 

@@ -198,7 +198,7 @@ def test_migrate_says_what_it_applied(run, database):
 @pytest.mark.parametrize(
     "error",
     [
-        Unavailable("The database does not answer; try again."),
+        Unavailable("The database does not answer. Try again."),
         ConnectionRefusedError(111, "Connect call failed ('db', 5432)"),
         OSError("cannot reach postgresql://ann:hunter2@db/calls\nmore"),
         TimeoutError(),

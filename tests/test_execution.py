@@ -102,7 +102,7 @@ async def test_a_bug_tells_the_client_an_id_and_the_log_the_rest(
     payload = await run(execution, query)
     (error,) = payload["errors"]
     assert "secret" not in str(payload)
-    assert error["message"].startswith("Something went wrong")
+    assert error["message"].startswith("Internal error")
     assert error["extensions"]["code"] == "INTERNAL"
     (entry,) = log
     assert entry["error_id"] == error["extensions"]["id"]

@@ -138,7 +138,7 @@ async def test_a_request_without_either_is_refused_by_its_parameter(
     assert response.status_code == 400
     error = response.json()["errors"][0]
     assert error["extensions"]["code"] == "BAD_USER_INPUT"
-    assert error["message"] == "The parameter query must be text: the GraphQL document."
+    assert error["message"] == "query must be text: the GraphQL document."
 
 
 # ---------------------------------------------------------------- the clients themselves

@@ -68,7 +68,7 @@ def have_page_raise(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     ("error", "expected"),
     [
         (RateLimited("Too many calls."), (429, "RESOURCE_EXHAUSTED", "RATE_LIMIT_EXCEEDED")),
-        (Unavailable("The database does not answer; try again."), (503, "UNAVAILABLE", "SERVICE_UNAVAILABLE")),
+        (Unavailable("The database does not answer. Try again."), (503, "UNAVAILABLE", "SERVICE_UNAVAILABLE")),
         (LimitExceeded("Too much."), (400, "INVALID_ARGUMENT", "INVALID_ARGUMENT")),
     ],
 )

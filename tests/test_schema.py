@@ -329,7 +329,7 @@ async def test_only_the_fields_that_are_given_are_changed(monkeypatch):
 
     async def update(_viewer, target_id, *, changes, if_version=None):
         seen.update(target_id=target_id, changes=dict(changes), if_version=if_version)
-        raise rejected(UserErrorCode.NOT_FOUND, "There is no such target.", "id")
+        raise rejected(UserErrorCode.NOT_FOUND, "Target not found.", "id")
 
     monkeypatch.setattr("app.targets.update", update)
     result = await run(
@@ -384,7 +384,7 @@ def test_inputs_built_in_one_step_are_those_that_strawberry_builds(name, monkeyp
 
 async def test_a_claim_on_a_paused_outdial_answers_no_attempts(monkeypatch):
     async def claim(_viewer, _outdial_id, **_):
-        raise rejected(UserErrorCode.PAUSED, "The outdial is paused.", "outdial_id")
+        raise rejected(UserErrorCode.PAUSED, "The outdial is paused. Resume it to claim targets.", "outdial_id")
 
     monkeypatch.setattr("app.attempts.claim", claim)
     result = await run(
@@ -393,7 +393,9 @@ async def test_a_claim_on_a_paused_outdial_answers_no_attempts(monkeypatch):
     )
     assert result.data["claimTargets"] == {
         "attempts": [],
-        "userErrors": [{"code": "PAUSED", "message": "The outdial is paused.", "path": ["outdialId"]}],
+        "userErrors": [
+            {"code": "PAUSED", "message": "The outdial is paused. Resume it to claim targets.", "path": ["outdialId"]}
+        ],
     }
 
 

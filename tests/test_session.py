@@ -133,7 +133,7 @@ async def test_a_session_whose_token_has_expired_is_none_and_its_cookie_goes(bro
     expired = token(str(uuid4()), lifetime=timedelta(seconds=-1))
     browser.cookies.clear()
     answer = await browser.get("/session", headers={"Cookie": f"{name}={expired}"})
-    assert answer.json() == {"session": None, "message": "The token has expired."}
+    assert answer.json() == {"session": None, "message": "The token has expired. Get a new one."}
     assert (cookie(answer).key, cookie(answer)["max-age"]) == (name, "0")
 
 
@@ -274,7 +274,7 @@ class Reader:
         if text == "away":
             raise Unavailable("The keys of the token's issuer cannot be fetched.")
         if text != "good":
-            raise Unauthenticated("The token is malformed.")
+            raise Unauthenticated("The token is not a valid JWT.")
         return Viewer(str(uuid4()), "ann", frozenset(), None)
 
 

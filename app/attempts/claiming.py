@@ -69,7 +69,7 @@ async def _claim(
         return [known[attempt_id] for attempt_id in first], False
     outdial = await store.lock_outdial(tx, viewer, outdial_id, "outdial_id")
     if outdial.state is OutdialState.PAUSED:
-        raise rejected(UserErrorCode.PAUSED, "The outdial is paused.", "outdial_id")
+        raise rejected(UserErrorCode.PAUSED, "The outdial is paused. Resume it to claim targets.", "outdial_id")
     now = await tx.now()
     taken = await store.take_due(tx, outdial, limit=limit, now=now)
     if not taken:

@@ -23,12 +23,12 @@ BATCH_ATTEMPTS_MAX = 500
 _REFUSALS = {
     Verdict.LEASE_LOST: (
         UserErrorCode.LEASE_LOST,
-        "The lease was lost; the target belongs to somebody else by now, or to nobody.",
+        "The attempt no longer holds its lease. Stop the call if you can, and claim again.",
     ),
-    Verdict.ALREADY_ENDED: (UserErrorCode.ALREADY_ENDED, "The attempt has ended with another result."),
+    Verdict.ALREADY_ENDED: (UserErrorCode.ALREADY_ENDED, "The attempt has already ended with a different result."),
     Verdict.ALREADY_DIALED: (
         UserErrorCode.ALREADY_DIALED,
-        "The call was placed: report how it ends instead of giving the target back.",
+        "The call was placed. Report its result instead of releasing the target.",
     ),
 }
 
@@ -130,7 +130,7 @@ async def _report(
         path = (field_name, str(index)) if id_name is None else (field_name, str(index), id_name)
         attempt = desk.attempts.get(attempt_id)
         if attempt is None:
-            errors.append(UserError(UserErrorCode.NOT_FOUND, "There is no such attempt.", path))
+            errors.append(UserError(UserErrorCode.NOT_FOUND, "Attempt not found.", path))
             continue
         verdict = step(desk, index, attempt)
         if verdict in _REFUSALS:
@@ -147,10 +147,15 @@ def _checked_ids(
     given: Sequence[str], errors: list[UserError], field_name: str, id_name: str | None
 ) -> list[str | None]:
     if not 1 <= len(given) <= BATCH_ATTEMPTS_MAX:
-        raise Rejected([invalid(f"1 to {BATCH_ATTEMPTS_MAX} in a call.", field_name)])
+        raise Rejected([invalid(f"Give 1 to {BATCH_ATTEMPTS_MAX} in a call.", field_name)])
     checked = [ids.parse(text) for text in given]
     errors.extend(
-        invalid("This is no id: ids are UUIDs.", field_name, str(index), *([id_name] if id_name else []))
+        invalid(
+            "Invalid id. Use a UUID such as 018f3e4c-5b6a-7c8d-9e0f-1a2b3c4d5e6f.",
+            field_name,
+            str(index),
+            *([id_name] if id_name else []),
+        )
         for index, attempt_id in enumerate(checked)
         if attempt_id is None
     )

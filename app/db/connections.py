@@ -52,7 +52,7 @@ async def acquire(stack: AsyncExitStack, name: str) -> Any:
         async with asyncio.timeout(CONNECTION_WAIT_SECONDS):
             return await stack.enter_async_context(client(name).acquire_connection())
     except TimeoutError:
-        raise Unavailable("The database is busy; try again.") from None
+        raise Unavailable("The database is busy. Try again.") from None
     except (
         OSError,
         DBConnectionError,
@@ -62,4 +62,4 @@ async def acquire(stack: AsyncExitStack, name: str) -> Any:
     ) as error:
         metrics.database_errors.inc()
         log.warning("database_unreachable", error=type(error).__name__)
-        raise Unavailable("The database does not answer; try again.") from error
+        raise Unavailable("The database does not answer. Try again.") from error

@@ -44,7 +44,7 @@ async def fetch(sql: str, *args: Any) -> list[Row]:
         except Exception as error:
             if is_unavailable(error):
                 metrics.database_errors.inc()
-                raise Unavailable("The database does not answer; try again.") from error
+                raise Unavailable("The database does not answer. Try again.") from error
             raise
 
 
@@ -67,7 +67,7 @@ async def fetch_within(seconds: float, sql: str, *args: Any) -> list[Row]:
                 await connection.interrupt()
                 await asyncio.wait([task])
                 task.exception()
-            raise LimitExceeded(f"Counting took longer than {seconds:g} seconds.") from None
+            raise LimitExceeded(f"Counting took longer than {seconds:g} seconds. Use a narrower filter.") from None
 
 
 async def now() -> datetime:

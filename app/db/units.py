@@ -120,13 +120,13 @@ async def _unit(work: Callable[..., Awaitable[T]], *args: Any, **kwargs: Any) ->
             return await (_postgres_unit if is_postgres() else _sqlite_unit)(work, *args, **kwargs)
         except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError) as error:
             if attempt == RETRIES_MAX:
-                raise Unavailable("Too many changes to the same targets at once; try again.") from error
+                raise Unavailable("Too many changes to the same targets at once. Try again.") from error
             await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311 - spreads the load, keeps no secret
         except Exception as error:
             if is_unavailable(error):
                 metrics.database_errors.inc()
                 log.warning("transaction_unavailable", error=type(error).__name__)
-                raise Unavailable("The database does not answer; try again.") from error
+                raise Unavailable("The database does not answer. Try again.") from error
             raise
     raise AssertionError("unreachable")
 

@@ -43,9 +43,11 @@ def position_of(text: str, outdial_id: str) -> Position:
         packed = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
         version, outdial, epoch, tx, seq = _CURSOR.unpack(packed)
     except (binascii.Error, struct.error, ValueError):
-        raise BadUserInput("The event cursor is malformed.") from None
+        raise BadUserInput("Invalid event cursor. Pass back a cursor exactly as the server returned it.") from None
     if version != _CURSOR_VERSION or not (epoch <= EPOCH_MAX and tx >= 0 and seq >= 0):
-        raise BadUserInput("The event cursor is malformed.")
+        raise BadUserInput("Invalid event cursor. Pass back a cursor exactly as the server returned it.")
     if UUID(bytes=outdial) != UUID(outdial_id):
-        raise BadUserInput("The event cursor belongs to another outdial.")
+        raise BadUserInput(
+            "The event cursor belongs to another outdial. Start without a cursor. Start without a cursor."
+        )
     return Position(epoch, tx, seq)

@@ -121,7 +121,7 @@ async def _start(viewer: Viewer, outdial_id: str, after: str | None) -> tuple[Po
     )
     # a deleted outdial can still be read to its end by whoever was reading it
     if not found or (found[0]["tm_delete"] is not None and cursor_position is None):
-        raise NotFound("There is no such outdial.")
+        raise NotFound("Outdial not found.")
     if cursor_position is None:
         return seen.position, None
     if await _is_unknown(cursor_position, seen):

@@ -54,4 +54,4 @@ async def of_attempts(
 
 async def _see(viewer: Viewer, outdial_id: str) -> None:
     if not await outdials.get_many(viewer, [outdial_id]):
-        raise NotFound("There is no such outdial.")
+        raise NotFound("Outdial not found.")

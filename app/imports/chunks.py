@@ -33,8 +33,9 @@ COMPARED_AT_ONCE = 25
 COLUMN_CHARACTERS_MAX = 255
 """Of a column's name in a reject."""
 _DUPLICATE_MESSAGES = {
-    RejectCode.DUPLICATE_KEY: "This key is taken in its outdial.",
-    RejectCode.DUPLICATE_ADDRESS: "Another target has this address.",
+    RejectCode.DUPLICATE_KEY: "Another target of the outdial already has this key. Use another key, or set "
+    "onDuplicateKey.",
+    RejectCode.DUPLICATE_ADDRESS: "Another target already has this address.",
 }
 _STOPS = {
     ImportStopReason.PAUSED: "The outdial was paused; send the file again with the same idempotency key to go on.",

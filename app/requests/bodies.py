@@ -90,7 +90,7 @@ async def read(receive: Receive, headers: Headers, *, bytes_max: int, seconds_ma
                     chunks.clear()
                 more = message.get("more_body", False)
     except TimeoutError:
-        error = BadUserInput(f"The body took longer than {seconds_max} seconds.")
+        error = BadUserInput(f"The request body took longer than {seconds_max} seconds to arrive.")
         raise HttpRefusal(408, error, {"Connection": "close"}) from None
     if length > bytes_max:
         _refuse(bytes_max)
@@ -126,7 +126,7 @@ class Upload:
                 async with asyncio.timeout(self._seconds_max):
                     message = await self._receive()
             except TimeoutError:
-                error = BadUserInput(f"Nothing of the body came for {self._seconds_max:g} seconds.")
+                error = BadUserInput(f"No data of the request body arrived for {self._seconds_max:g} seconds.")
                 raise Silent(408, error, {"Connection": "close"}) from None
             if message["type"] == "http.disconnect":
                 self._is_over = True
@@ -150,7 +150,7 @@ class Upload:
 
 
 def _refuse(bytes_max: int) -> NoReturn:
-    error = LimitExceeded(f"A request has at most {bytes_max:,} bytes.")
+    error = LimitExceeded(f"The request is too large: at most {bytes_max:,} bytes.")
     raise HttpRefusal(413, error, {"Connection": "close"})
 
 
@@ -164,4 +164,4 @@ def decode(text: bytes | str) -> Any:
         # Refuses invalid UTF-8, lone surrogates, and what is nested over 1,024 deep.
         return orjson.loads(text)
     except orjson.JSONDecodeError as error:
-        raise HttpRefusal(400, BadUserInput(f"The JSON is malformed: {error.msg}.")) from None
+        raise HttpRefusal(400, BadUserInput(f"Invalid JSON: {error.msg}.")) from None

@@ -37,9 +37,9 @@ def http_token(headers: Headers, *, is_json: bool) -> str:
     session_id = headers.get(sessions.HEADER)
     token = _cookie(headers) if session_id is None else sessions.token(headers, session_id)
     if token is None:
-        raise Unauthenticated("A token is needed: Authorization: Bearer <token>.")
+        raise Unauthenticated("No token. Send it as Authorization: Bearer <token>.")
     if not is_json:
-        raise Unauthenticated("The cookie counts only with Content-Type: application/json.")
+        raise Unauthenticated("The token cookie is accepted only with Content-Type: application/json.")
     return token
 
 
@@ -82,9 +82,9 @@ def socket_token(
     session_id = folded.get(_SESSION_KEY)
     token = _cookie(headers) if session_id is None else sessions.token(headers, str(session_id))
     if token is None:
-        raise Unauthenticated("A token is needed, for example as Authorization in the payload of connection_init.")
+        raise Unauthenticated("No token. Send it as Authorization in the payload of connection_init.")
     if not _is_allowed(headers, allowed_origins):
-        raise Unauthenticated("The cookie counts only from an allowed origin.")
+        raise Unauthenticated("The token cookie is accepted only from an allowed origin.")
     return token
 
 

@@ -77,7 +77,7 @@ async def viewer(reader: TokenReader, headers: Headers, query: QueryParams) -> V
     # allowed origins get a yes. So GET and DELETE need no content type, which the reference's commands do not send.
     token = tokens.rest_token(headers, query)
     if token is None:
-        message = "A token is needed: Authorization: Bearer <token>, ?token=<token> or the cookie token."
+        message = "No token. Send it as Authorization: Bearer <token>, ?token=<token> or the cookie token."
         raise Problem(Reason.AUTHENTICATION_REQUIRED, message)
     return await reader.viewer(token)
 
@@ -85,7 +85,9 @@ async def viewer(reader: TokenReader, headers: Headers, query: QueryParams) -> V
 def path_id(text: str) -> str:
     found = ids.parse(text)
     if found is None:
-        raise Problem(Reason.INVALID_ID, "The path holds no id in its place: ids are UUIDs.")
+        raise Problem(
+            Reason.INVALID_ID, "Invalid id in the path. Use a UUID such as 018f3e4c-5b6a-7c8d-9e0f-1a2b3c4d5e6f."
+        )
     return found
 
 
@@ -97,7 +99,7 @@ async def _body(receive: Receive, headers: Headers) -> Any:
 def not_allowed(method: str, allowed: Mapping[str, Any]) -> Problem:
     names = [HTTPMethod.GET, HTTPMethod.HEAD] if HTTPMethod.GET in allowed else []
     names += [HTTPMethod(name) for name in allowed if name != HTTPMethod.GET]
-    return Problem(Reason.METHOD_NOT_ALLOWED, f"{method} is not offered.", headers={"Allow": ", ".join(names)})
+    return Problem(Reason.METHOD_NOT_ALLOWED, f"{method} is not supported here.", headers={"Allow": ", ".join(names)})
 
 
 async def refuse(send: Send, problem: Problem) -> None:

@@ -33,7 +33,7 @@ def choice(names: Sequence[str]) -> Any:
 
     def read(text: str, errors: list[UserError], *path: str) -> str:
         if text not in names:
-            errors.append(invalid(f"One of {', '.join(names)}.", *path))
+            errors.append(invalid(f"Must be one of {', '.join(names)}.", *path))
         return text
 
     return read
@@ -41,7 +41,7 @@ def choice(names: Sequence[str]) -> Any:
 
 def read_flag(text: str, errors: list[UserError], *path: str) -> bool:
     if text not in {"true", "false"}:
-        errors.append(invalid("Either true or false.", *path))
+        errors.append(invalid("Must be true or false.", *path))
     return text == "true"
 
 
@@ -54,25 +54,25 @@ def _of_enum(name: str, kind: type[StrEnum], description: str) -> Field:
 
     def read(text: str, errors: list[UserError], *path: str) -> StrEnum | None:
         if text not in names:
-            errors.append(invalid(f"One of {', '.join(names)}.", *path))
+            errors.append(invalid(f"Must be one of {', '.join(names)}.", *path))
         return names.get(text)
 
     return Field(name, {"type": "array", "items": enum_schema(*names)}, f"{description} May be repeated.", read)
 
 
 _COMMON = (
-    Field("format", {**enum_schema(CSV, NDJSON), "default": CSV}, "What the file is.", choice((CSV, NDJSON))),
+    Field("format", {**enum_schema(CSV, NDJSON), "default": CSV}, "The format of the file.", choice((CSV, NDJSON))),
     Field(
         "bom",
         {"type": "boolean", "default": False},
-        "Whether CSV begins with a byte order mark, by which Excel knows UTF-8.",
+        "Whether CSV starts with a byte order mark, so that Excel reads it as UTF-8.",
         read_flag,
     ),
 )
 _TARGET_FILTERS = (
     _of_enum("status", TargetStatus, "Targets with this status."),
-    _of_enum("done_reason", DoneReason, "Targets that are done for this reason."),
-    Field("destination", {"type": "string"}, "Targets with this address in any destination, canonical or not."),
+    _of_enum("done_reason", DoneReason, "Targets that are DONE for this reason."),
+    Field("destination", {"type": "string"}, "Targets with this address in any destination, in any spelling."),
     Field("key", {"type": "string"}, "The target with this key."),
 )
 _ATTEMPT_FILTERS = (
@@ -123,7 +123,7 @@ EXPORTS = (
         f"{_OUTDIAL}/targets/export",
         "exportTargets",
         "targets",
-        "An outdial's targets as a file, oldest first, with what became of them; what it says, an import reads.",
+        "Export an outdial's targets with their status and tries, oldest first. The file can be imported again.",
         (*_COMMON, *_TARGET_FILTERS),
         _of_targets,
     ),
@@ -131,7 +131,7 @@ EXPORTS = (
         f"{_OUTDIAL}/attempts/export",
         "exportAttempts",
         "attempts",
-        "Every attempt on an outdial's targets as a file, oldest first.",
+        "Export all attempts on an outdial's targets, oldest first.",
         (*_COMMON, *_ATTEMPT_FILTERS),
         _of_attempts,
     ),
@@ -168,7 +168,7 @@ def read_query(query: QueryParams, fields: Sequence[Field]) -> Given:
         field = known.get(name)
         if field is None:
             if name not in {tokens.QUERY_PARAMETER, sessions.QUERY_PARAMETER}:
-                errors.append(invalid("There is no such parameter.", name))
+                errors.append(invalid("Unknown parameter.", name))
         elif field.schema.get("type") == "array":
             given[name] = [field.read(text, errors, name) for text in query.getlist(name)]
         else:

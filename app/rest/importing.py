@@ -51,7 +51,7 @@ def _one_of(kind: type[E]) -> Any:
 
     def read(text: str, errors: list[UserError], *path: str) -> E:
         if text not in names:
-            errors.append(invalid(f"One of {', '.join(names)}.", *path))
+            errors.append(invalid(f"Must be one of {', '.join(names)}.", *path))
         return names.get(text, next(iter(kind)))
 
     return read
@@ -59,7 +59,7 @@ def _one_of(kind: type[E]) -> Any:
 
 def _read_number(text: str, errors: list[UserError], *path: str) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) <= len(str(running.REJECTS_MAX))):
-        errors.append(invalid(f"A number from 1 to {running.REJECTS_MAX:,}.", *path))
+        errors.append(invalid(f"Must be a whole number from 1 to {running.REJECTS_MAX:,}.", *path))
         return 1
     return int(text)
 
@@ -68,52 +68,54 @@ PARAMETERS = (
     Field(
         "format",
         enum_schema(CSV, NDJSON),
-        "What the body is; beats what the content type says.",
+        "The format of the body. Default: from Content-Type.",
         choice((CSV, NDJSON)),
     ),
     Field(
         "map",
         {"type": "array", "items": {"type": "string"}, "maxItems": running.MAPPED_MAX},
-        "`Header:field` has a column fill a field, such as `Telefon:phone`; `Header:` leaves it out. May be repeated.",
+        "`Header:field` maps a column to a field, for example `Telefon:phone`. `Header:` ignores the column. "
+        "May be repeated.",
     ),
     Field(
         "extra",
         enum_schema(_EXTRA),
-        "Columns that are not known go into the target's data as a JSON object; else a warning names them.",
+        "`data` stores unknown columns in the target's data as a JSON object. Default: they are ignored with a "
+        "warning.",
         choice((_EXTRA,)),
     ),
     Field(
         "encoding",
         {"type": "string"},
-        "The text's encoding, such as windows-1252; else it is UTF-8, or what a byte order mark says.",
+        "The encoding of the text, for example windows-1252. Default: UTF-8, or the encoding of a byte order mark.",
     ),
     Field(
         "region",
         {"type": "string", "pattern": "^[A-Za-z]{2}$"},
-        "Where telephone numbers without a country code are from, such as DE; else as the server is set.",
+        "The region of phone numbers without a country code, for example DE. Default: the server's default region.",
     ),
     Field(
         "dedupe",
         {**enum_schema(*(scope.value.lower() for scope in DedupeScope)), "default": "none"},
-        "Among which targets an address may stand once, in any of their five destinations: the outdial's or all of "
-        "the customer's, and the file's own.",
+        "Among which targets an address must be unique, in all five destinations: the outdial's or all of the "
+        "customer's. The rows of the file are compared as well.",
         _one_of(DedupeScope),
     ),
     Field(
         "on_duplicate_key",
         {**enum_schema(*(action.value.lower() for action in DuplicateAction)), "default": "reject"},
-        "What becomes of a row whose key is taken. With dedupe, a row whose address is taken is skipped under skip and "
-        "rejected otherwise.",
+        "What happens to a row if another target already has its key. With dedupe, a row with an address that another "
+        "target has is skipped if this is skip, and rejected otherwise.",
         _one_of(DuplicateAction),
     ),
-    Field("dry_run", {"type": "boolean", "default": False}, "Only report: no target is stored.", read_flag),
+    Field("dry_run", {"type": "boolean", "default": False}, "Only report the result. No target is stored.", read_flag),
     Field(
         "max_rejects",
         {"type": "integer", "minimum": 1, "maximum": running.REJECTS_MAX, "default": ImportOptions().rejects_max},
-        "More rejected rows stop the import.",
+        "The import stops after this number of rejected rows.",
         _read_number,
     ),
-    Field("file_name", text_schema(running.FILE_NAME_CHARACTERS_MAX), "To know it by."),
+    Field("file_name", text_schema(running.FILE_NAME_CHARACTERS_MAX), "A name for the file, shown with the import."),
 )
 
 
@@ -145,7 +147,7 @@ def _format(named: str | None, headers: Headers) -> str:
     media_type = bodies.media_type(headers)
     found = MEDIA_TYPES.get(media_type) if named is None else named
     if found is None or media_type not in {*MEDIA_TYPES, *_UNTOLD}:
-        message = "The body must be text/csv or application/x-ndjson, or application/octet-stream with ?format=."
+        message = "Content-Type must be text/csv or application/x-ndjson, or application/octet-stream with ?format=."
         raise bodies.HttpRefusal(415, BadUserInput(message))
     return found
 
@@ -153,7 +155,7 @@ def _format(named: str | None, headers: Headers) -> str:
 def _is_gzip(headers: Headers) -> bool:
     coding = headers.get("content-encoding", "identity").lower()
     if coding not in {"identity", "gzip", "x-gzip"}:
-        raise bodies.HttpRefusal(415, BadUserInput("The body must not be compressed but by gzip."))
+        raise bodies.HttpRefusal(415, BadUserInput("The body's Content-Encoding must be gzip or identity."))
     return coding != "identity"
 
 
@@ -181,27 +183,37 @@ IMPORT = Shape(
     "ImportJob",
     (
         Member("id", ID_SCHEMA, "Its id.", lambda job: job.id),
-        Member("outdial_id", ID_SCHEMA, "The outdial that it fills.", lambda job: job.outdial_id),
-        Member("file_name", {"type": "string"}, "As the sender named it.", lambda job: job.file_name),
-        Member("state", _lower_schema(ImportState), "Where it stands.", lambda job: _lower(job.state)),
-        Member("stop_reason", _NULLABLE_REASON, "Why it ended early.", lambda job: _lower(job.stop_reason)),
-        Member("message", {"type": "string"}, "The same for people.", lambda job: job.message),
-        Member("dry_run", {"type": "boolean"}, "Whether no target was stored.", lambda job: job.dry_run),
+        Member("outdial_id", ID_SCHEMA, "The outdial that gets the targets.", lambda job: job.outdial_id),
+        Member("file_name", {"type": "string"}, "The file name that the sender gave.", lambda job: job.file_name),
+        Member("state", _lower_schema(ImportState), "The state of the import.", lambda job: _lower(job.state)),
+        Member(
+            "stop_reason",
+            _NULLABLE_REASON,
+            "Why the import ended early. Null if it did not.",
+            lambda job: _lower(job.stop_reason),
+        ),
+        Member("message", {"type": "string"}, "Why the import ended early, for people.", lambda job: job.message),
+        Member(
+            "dry_run",
+            {"type": "boolean"},
+            "Whether the import only reports and stores no target.",
+            lambda job: job.dry_run,
+        ),
         Member(
             "counts",
             _COUNTS_SCHEMA,
-            "Rows, by what became of them.",
+            "Rows by result.",
             lambda job: {name: getattr(job.counts, name) for name in _COUNTS},
         ),
         Member(
             "warnings",
             {"type": "array", "items": {"type": "string"}},
-            "What else there is to know.",
+            "Warnings, for example columns that are ignored.",
             lambda job: list(job.warnings),
         ),
         Member("tm_create", TIME_SCHEMA, "UTC.", lambda job: time_text(job.tm_create)),
-        Member("tm_start", TIME_SCHEMA, f"UTC; {NEVER} while it waits.", lambda job: time_text(job.started_at)),
-        Member("tm_finish", TIME_SCHEMA, f"UTC; {NEVER} until it ends.", lambda job: time_text(job.finished_at)),
+        Member("tm_start", TIME_SCHEMA, f"UTC. {NEVER} while it waits.", lambda job: time_text(job.started_at)),
+        Member("tm_finish", TIME_SCHEMA, f"UTC. {NEVER} until it ends.", lambda job: time_text(job.finished_at)),
     ),
 )
 REJECT = Shape(
@@ -210,20 +222,28 @@ REJECT = Shape(
         Member(
             "line_number",
             {"type": "integer", "minimum": 1},
-            "The line on which the row begins; the file's first is 1.",
+            "The line on which the row starts. The first line of the file is 1.",
             lambda reject: reject.line_number,
         ),
-        Member("column", {"type": ["string", "null"]}, "As the file names it.", lambda reject: reject.column),
+        Member(
+            "column",
+            {"type": ["string", "null"]},
+            "The column of the first error, as named in the file.",
+            lambda reject: reject.column,
+        ),
         Member("code", {"type": "string"}, "What is wrong, for programs.", lambda reject: _lower(reject.code)),
         Member("message", {"type": "string"}, "What is wrong, for people.", lambda reject: reject.message),
-        Member("row", {"type": "string"}, "The row itself; a long one is cut.", lambda reject: reject.row),
+        Member(
+            "row", {"type": "string"}, "The row as it is in the file. A long row is cut.", lambda reject: reject.row
+        ),
     ),
 )
 REJECTS_SCHEMA = {
     "type": "array",
     "items": {"$ref": f"#/components/schemas/{REJECT.name}"},
     "maxItems": REJECTS_SHOWN_MAX,
-    "description": f"The first {REJECTS_SHOWN_MAX} rows that were not taken; GraphQL's importJob has them all.",
+    "description": f"The first {REJECTS_SHOWN_MAX} rows that were not accepted. importJob in GraphQL returns "
+    "all of them.",
 }
 _REASONS = {
     ImportStopReason.FILE: Reason.INVALID_FILE,
@@ -254,7 +274,7 @@ REASONS = tuple(
     }
 )
 """Every reason why it may answer anything but 200."""
-_TAKEN_OVER = "Another upload with the same idempotency key has taken the import over."
+_TAKEN_OVER = "Another upload with the same idempotency key continues this import."
 
 
 async def _render(viewer: Viewer, job: ImportJob) -> Rendered:

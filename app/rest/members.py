@@ -72,9 +72,7 @@ def parse(fields: Sequence[Field], body: Any) -> dict[str, Any]:
         raise Rejected([invalid("The body must be a JSON object.")])
     errors: list[UserError] = []
     given = {field.name: field.read(body[field.name], errors, field.name) for field in fields if field.name in body}
-    errors += [
-        invalid("This is needed.", field.name) for field in fields if field.is_required and field.name not in body
-    ]
+    errors += [invalid("Required.", field.name) for field in fields if field.is_required and field.name not in body]
     if errors:
         raise Rejected(errors)
     return given
@@ -91,7 +89,7 @@ _DETAIL_SCHEMA = text_schema(validation.DETAIL_CHARACTERS_MAX)
 _DATA_SCHEMA = text_schema(validation.DATA_CHARACTERS_MAX)
 
 _TIME = "UTC"
-_NEVER_DELETED = f"{_TIME}; {NEVER} until it is deleted."
+_NEVER_DELETED = f"{_TIME}. {NEVER} if it is not deleted."
 
 
 def time_text(instant: datetime | None) -> str:
@@ -104,25 +102,25 @@ _TYPES = {kind.value.lower(): kind for kind in DestinationType}
 _EXAMPLE = {"type": "tel", "target": "+821021656521"}
 _TYPE_SCHEMA: Schema = {"type": "string", "enum": list(_TYPES)}
 _ADDRESS_SCHEMA: Schema = {"type": "string", "minLength": 1, "maxLength": addresses.ADDRESS_CHARACTERS_MAX}
-_ADDRESS = "The address itself, in its type's canonical form."
-_TARGET_NAME = "Whose address it is."
+_ADDRESS = "The address in the canonical form of its type."
+_TARGET_NAME = "The name of the person or thing at this address."
 _LABEL = "The owner's name for it."
-_NOTES = "Notes on it."
+_NOTES = "Notes."
 
 
 def _read_type(value: Any, errors: list[UserError], *path: str) -> DestinationType:
     if isinstance(value, str) and value in _TYPES:
         return _TYPES[value]
-    errors.append(invalid(f"One of {', '.join(_TYPES)}.", *path))
+    errors.append(invalid(f"Must be one of {', '.join(_TYPES)}.", *path))
     return DestinationType.TEL
 
 
 _DESTINATION_FIELDS = (
-    Field("type", {**_TYPE_SCHEMA, "default": "tel"}, "What kind of address it is.", _read_type),
+    Field("type", {**_TYPE_SCHEMA, "default": "tel"}, "The type of the address.", _read_type),
     Field(
         "target",
         {**_ADDRESS_SCHEMA, "examples": [_EXAMPLE["target"]]},
-        "The address itself; it is kept in its type's canonical form.",
+        "The address. It is stored in the canonical form of its type.",
     ),
     Field("target_name", _NAME_SCHEMA, _TARGET_NAME),
     Field("name", _NAME_SCHEMA, _LABEL),
@@ -132,7 +130,7 @@ _DESTINATION_FIELDS = (
 DESTINATION = Shape(
     "Destination",
     (
-        Member("type", _TYPE_SCHEMA, "What kind of address it is.", lambda destination: destination.type.value.lower()),
+        Member("type", _TYPE_SCHEMA, "The type of the address.", lambda destination: destination.type.value.lower()),
         Member("target", _ADDRESS_SCHEMA, _ADDRESS, lambda destination: destination.target),
         Member("target_name", _NAME_SCHEMA, _TARGET_NAME, lambda destination: destination.target_name),
         Member("name", _NAME_SCHEMA, _LABEL, lambda destination: destination.name),
@@ -168,7 +166,7 @@ def _read_destination(value: Any, errors: list[UserError], *path: str) -> Destin
     if value is None:
         return None
     if not isinstance(value, dict):
-        errors.append(invalid("An object is needed here, or null.", *path))
+        errors.append(invalid("Must be an object or null.", *path))
         return None
     given = {
         field.name: field.read(value[field.name], errors, *path, field.name)
@@ -196,12 +194,12 @@ def _try_count_of(index: int) -> Callable[[Any], int]:
 
 # ---------------------------------------------------------------- outdials
 
-_CAMPAIGN = f"The campaign that dials it; {ids.ZERO} is none."
+_CAMPAIGN = f"The campaign that dials it. {ids.ZERO} means none."
 
 NAME = Field("name", _NAME_SCHEMA, "Its name.")
 DETAIL = Field("detail", _DETAIL_SCHEMA, "What it is for.")
-DATA = Field("data", _DATA_SCHEMA, "Free text for the owner's use; never interpreted.")
-CAMPAIGN = Field("campaign_id", {**ID_SCHEMA, "type": ["string", "null"]}, f"{_CAMPAIGN[:-1]}, and so is null.")
+DATA = Field("data", _DATA_SCHEMA, "Free text for the owner's use. Never interpreted.")
+CAMPAIGN = Field("campaign_id", {**ID_SCHEMA, "type": ["string", "null"]}, f"{_CAMPAIGN} Null means none, too.")
 
 OUTDIAL = Shape(
     "Outdial",
@@ -215,7 +213,7 @@ OUTDIAL = Shape(
         Member(
             "tm_update",
             TIME_SCHEMA,
-            f"{_TIME}; {NEVER} until its first update.",
+            f"{_TIME}. {NEVER} until the first update.",
             lambda outdial: time_text(outdial.tm_update),
         ),
         Member("tm_delete", TIME_SCHEMA, _NEVER_DELETED, lambda outdial: time_text(outdial.tm_delete)),
@@ -231,11 +229,11 @@ _DESTINATION_OR_NULL: Schema = {"anyOf": [{"$ref": f"#/components/schemas/{DESTI
 
 
 def _turn(index: int) -> str:
-    return "The first to be tried" if index == 0 else f"Tried once destination {index - 1} is used up"
+    return "Tried first" if index == 0 else f"Tried after destination {index - 1} is used up"
 
 
 DESTINATION_FIELDS = tuple(
-    Field(name, _destination_schema(), f"{_turn(index)}; {{}}, null and nothing are unset.", _read_destination)
+    Field(name, _destination_schema(), f"{_turn(index)}. If left out, null or {{}}, it is not set.", _read_destination)
     for index, name in enumerate(DESTINATION_NAMES)
 )
 
@@ -243,32 +241,35 @@ TARGET = Shape(
     "OutdialTarget",
     (
         Member("id", ID_SCHEMA, "Its id.", lambda target: target.id),
-        Member("outdial_id", ID_SCHEMA, "The outdial that it is in.", lambda target: target.outdial_id),
-        Member("name", _NAME_SCHEMA, "Who or what it is.", lambda target: target.name),
+        Member("outdial_id", ID_SCHEMA, "The outdial it belongs to.", lambda target: target.outdial_id),
+        Member("name", _NAME_SCHEMA, "The name of the person or place.", lambda target: target.name),
         Member("detail", _DETAIL_SCHEMA, _NOTES, lambda target: target.detail),
         Member("data", _DATA_SCHEMA, DATA.description, lambda target: target.data),
         Member(
             "status",
             {"type": "string", "enum": _STATUSES},
-            "Waiting to be called, being called, or over.",
+            "idle: waiting for a try. progressing: a call is in progress. done: finished.",
             lambda target: target.status.value.lower(),
         ),
         *(
-            Member(name, _DESTINATION_OR_NULL, f"{_turn(index)}; null where it is unset.", _destination_of(index))
+            Member(name, _DESTINATION_OR_NULL, f"{_turn(index)}. Null if it is not set.", _destination_of(index))
             for index, name in enumerate(DESTINATION_NAMES)
         ),
         *(
             Member(
                 f"try_count_{index}",
                 {"type": "integer", "minimum": 0},
-                f"How often destination {index} was tried.",
+                f"Tries at destination {index}.",
                 _try_count_of(index),
             )
             for index in range(DESTINATIONS)
         ),
         Member("tm_create", TIME_SCHEMA, f"{_TIME}.", lambda target: time_text(target.tm_create)),
         Member(
-            "tm_update", TIME_SCHEMA, f"{_TIME}; at first its tm_create.", lambda target: time_text(target.tm_update)
+            "tm_update",
+            TIME_SCHEMA,
+            f"{_TIME}. Equal to tm_create until the first change.",
+            lambda target: time_text(target.tm_update),
         ),
         Member("tm_delete", TIME_SCHEMA, _NEVER_DELETED, lambda target: time_text(target.tm_delete)),
     ),

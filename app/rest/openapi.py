@@ -20,12 +20,12 @@ Document = dict[str, Any]
 _DESCRIPTION = f"""\
 Outbound calling lists: outdials, and the targets in them.
 
-A token comes as the cookie `{tokens.COOKIE}`, as `?{tokens.QUERY_PARAMETER}=` or as `Authorization: Bearer`; where
-there are several, the first of these counts. GET needs the scope read, the other calls write.
+Send the token as the cookie `{tokens.COOKIE}`, as `?{tokens.QUERY_PARAMETER}=` or as `Authorization: Bearer`. If there
+are several, the first of these is used. GET needs the scope READ, all other calls need WRITE.
 
-A body is a JSON object of at most {BODY_BYTES_MAX:,} bytes, whose members that are not known are ignored; files are
-sent as they are, and parameters that are not known are refused there. Every error has one envelope, whose `request_id`
-is the header X-Request-Id and in the server's log.
+A body is a JSON object of at most {BODY_BYTES_MAX:,} bytes. Unknown members are ignored. Imports send the file as the
+body, and unknown parameters of imports and exports are rejected. All errors have the same form. Their `request_id` is
+also the header X-Request-Id, and it is in the server's log.
 """
 _ID_DESCRIPTIONS = {"id": "The outdial's id.", "target_id": "The target's id."}
 _ERROR = "Error"
@@ -47,7 +47,7 @@ def document() -> Document:
         "info": {
             "title": "Outdial REST",
             "version": PREFIX.lstrip("/v"),
-            "summary": "The REST face of an Outdial server",
+            "summary": "The REST API of Outdial",
             "description": _DESCRIPTION,
         },
         "servers": [{"url": "/"}],
@@ -82,17 +82,18 @@ def _import_operation() -> Document:
     key = {
         "name": importing.IDEMPOTENCY_KEY_HEADER,
         "in": "header",
-        "description": "By which the import goes on when the file is sent again; a finished one is not taken in again.",
+        "description": "A key of your choice. Send the file again with the same key to continue an import. A "
+        "completed import is not repeated.",
         "schema": {"type": "string", "minLength": 1, "maxLength": IDEMPOTENCY_KEY_CHARACTERS_MAX},
     }
     file = {"schema": {"type": "string", "contentMediaType": "text/csv"}}
     return {
         "operationId": "importTargets",
-        "summary": "Take in a file of targets, as it comes: good rows go in, the others are told by line and reason.",
+        "summary": "Import a file of targets. Valid rows are stored, all other rows are reported with line and reason.",
         "parameters": [_id_parameter("id"), *map(_query_parameter, importing.PARAMETERS), key],
         "requestBody": {"required": True, "content": dict.fromkeys(importing.MEDIA_TYPES, file)},
         "responses": {
-            "200": {"description": "The file is in, to its end.", "content": _content(importing.IMPORT.name)},
+            "200": {"description": "The whole file was read.", "content": _content(importing.IMPORT.name)},
             **dict(_refusals(importing.REASONS)),
         },
     }
@@ -106,7 +107,7 @@ def _export_operation(export: Export) -> Document:
         "parameters": [_id_parameter("id"), *map(_query_parameter, export.parameters)],
         "responses": {
             "200": {
-                "description": "Here it is; it is not whole where the connection is cut.",
+                "description": "The file. It is incomplete if the connection breaks.",
                 "content": files,
             },
             **dict(_refusals(REASONS)),
@@ -137,7 +138,10 @@ def _query_parameter(field: Field) -> Document:
 
 def _answer(call: Call) -> Document:
     name = _list_name(call.answers) if call.is_list else call.answers.name
-    return {"description": "It is done." if call.method != "GET" else "Here it is.", "content": _content(name)}
+    return {
+        "description": "The object after the change." if call.method != "GET" else "The result.",
+        "content": _content(name),
+    }
 
 
 def _refusals(reasons: Sequence[Reason]) -> Iterator[tuple[str, Document]]:
@@ -177,7 +181,10 @@ def _list_schema(shape: Shape) -> Schema:
     return _closed(
         {
             "result": {"type": "array", "items": _reference(shape.name), "maxItems": paging.SIZE_MAX},
-            "next_page_token": {"type": "string", "description": 'The next page\'s page_token; "" on the last page.'},
+            "next_page_token": {
+                "type": "string",
+                "description": 'The page_token of the next page. "" on the last page.',
+            },
         }
     )
 
@@ -185,7 +192,11 @@ def _list_schema(shape: Shape) -> Schema:
 def _error_schema() -> Schema:
     detail = _closed(
         {
-            "path": {"type": "array", "items": {"type": "string"}, "description": "Of the member or parameter."},
+            "path": {
+                "type": "array",
+                "items": {"type": "string"},
+                "description": "The path of the member or parameter.",
+            },
             "message": {"type": "string"},
         }
     )
@@ -193,10 +204,10 @@ def _error_schema() -> Schema:
         {
             "status": {"type": "string", "enum": [*STATUSES.values()]},
             "reason": {"type": "string", "enum": [reason.value for reason in Reason]},
-            "message": {"type": "string", "description": "For people; it may change."},
+            "message": {"type": "string", "description": "For people. The text may change."},
             "request_id": {"type": "string"},
             "details": {"type": "array", "items": detail, "description": "What is wrong with each value."},
-            "import": {**_reference(importing.IMPORT.name), "description": "What came of the file so far."},
+            "import": {**_reference(importing.IMPORT.name), "description": "The import, with the result so far."},
         }
     )
     optional = {"details", "import"}

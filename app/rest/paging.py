@@ -20,7 +20,7 @@ def _read_size(text: str, errors: list[UserError], *path: str) -> int:
     # By its digits: Python makes no number of more than 4,300 of them.
     digits = text.lstrip("0") if _NUMBER.fullmatch(text) else ""
     if not digits:
-        errors.append(invalid("A number from 1 on.", *path))
+        errors.append(invalid("Must be a whole number, 1 or more.", *path))
         return SIZE_MAX
     return SIZE_MAX if len(digits) > len(str(SIZE_MAX)) else min(int(digits), SIZE_MAX)
 
@@ -34,20 +34,23 @@ def _read_token(text: str, errors: list[UserError], *path: str) -> Place | None:
             return Place(datetime.fromisoformat(text).replace(tzinfo=UTC), ids.ZERO)
         return pagination.place_of(text)
     except (BadUserInput, ValueError):  # ValueError: no such day
-        errors.append(invalid("This is no page token.", *path))
+        errors.append(
+            invalid("Invalid page token. Pass back next_page_token exactly as the server returned it.", *path)
+        )
         return None
 
 
 PAGE_SIZE = Field(
     "page_size",
     {"type": "integer", "minimum": 1, "default": SIZE_MAX},
-    f"So many at most; above {SIZE_MAX} is taken as {SIZE_MAX}.",
+    f"The most items to return. Values above {SIZE_MAX} mean {SIZE_MAX}.",
     _read_size,
 )
 PAGE_TOKEN = Field(
     "page_token",
     {"type": "string"},
-    "The next_page_token of the page before. A timestamp, YYYY-MM-DD HH:MM:SS.ffffff, means what was created before.",
+    "The next_page_token of the previous page. A timestamp (YYYY-MM-DD HH:MM:SS.ffffff) returns what was "
+    "created before it.",
     _read_token,
 )
 PARAMETERS = (PAGE_SIZE, PAGE_TOKEN)

@@ -111,10 +111,10 @@ _EXPECTED_REASONS: Mapping[type[Expected], Reason] = {
     Unavailable: Reason.SERVICE_UNAVAILABLE,
 }
 _MESSAGES = {
-    Reason.OUTDIAL_NOT_FOUND: "There is no such outdial.",
-    Reason.OUTDIAL_TARGET_NOT_FOUND: "There is no such target in this outdial.",
-    Reason.ROUTE_NOT_FOUND: "There is nothing here.",
-    Reason.INTERNAL: "Something went wrong on the server. Quote the request id when you report it.",
+    Reason.OUTDIAL_NOT_FOUND: "Outdial not found.",
+    Reason.OUTDIAL_TARGET_NOT_FOUND: "Target not found in this outdial.",
+    Reason.ROUTE_NOT_FOUND: "Nothing is at this address. Check the path.",
+    Reason.INTERNAL: "Internal error. Quote the request id when you report it.",
 }
 
 _log = structlog.get_logger("outdial.rest")

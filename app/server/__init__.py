@@ -119,7 +119,9 @@ async def _problem(request: Request, error: Exception) -> Response:
     problem: Expected = BadUserInput(error.detail)
     if error.status_code == 404:
         has_slash = request.scope["path"].endswith("/")
-        problem = NotFound("There is nothing here." + (" Leave out the slash at the end of the path." * has_slash))
+        problem = NotFound(
+            "Nothing is at this address. Check the path." + (" Leave out the slash at the end of the path." * has_slash)
+        )
     return JSONResponse({"errors": [masking.render(problem)]}, error.status_code, error.headers)
 
 

@@ -43,4 +43,4 @@ async def _find_problem() -> str | None:
     except Exception:
         log.exception("readiness check failed")
         return "The database cannot be checked."
-    return None if is_current else "The database's schema is not current: run outdial migrate."
+    return None if is_current else "The database's schema is not up to date. Run: outdial migrate"

@@ -64,7 +64,7 @@ class SessionEndpoint:
         # A page of another origin cannot send this header without being asked first, so it can log nobody in.
         token = bearer(request.headers)
         if token is None:
-            raise Unauthenticated("A token is needed: Authorization: Bearer <token>.")
+            raise Unauthenticated("No token. Send it as Authorization: Bearer <token>.")
         viewer = await self._reader.viewer(token)
         name = self._name(request)
         if not sessions.fits(name, token):

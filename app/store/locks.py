@@ -28,7 +28,7 @@ async def lock_outdial(
         f"SELECT {tables.OUTDIAL} FROM outdial WHERE customer_id = $1 AND id = $2", viewer.customer_id, outdial_id
     )
     if not found or (found[0]["tm_delete"] is not None and not deleted):
-        raise rejected(UserErrorCode.NOT_FOUND, "There is no such outdial.", *path)
+        raise rejected(UserErrorCode.NOT_FOUND, "Outdial not found.", *path)
     return rows.outdial(found[0])
 
 

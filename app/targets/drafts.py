@@ -93,7 +93,14 @@ def updated(target: Target, outdial: Outdial, changes: Mapping[str, Any], now: d
         changes.get(f"destination_{index}", target.destinations[index]) for index in range(DESTINATIONS)
     )
     if not any(destinations):
-        raise Rejected([invalid("The last destination cannot be cleared.", destination_names(changes)[0])])
+        raise Rejected(
+            [
+                invalid(
+                    "A target needs at least one destination. Set another one before you clear this one.",
+                    destination_names(changes)[0],
+                )
+            ]
+        )
     marks = frozenset(
         index
         for index in target.invalid_destinations

@@ -38,7 +38,7 @@ async def reset(
     outdial_id = validation.object_id(outdial_id, errors, "outdial_id")
     wanted: list[str] | None = None
     if bool(done_reasons) is bool(target_ids):
-        errors.append(invalid("Give doneReasons or targetIds, and not both.", "done_reasons"))
+        errors.append(invalid("Give either doneReasons or targetIds.", "done_reasons"))
     if target_ids and len(target_ids) > RESET_IDS_MAX:
         errors.append(invalid(f"At most {RESET_IDS_MAX} ids.", "target_ids"))
     elif target_ids:

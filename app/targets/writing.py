@@ -43,7 +43,12 @@ async def _create(tx: Transaction, viewer: Viewer, outdial_id: str, draft: Check
         return (await _read(tx, viewer, [first]))[first]
     outdial = await store.lock_outdial(tx, viewer, outdial_id, "outdial_id")
     if draft.key is not None and await duplicates.taken_keys(tx, outdial, [draft.key]):
-        raise rejected(UserErrorCode.CONFLICT, "This key is taken in its outdial.", "target", "key")
+        raise rejected(
+            UserErrorCode.CONFLICT,
+            "Another target of the outdial already has this key. Use another key, or set onDuplicateKey.",
+            "target",
+            "key",
+        )
     target = drafts.new_target(outdial, draft, await tx.now())
     await idempotency.keep(tx, viewer, "createTarget", key, target.id)
     await store.save(tx, [created(target)])
@@ -85,7 +90,7 @@ async def create_many(
     outdial_id = validation.object_id(outdial_id, errors, "outdial_id")
     key = idempotency.checked(idempotency_key, errors)
     if not 1 <= len(drafts) <= CREATE_TARGETS_MAX:
-        errors.append(invalid(f"1 to {CREATE_TARGETS_MAX:,} targets in a call.", "targets"))
+        errors.append(invalid(f"Give 1 to {CREATE_TARGETS_MAX:,} targets in a call.", "targets"))
     if errors:
         raise Rejected(errors)
     rows_given = _checked_rows(drafts)
@@ -252,9 +257,13 @@ def _change(
 
 def _conflict(index: int, found: Repeat) -> UserError:
     if found.index is None:
-        return UserError(UserErrorCode.CONFLICT, "This key is taken in its outdial.", ("targets", str(index), "key"))
+        return UserError(
+            UserErrorCode.CONFLICT,
+            "Another target of the outdial already has this key. Use another key, or set onDuplicateKey.",
+            ("targets", str(index), "key"),
+        )
     path = ("targets", str(index), f"destination_{found.index}", "target")
-    return UserError(UserErrorCode.CONFLICT, "Another target has this address.", path)
+    return UserError(UserErrorCode.CONFLICT, "Another target already has this address.", path)
 
 
 # ---------------------------------------------------------------- update
@@ -292,7 +301,7 @@ async def _lock(tx: Transaction, viewer: Viewer, target_id: str) -> tuple[Outdia
     Raises:
         Rejected: NOT_FOUND.
     """
-    gone = rejected(UserErrorCode.NOT_FOUND, "There is no such target.", "id")
+    gone = rejected(UserErrorCode.NOT_FOUND, "Target not found.", "id")
     found = await tx.fetch(
         "SELECT outdial_id FROM target WHERE customer_id = $1 AND id = $2", viewer.customer_id, target_id
     )

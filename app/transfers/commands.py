@@ -57,7 +57,9 @@ def import_(
     dedupe: Annotated[str, typer.Option(help="none, outdial or customer: where an address may stand once.")] = "none",
     on_duplicate_key: Annotated[str, typer.Option(help="reject, skip or update a row whose key is taken.")] = "reject",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only report; store nothing.")] = False,
-    max_rejects: Annotated[int, typer.Option(min=1, help="More rejected rows stop the import.")] = 100_000,
+    max_rejects: Annotated[
+        int, typer.Option(min=1, help="The import stops after this number of rejected rows.")
+    ] = 100_000,
     rejects: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write all rows that were not taken, with the reasons, as CSV.")
     ] = None,

@@ -205,7 +205,7 @@ async def test_parameters_reach_the_server(owner: Client, outdial: str, tmp_path
         ("leads.csv", b"phone\n1\n", ("--format", "pdf"), "--format is csv or ndjson."),
         ("leads.csv", b"phone\n1\n", ("--outdial", str(uuid4())), "There is no outdial"),
         ("leads.csv", b"phone\n1\n", ("--outdial", "me"), "--outdial must be a UUID."),
-        ("leads.csv", b"phone\n1\n", ("--token", "x"), "The token is malformed."),
+        ("leads.csv", b"phone\n1\n", ("--token", "x"), "The token is not a valid JWT."),
         ("leads.csv", b"phone\n1\n", ("--url", "ftp://127.0.0.1"), "--url must be like"),
         ("leads.csv", b"phone\n1\n", ("--url", "http://127.0.0.1:1"), "The server cannot be reached."),
     ],
@@ -319,8 +319,8 @@ async def test_attempts_are_exported_too(owner: Client, outdial: str) -> None:
     ("options", "words"),
     [
         (("--status", "gone"), "status: One of idle, progressing, done."),
-        (("--attempts", "--status", "done"), "status: There is no such parameter."),
-        (("--outdial", str(uuid4())), "There is no such outdial."),
+        (("--attempts", "--status", "done"), "status: Unknown parameter."),
+        (("--outdial", str(uuid4())), "Outdial not found."),
         (("--url", "http://127.0.0.1:1"), "The server cannot be reached."),
     ],
 )

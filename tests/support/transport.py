@@ -198,7 +198,7 @@ class Reader:
         if token.startswith("for:"):
             lifetime = float(token.removeprefix("for:"))
         elif not token.startswith("good"):
-            raise Unauthenticated("The token is malformed.")
+            raise Unauthenticated("The token is not a valid JWT.")
         return make_viewer(token, clock.now() + timedelta(seconds=lifetime))
 
 

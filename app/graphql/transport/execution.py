@@ -74,21 +74,21 @@ class Operation:
             BadUserInput: with the parameter that has another type than GraphQL over HTTP gives it.
         """
         if not isinstance(parameters, dict):
-            raise BadUserInput("The request must be one JSON object; batches are not offered.")
+            raise BadUserInput("The request must be one JSON object. Batches are not supported.")
         extensions = parameters.get("extensions")
         if not isinstance(extensions, dict | None):
-            raise BadUserInput("The parameter extensions must be an object.")
+            raise BadUserInput("extensions must be an object.")
         query = parameters.get("query")
         if not query and extensions is not None and extensions.get(_PERSISTED_QUERY) is not None:
             query = None
         elif not isinstance(query, str):
-            raise BadUserInput("The parameter query must be text: the GraphQL document.")
+            raise BadUserInput("query must be text: the GraphQL document.")
         variables = parameters.get("variables")
         if not isinstance(variables, dict | None):
-            raise BadUserInput("The parameter variables must be an object.")
+            raise BadUserInput("variables must be an object.")
         operation_name = parameters.get("operationName")
         if not isinstance(operation_name, str | None):
-            raise BadUserInput("The parameter operationName must be text.")
+            raise BadUserInput("operationName must be text.")
         return cls(query, variables, operation_name)
 
 
@@ -263,13 +263,13 @@ class Execution:
 
 def _parse(query: str) -> DocumentNode:
     if len(query) > limits.QUERY_CHARACTERS_MAX:
-        raise LimitExceeded(f"A document has at most {limits.QUERY_CHARACTERS_MAX:,} characters.")
+        raise LimitExceeded(f"The document is too long: at most {limits.QUERY_CHARACTERS_MAX:,} characters.")
     try:
         return parse(query, max_tokens=limits.QUERY_TOKENS_MAX)
     except GraphQLSyntaxError as error:
         if "Parsing aborted" in error.message:
             raise LimitExceeded(
-                f"A document has at most {limits.QUERY_TOKENS_MAX:,} tokens. Send long values as variables."
+                f"The document has too many tokens: at most {limits.QUERY_TOKENS_MAX:,}. Send long values as variables."
             ) from None
         raise
 
@@ -282,7 +282,9 @@ async def _time_limit() -> AsyncIterator[None]:
             yield
     except TimeoutError:
         if timeout.expired():
-            raise Unavailable(f"The operation took longer than {OPERATION_SECONDS_MAX} seconds.") from None
+            raise Unavailable(
+                f"The operation took longer than {OPERATION_SECONDS_MAX} seconds. Ask for less at once."
+            ) from None
         raise
 
 

@@ -75,12 +75,12 @@ class HttpEndpoint:
     ) -> tuple[Viewer, Prepared]:
         method: str = scope["method"]
         if method not in {"GET", "HEAD", "POST"}:
-            raise HttpRefusal(405, BadUserInput(f"{method} is not offered."), {"Allow": "GET, HEAD, POST"})
+            raise HttpRefusal(405, BadUserInput(f"{method} is not supported here."), {"Allow": "GET, HEAD, POST"})
         is_json = bodies.media_type(headers) in _JSON_TYPES
         viewer = await self._authenticate(headers, is_json=is_json)
         if accepted.json is None and not accepted.stream:
-            offers = f"{negotiation.GRAPHQL_JSON}, {negotiation.JSON} and {negotiation.EVENT_STREAM}"
-            raise HttpRefusal(406, BadUserInput(f"Answers are offered as {offers}."))
+            offers = f"{negotiation.GRAPHQL_JSON}, {negotiation.JSON} or {negotiation.EVENT_STREAM}"
+            raise HttpRefusal(406, BadUserInput(f"None of the media types in Accept is supported. Accept {offers}."))
         if method != "POST":
             parameters = _query_parameters(scope["query_string"])
         else:
@@ -93,12 +93,17 @@ class HttpEndpoint:
             raise HttpRefusal(400, error) from None
         prepared = self._execution.prepare(operation, viewer)
         if method != "POST" and prepared.kind is OperationType.MUTATION:
-            raise HttpRefusal(405, BadUserInput("Mutations are sent by POST."), {"Allow": "POST"})
+            raise HttpRefusal(405, BadUserInput("Send mutations by POST."), {"Allow": "POST"})
         if prepared.kind is OperationType.SUBSCRIPTION and not accepted.stream:
-            message = "Subscriptions are answered as text/event-stream, or over WebSocket: say so in Accept."
+            message = "Subscriptions need Accept: text/event-stream, or a WebSocket."
             raise HttpRefusal(406, BadUserInput(message))
         if prepared.kind is not OperationType.SUBSCRIPTION and accepted.json is None and not accepted.prefers_stream:
-            raise HttpRefusal(406, BadUserInput("This operation is answered as JSON."))
+            raise HttpRefusal(
+                406,
+                BadUserInput(
+                    "This operation returns JSON. Accept application/json or application/graphql-response+json."
+                ),
+            )
         return viewer, prepared
 
     async def _authenticate(self, headers: Headers, *, is_json: bool) -> Viewer:
@@ -119,7 +124,7 @@ def _query_parameters(query_string: bytes) -> dict[str, Any]:
             max_num_fields=QUERY_PARAMETERS_MAX,
         )
     except ValueError:
-        raise HttpRefusal(400, BadUserInput("The query string is malformed.")) from None
+        raise HttpRefusal(400, BadUserInput("Invalid query string.")) from None
     parameters: dict[str, Any] = dict(pairs)
     for name in ("variables", "extensions"):
         if text := parameters.pop(name, None):

@@ -64,22 +64,22 @@ def check_shape(document: DocumentNode) -> None:
     """
     fragments = [node for node in document.definitions if isinstance(node, FragmentDefinitionNode)]
     if len(fragments) > FRAGMENTS_MAX:
-        raise LimitExceeded(f"A document has at most {FRAGMENTS_MAX} fragments.")
+        raise LimitExceeded(f"Too many fragments: a document has at most {FRAGMENTS_MAX}.")
     shapes = _Shapes({node.name.value: node for node in fragments})
     operations = [node for node in document.definitions if isinstance(node, OperationDefinitionNode)]
     for operation in operations:
         shape = shapes.of(operation.selection_set, 1)
         if shape.depth > DEPTH_MAX:
-            raise LimitExceeded(f"Fields are nested at most {DEPTH_MAX} deep.")
+            raise LimitExceeded(f"Fields are nested too deep: at most {DEPTH_MAX} levels.")
         if shape.introspection_depth > INTROSPECTION_DEPTH_MAX:
-            raise LimitExceeded(f"Introspection is nested at most {INTROSPECTION_DEPTH_MAX} deep.")
+            raise LimitExceeded(f"Introspection is nested too deep: at most {INTROSPECTION_DEPTH_MAX} levels.")
         if shape.width > ROOT_FIELDS_MAX:
-            raise LimitExceeded(f"An operation has at most {ROOT_FIELDS_MAX} root fields.")
+            raise LimitExceeded(f"Too many root fields: an operation has at most {ROOT_FIELDS_MAX}.")
     for fragment in fragments:
         # One that no operation spreads is for validation to refuse, which must not be costly either.
         shapes.of_fragment(fragment.name.value, 1)
     if shapes.aliases > ALIASES_MAX:
-        raise LimitExceeded(f"A document has at most {ALIASES_MAX} aliases and repeated fields.")
+        raise LimitExceeded(f"Too many aliases and repeated fields: a document has at most {ALIASES_MAX}.")
 
 
 @dataclass(slots=True)
@@ -103,7 +103,7 @@ class _Shapes:
 
     def of(self, selection_set: SelectionSetNode, level: int) -> _Shape:
         if level > NESTING_MAX:
-            raise LimitExceeded(f"Selections are nested at most {NESTING_MAX} deep, fragments included.")
+            raise LimitExceeded(f"Selections are nested too deep: at most {NESTING_MAX} levels, with fragments.")
         shape = _Shape(nesting=1)
         keys: set[str] = set()
         for selection in selection_set.selections:
@@ -138,7 +138,7 @@ class _Shapes:
             shape = self.of(fragment.selection_set, level) if fragment else _NO_SHAPE
             self._known[name] = shape
         elif level + shape.nesting > NESTING_MAX + 1:
-            raise LimitExceeded(f"Selections are nested at most {NESTING_MAX} deep, fragments included.")
+            raise LimitExceeded(f"Selections are nested too deep: at most {NESTING_MAX} levels, with fragments.")
         return shape
 
 
@@ -185,11 +185,11 @@ def check_size(plan: Plan, variables: dict[str, Any]) -> None:
     nodes, fields = _size(plan, variables, {})
     if nodes > NODES_MAX:
         raise LimitExceeded(
-            f"The operation could return {nodes:,} objects; at most {NODES_MAX:,} are allowed. Ask for smaller pages."
+            f"The operation could return {nodes:,} objects. The limit is {NODES_MAX:,}. Ask for smaller pages."
         )
     if fields > FIELDS_MAX:
         raise LimitExceeded(
-            f"The operation could return {fields:,} fields; at most {FIELDS_MAX:,} are allowed. Ask for smaller pages."
+            f"The operation could return {fields:,} fields. The limit is {FIELDS_MAX:,}. Ask for smaller pages."
         )
 
 

@@ -66,7 +66,7 @@ def render(error: Exception) -> Rendered:
         return _entry(cause.message, error, {"code": BAD_USER_INPUT})
     error_id = ids.new()
     _log.error("internal error", error_id=error_id, path=_path(error), exc_info=cause)
-    message = "Something went wrong on the server. Quote the id when you report it."
+    message = "Internal error. Quote the id when you report it."
     return _entry(message, error, {"code": INTERNAL, "id": error_id})
 
 

@@ -66,7 +66,7 @@ async def stream(
             if leaving.done():
                 return
             if deadline <= loop.time():
-                body, more = _refusal(masking.refuse(Unauthenticated("The token has expired."))), False
+                body, more = _refusal(masking.refuse(Unauthenticated("The token has expired. Get a new one."))), False
             elif step.done():
                 (body, more), step = step.result(), None
             elif stop.done():

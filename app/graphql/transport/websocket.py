@@ -84,7 +84,7 @@ class WebSocketEndpoint:
         try:
             if SUBPROTOCOL not in scope["subprotocols"]:
                 await socket.accept()  # a client sees a close code only after this
-                await socket.close(CloseCode.SUBPROTOCOL_NOT_ACCEPTABLE, "Only graphql-transport-ws is offered")
+                await socket.close(CloseCode.SUBPROTOCOL_NOT_ACCEPTABLE, "Only graphql-transport-ws is supported")
                 return
             await socket.accept(SUBPROTOCOL)
             await _Connection(self, socket).run()
@@ -129,7 +129,7 @@ class _Connection:
             pass
         except Exception as error:  # noqa: BLE001 - a bug; the log has it, the client gets a close frame
             masking.render(error)
-            close = _Close(CloseCode.INTERNAL_ERROR, "Something went wrong on the server")
+            close = _Close(CloseCode.INTERNAL_ERROR, "Internal error")
         finally:
             if self.timer is not None:
                 self.timer.cancel()
@@ -174,7 +174,7 @@ class _Connection:
             case "complete":
                 await self._stop(_operation_id(message))
             case _:
-                raise _Close(CloseCode.BAD_REQUEST, "The message has no type that a client sends")
+                raise _Close(CloseCode.BAD_REQUEST, "The message's type is not one that a client sends")
 
     async def _initialise(self, payload: dict[str, Any] | None) -> None:
         if self.initialised:
@@ -209,7 +209,11 @@ class _Connection:
             reason = f"Subscriber for {operation_id} already exists"
             raise _Close(CloseCode.SUBSCRIBER_ALREADY_EXISTS, reason)
         if len(self.operations) >= OPERATIONS_MAX:
-            refused = masking.refuse(LimitExceeded(f"A socket runs at most {OPERATIONS_MAX} operations at once."))
+            refused = masking.refuse(
+                LimitExceeded(
+                    f"Too many operations: a socket runs at most {OPERATIONS_MAX} at once. Complete one first."
+                )
+            )
             await self._send({"type": "error", "id": operation_id, "payload": refused.errors})
             return
         task = asyncio.create_task(self._operate(operation_id, operation, self.viewer), name="websocket operation")
@@ -271,25 +275,25 @@ class _Connection:
 
 def _decode(text: str | None) -> dict[str, Any]:
     if text is None:
-        raise _Close(CloseCode.BAD_REQUEST, "Messages are text, not binary")
+        raise _Close(CloseCode.BAD_REQUEST, "Messages must be text, not binary")
     try:
         message = orjson.loads(text)
     except orjson.JSONDecodeError as error:
-        raise _Close(CloseCode.BAD_REQUEST, f"The message is not JSON: {error.msg}") from None
+        raise _Close(CloseCode.BAD_REQUEST, f"The message is not valid JSON: {error.msg}") from None
     if not isinstance(message, dict):
-        raise _Close(CloseCode.BAD_REQUEST, "A message is a JSON object")
+        raise _Close(CloseCode.BAD_REQUEST, "A message must be a JSON object")
     return message
 
 
 def _optional_object(message: dict[str, Any], name: str) -> dict[str, Any] | None:
     value = message.get(name)
     if not isinstance(value, dict | None):
-        raise _Close(CloseCode.BAD_REQUEST, f"{name} is an object where it is given")
+        raise _Close(CloseCode.BAD_REQUEST, f"{name} must be an object if it is given")
     return value
 
 
 def _operation_id(message: dict[str, Any]) -> str:
     operation_id = message.get("id")
     if not isinstance(operation_id, str) or not 1 <= len(operation_id) <= OPERATION_ID_CHARACTERS_MAX:
-        raise _Close(CloseCode.BAD_REQUEST, f"id is text of 1 to {OPERATION_ID_CHARACTERS_MAX} characters")
+        raise _Close(CloseCode.BAD_REQUEST, f"id must be text of 1 to {OPERATION_ID_CHARACTERS_MAX} characters")
     return operation_id
