@@ -318,7 +318,7 @@ async def _cancel(tx: Transaction, viewer: Viewer, job_id: str) -> ImportJob:
         job_id,
     )
     if not found:
-        raise rejected(UserErrorCode.NOT_FOUND, "There is no such import.", "id")
+        raise rejected(UserErrorCode.NOT_FOUND, "Import not found.", "id")
     tx.wake(job_id)
     return rows.import_job(found[0])
 

@@ -85,7 +85,7 @@ async def progress(viewer: Viewer, job_id: str, *, interval_ms: int) -> AsyncIte
             woken.clear()
             job = (await get_many(viewer, [job_id])).get(job_id)
             if job is None and told is None:
-                raise NotFound("There is no such import.")
+                raise NotFound("Import not found.")
             if job is None:  # so old that it was removed meanwhile
                 return
             if job != told:
