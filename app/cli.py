@@ -37,6 +37,7 @@ _DATABASE_ERRORS = (
     DBConnectionError,
     OperationalError,
 )
+DEFAULT_URL = "http://127.0.0.1:8000"
 BACKLOG_MAX = 2048
 SHUTDOWN_SECONDS = 10
 """After SIGTERM, requests under way have so long to finish; sockets are told to come back at once."""
@@ -97,14 +98,14 @@ def serve(
         _fail("the database's schema is not the one of this version; run: outdial migrate", EXIT_FAILED)
 
     listener = _listen(host, port)
-    url = f"http://{_link_host(host)}:{listener.getsockname()[1]}"
+    url = f"http://{_link_host(host)}:{listener.getsockname()[1]}{settings.base_path}"
     typer.echo(f"Outdial listens on {url}")
     typer.echo(f"Dashboard: {url}/")
     typer.echo(f"GraphiQL: {url}/graphql")
     if workers == 1:
         _serve_here(settings, listener)
     else:
-        _serve_by_workers(workers, listener)
+        _serve_by_workers(settings, workers, listener)
 
 
 @app.command()
@@ -133,17 +134,23 @@ def token(
     scope: Annotated[list[Scope] | None, typer.Option(help="What the token allows; all of it where none.")] = None,
     hours: Annotated[float, typer.Option(min=0.001, max=87_600, help="How long it is good.")] = 24,
     link: Annotated[bool, typer.Option("--link", help="Print the dashboard's link with the token in it.")] = False,
-    url: Annotated[str, typer.Option(help="Where the dashboard is, for the link.")] = "http://127.0.0.1:8000",
+    url: Annotated[
+        str | None,
+        typer.Option(
+            help="Where the dashboard is, for the link. Default: http://127.0.0.1:8000 and OUTDIAL_BASE_PATH."
+        ),
+    ] = None,
 ) -> None:
     """Print a token that this server takes, or a link that logs a browser in with one."""
     if ids.parse(customer) is None:
         raise typer.BadParameter("must be a UUID", param_hint="--customer")
-    if not url.startswith(("http://", "https://")):
+    if url is not None and not url.startswith(("http://", "https://")):
         raise typer.BadParameter("must begin with http:// or https://", param_hint="--url")
     settings = ensure_secret(Settings.load())
     made = auth.issue(settings, customer, subject, scope or list(Scope), timedelta(hours=hours))
     # What follows # stays in the browser: no server and no proxy sees it.
-    typer.echo(f"{url.rstrip('/')}/#token={made}" if link else made)
+    place = f"{DEFAULT_URL}{settings.base_path}" if url is None else url.rstrip("/")
+    typer.echo(f"{place}/#token={made}" if link else made)
 
 
 @app.command()
@@ -211,11 +218,11 @@ def _link_host(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def _server_options() -> dict[str, Any]:
+def _server_options(settings: Settings) -> dict[str, Any]:
     from app.server import sockets
 
     return {
-        **sockets.OPTIONS,
+        **sockets.options(settings),
         "log_config": None,  # everything goes through app.logs
         "lifespan": "on",  # a start that fails ends the process
         "proxy_headers": False,  # anybody can send them
@@ -228,14 +235,14 @@ def _serve_here(settings: Settings, listener: socket.socket) -> None:
 
     from app import server
 
-    runner = uvicorn.Server(uvicorn.Config(server.create_app(settings), **_server_options()))
+    runner = uvicorn.Server(uvicorn.Config(server.create_app(settings), **_server_options(settings)))
     with suppress(KeyboardInterrupt):  # raised again by uvicorn once everything is closed
         runner.run(sockets=[listener])
     if not runner.started:
         raise typer.Exit(EXIT_FAILED)
 
 
-def _serve_by_workers(workers: int, listener: socket.socket) -> None:
+def _serve_by_workers(settings: Settings, workers: int, listener: socket.socket) -> None:
     """Each worker reads the environment for itself; there is no made secret to hand on, that is for SQLite alone."""
     import uvicorn
     from uvicorn.supervisors import Multiprocess
@@ -243,7 +250,7 @@ def _serve_by_workers(workers: int, listener: socket.socket) -> None:
     directory = tempfile.mkdtemp(prefix="outdial-metrics-")
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = directory  # before any worker imports prometheus_client
     try:
-        config = uvicorn.Config("app.server:create", factory=True, workers=workers, **_server_options())
+        config = uvicorn.Config("app.server:create", factory=True, workers=workers, **_server_options(settings))
         with suppress(KeyboardInterrupt):
             Multiprocess(config, sockets=[listener]).run()
     finally:

@@ -23,6 +23,11 @@ RSA_BITS_MIN = 2048
 _SQLITE = "sqlite:///"
 _ORIGIN = re.compile(r"(https?)://([a-z0-9.-]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?/?")
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
+_SEGMENT = r"[A-Za-z0-9_~-][A-Za-z0-9._~-]*"  # neither . nor .., and nothing that a URL writes otherwise
+_BASE_PATH = re.compile(rf"(?:/{_SEGMENT})+")
+BASE_PATH_CHARACTERS_MAX = 200
+OWN_PATHS = frozenset({"graphql", "healthz", "metrics", "readyz", "session", "v1.0", "web"})
+"""What the server's paths begin with. With one of them as base path, a request for it could mean two things."""
 _KEY_NAMES = ("jwt_secret", "jwt_public_key", "jwt_jwks_url")
 
 PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | ed448.Ed448PublicKey
@@ -54,6 +59,11 @@ class Settings(BaseSettings):
     jwt_issuer: str | None = None
     default_region: str | None = None
     allowed_origins: Annotated[tuple[str, ...], NoDecode] = ()
+    base_path: str = Field(default="", max_length=BASE_PATH_CHARACTERS_MAX)
+    """The path below which a reverse proxy shows the server, without a slash at its end; empty at the root."""
+    keep_alive_seconds: int = Field(default=75, ge=1, le=4_200)
+    """How long an idle connection stays open. It must be longer than a balancer in front keeps it, which else sends
+    requests into connections that are just closing: mostly 60 s, at most AWS's 4,000 s."""
     event_retention_hours: int = Field(default=72, ge=1, le=24 * 366 * 10)
     import_retention_days: int = Field(default=30, ge=1, le=366 * 10)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
@@ -162,6 +172,17 @@ class Settings(BaseSettings):
         if not isinstance(texts, list | tuple):
             return value
         return tuple(_origin(str(text).strip()) for text in texts if str(text).strip())
+
+    @field_validator("base_path")
+    @classmethod
+    def _check_base_path(cls, value: str) -> str:
+        path = value.removesuffix("/")
+        if path and not _BASE_PATH.fullmatch(path):
+            raise ValueError("must be a path such as /calls: a slash, then letters, digits, and - _ . ~")
+        first = path.split("/")[1] if path else ""
+        if first in OWN_PATHS:
+            raise ValueError(f"must not begin with /{first}, which is a path of the server itself")
+        return path
 
     @field_validator("log_level", mode="before")
     @classmethod

@@ -85,7 +85,9 @@ def served(monkeypatch):
     """What would be served, without serving it."""
     calls = []
     monkeypatch.setattr(cli, "_serve_here", lambda settings, listener: calls.append((settings, listener, 1)))
-    monkeypatch.setattr(cli, "_serve_by_workers", lambda workers, listener: calls.append((None, listener, workers)))
+    monkeypatch.setattr(
+        cli, "_serve_by_workers", lambda settings, workers, listener: calls.append((None, listener, workers))
+    )
     yield calls
     for _, listener, _ in calls:
         listener.close()
@@ -298,13 +300,14 @@ def test_the_link_is_one_that_a_browser_opens(host, link):
     assert cli._link_host(host) == link
 
 
-def test_nothing_that_was_asked_for_over_http_is_logged_by_the_server():
-    options = cli._server_options()
+def test_the_server_logs_nothing_that_was_asked_for_and_trusts_no_proxy():
+    options = cli._server_options(Settings.load(keep_alive_seconds=90))
     assert options["access_log"] is False
     assert options["log_config"] is None
     assert options["server_header"] is False
     assert options["proxy_headers"] is False
     assert options["timeout_graceful_shutdown"] == 10
+    assert options["timeout_keep_alive"] == 90
 
 
 def started(tmp_path, workers, **environment):

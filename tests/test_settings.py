@@ -9,7 +9,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from pydantic import ValidationError
 
-from app.settings import Settings, SettingsError, ensure_secret
+from app import server
+from app.settings import OWN_PATHS, Settings, SettingsError, ensure_secret
 
 SECRET = "0123456789abcdef0123456789abcdef"
 
@@ -51,6 +52,7 @@ def test_an_empty_environment_has_every_default():
     assert settings.event_retention_hours == 72
     assert (settings.log_level, settings.log_format) == ("INFO", "text")
     assert settings.allowed_origins == ()
+    assert (settings.base_path, settings.keep_alive_seconds) == ("", 75)
     assert not settings.has_key
     assert settings.default_region is None
 
@@ -70,6 +72,8 @@ def test_every_setting_comes_from_its_variable(monkeypatch):
         "JWT_ISSUER": "https://login.example.com/",
         "DEFAULT_REGION": "kr",
         "ALLOWED_ORIGINS": "https://App.example.com:443/, http://localhost:5173 ,",
+        "BASE_PATH": "/tools/calls/",
+        "KEEP_ALIVE_SECONDS": "620",
         "EVENT_RETENTION_HOURS": "1",
         "LOG_LEVEL": "debug",
         "LOG_FORMAT": "JSON",
@@ -84,8 +88,25 @@ def test_every_setting_comes_from_its_variable(monkeypatch):
     assert (settings.jwt_audience, settings.jwt_issuer) == ("outdial", "https://login.example.com/")
     assert settings.default_region == "KR"
     assert settings.allowed_origins == ("https://app.example.com", "http://localhost:5173")
+    assert settings.base_path == "/tools/calls"
+    assert settings.keep_alive_seconds == 620
     assert settings.event_retention_hours == 1
     assert (settings.log_level, settings.log_format) == ("DEBUG", "json")
+
+
+@pytest.mark.parametrize(
+    ("value", "path"),
+    [("/", ""), ("/calls", "/calls"), ("/calls/", "/calls"), ("/a/b-c/d_e/f.g~h", "/a/b-c/d_e/f.g~h"), ("/1", "/1")],
+)
+def test_a_base_path_ends_without_a_slash(monkeypatch, value, path):
+    monkeypatch.setenv("OUTDIAL_BASE_PATH", value)
+    assert Settings.load().base_path == path
+
+
+def test_no_base_path_is_one_of_the_servers_own():
+    """Or else a request for it could mean two things behind a proxy that strips the base path."""
+    app = server.create_app(Settings.load(jwt_secret=SECRET))
+    assert {route.path.split("/")[1] for route in app.routes} - {""} == OWN_PATHS
 
 
 @pytest.mark.parametrize(
@@ -112,6 +133,27 @@ def test_every_setting_comes_from_its_variable(monkeypatch):
         ("ALLOWED_ORIGINS", "*", "origins such as"),
         ("ALLOWED_ORIGINS", "https://app.example.com,null", "origins such as"),
         ("ALLOWED_ORIGINS", "https://app.example.com/path", "origins such as"),
+        ("BASE_PATH", "calls", "such as /calls"),
+        ("BASE_PATH", "https://example.com/calls", "such as /calls"),
+        ("BASE_PATH", "//calls", "such as /calls"),
+        ("BASE_PATH", "/calls//", "such as /calls"),
+        ("BASE_PATH", "//evil.example.com", "such as /calls"),
+        ("BASE_PATH", "/calls/../x", "such as /calls"),
+        ("BASE_PATH", "/calls/.", "such as /calls"),
+        ("BASE_PATH", "/ca lls", "such as /calls"),
+        ("BASE_PATH", "/calls?x=1", "such as /calls"),
+        ("BASE_PATH", "/calls#x", "such as /calls"),
+        ("BASE_PATH", "/%63alls", "such as /calls"),
+        ("BASE_PATH", "/calls\n", "such as /calls"),
+        ("BASE_PATH", "/calls;Secure", "such as /calls"),
+        ("BASE_PATH", '/"><script>', "such as /calls"),
+        ("BASE_PATH", "/Anrufe-größer", "such as /calls"),
+        ("BASE_PATH", "/" + "x" * 200, "at most 200 characters"),
+        ("BASE_PATH", "/graphql", "must not begin with /graphql"),
+        ("BASE_PATH", "/v1.0/calls", "must not begin with /v1.0"),
+        ("KEEP_ALIVE_SECONDS", "0", "greater than or equal to 1"),
+        ("KEEP_ALIVE_SECONDS", "4201", "less than or equal to 4200"),
+        ("KEEP_ALIVE_SECONDS", "75s", "integer"),
         ("EVENT_RETENTION_HOURS", "0", "greater than or equal to 1"),
         ("EVENT_RETENTION_HOURS", "three", "integer"),
         ("LOG_LEVEL", "loud", "'INFO'"),

@@ -26,6 +26,7 @@ from app import auth, db, ids, logs, server
 from app.auth import Scope
 from app.demo.dialer import CannotDial, Dialer
 from app.demo.samples import JsonObject, Sample, samples
+from app.server import sockets
 from app.settings import Settings
 
 HOST = "127.0.0.1"
@@ -108,15 +109,18 @@ class _Server(uvicorn.Server):
 
 async def _show(settings: Settings, listener: socket.socket) -> None:
     await db.migrate(settings.database_url)
-    options: dict[str, Any] = {"log_config": None, "access_log": False, "server_header": False, "lifespan": "on"}
     config = uvicorn.Config(
-        server.create_app(settings), ws="websockets-sansio", timeout_graceful_shutdown=SERVER_STOP_SECONDS, **options
+        server.create_app(settings),
+        **sockets.options(settings),
+        log_config=None,
+        lifespan="on",
+        timeout_graceful_shutdown=SERVER_STOP_SECONDS,
     )
     runner = _Server(config)
     serving = asyncio.create_task(runner.serve(sockets=[listener]))
     token = auth.issue(settings, ids.new(), "demo", list(Scope), TOKEN_LIFETIME)
     async with httpx.AsyncClient(
-        base_url=f"http://{HOST}:{listener.getsockname()[1]}",
+        base_url=f"http://{HOST}:{listener.getsockname()[1]}{settings.base_path}",
         headers={"Authorization": f"Bearer {token}"},
         timeout=REQUEST_SECONDS_MAX,
         trust_env=False,  # a proxy has no way to here

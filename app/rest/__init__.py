@@ -20,14 +20,20 @@ PAGE_PATH = f"{PREFIX}/docs"
 __all__ = ["DOCUMENT_PATH", "PAGE_PATH", "routes"]
 
 
-def routes(reader: TokenReader, *, stopping: asyncio.Event) -> list[Route]:
-    """Everything below /v1.0: the calls for whoever has a token, their description for everybody."""
+def routes(reader: TokenReader, *, stopping: asyncio.Event, base_path: str = "") -> list[Route]:
+    """Everything below /v1.0: the calls, which need a token, and their description, which needs none.
+
+    Args:
+        reader: of tokens.
+        stopping: set when the server begins to stop.
+        base_path: below which the server's paths lie, without a slash at its end.
+    """
     by_path: defaultdict[str, dict[str, Call]] = defaultdict(dict)
     for call in CALLS:
         by_path[call.path][call.method] = call
-    document = openapi.document()
+    document = openapi.document(base_path)
     shown = _Static(
-        page.render(document, DOCUMENT_PATH).encode(),
+        page.render(document, f"{base_path}{DOCUMENT_PATH}").encode(),
         "text/html",
         {"Content-Security-Policy": page.CONTENT_SECURITY_POLICY},
     )

@@ -36,7 +36,8 @@ _SECURITY = {
 }
 
 
-def document() -> Document:
+def document(base_path: str = "") -> Document:
+    """The description, whose paths lie below the base path."""
     paths: dict[str, Any] = {}
     for call in CALLS:
         paths.setdefault(call.path, {})[call.method.lower()] = _operation(call)
@@ -50,7 +51,7 @@ def document() -> Document:
             "summary": "The REST API of Outdial",
             "description": _DESCRIPTION,
         },
-        "servers": [{"url": "/"}],
+        "servers": [{"url": base_path or "/"}],
         "security": [{name: []} for name in _SECURITY],
         "paths": paths,
         "components": {

@@ -32,6 +32,8 @@ def render(document: Document, document_path: str) -> str:
         document_path: where that is served, to link to.
     """
     info = document["info"]
+    base_path = document["servers"][0]["url"].rstrip("/")
+    below = f"<p>All paths are below <code>{escape(base_path)}</code>.</p>\n" if base_path else ""
     paragraphs = "".join(f"<p>{escape(text)}</p>\n" for text in info["description"].split("\n\n"))
     calls = [
         (method, path, operation) for path, item in document["paths"].items() for method, operation in item.items()
@@ -51,7 +53,7 @@ def render(document: Document, document_path: str) -> str:
 </head>
 <body>
 <h1>{escape(info["title"])} {escape(info["version"])}</h1>
-{paragraphs}<p>For machines: <a href="{escape(document_path)}">the same in OpenAPI {document["openapi"]}</a>.</p>
+{paragraphs}{below}<p>For machines: <a href="{escape(document_path)}">the same in OpenAPI {document["openapi"]}</a>.</p>
 <ul>
 {contents}</ul>
 {"".join(_call(method, path, operation) for method, path, operation in calls)}\

@@ -12,6 +12,7 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
@@ -27,6 +28,7 @@ from app.graphql.transport.http import HttpEndpoint
 from app.graphql.transport.websocket import WebSocketEndpoint
 from app.server import boundary
 from app.server.page import Pages
+from app.server.prefix import BasePath
 from app.server.readiness import Readiness
 from app.server.session import METHODS, SessionEndpoint
 from app.settings import Settings, ensure_secret
@@ -54,7 +56,8 @@ def create_app(settings: Settings) -> Starlette:
     reader = TokenReader(settings)
     stopping = asyncio.Event()
     execution = Execution(schema, Context)
-    pages = Pages()
+    base_path = settings.base_path
+    pages = Pages(base_path=base_path)
     http = HttpEndpoint(execution, reader, page=pages.graphiql, stopping=stopping)
     websocket = WebSocketEndpoint(execution, reader, allowed_origins=settings.allowed_origins, stopping=stopping)
 
@@ -86,13 +89,16 @@ def create_app(settings: Settings) -> Starlette:
             Route("/graphql", http),
             WebSocketRoute("/graphql", websocket),
             *pages.routes(),
-            Route("/session", SessionEndpoint(reader).respond, methods=METHODS),
-            *rest.routes(reader, stopping=stopping),
+            Route("/session", SessionEndpoint(reader, base_path=base_path).respond, methods=METHODS),
+            *rest.routes(reader, stopping=stopping, base_path=base_path),
             Route("/healthz", _health),
             Route("/readyz", Readiness().respond),
             Route("/metrics", _metrics),
         ],
-        middleware=boundary.middleware(settings.allowed_origins),
+        middleware=[
+            *([Middleware(BasePath, base_path)] if base_path else []),
+            *boundary.middleware(settings.allowed_origins),
+        ],
         exception_handlers={HTTPException: _problem},
         lifespan=lifespan,
     )

@@ -16,7 +16,9 @@ from starlette.types import Receive, Scope, Send
 
 BUILT = Path(__file__).parent.parent / "web" / "dist"
 ASSETS_PATH = "/web/assets"
-"""As `base` in app/web's configuration of Vite, and the folder that it puts them in."""
+_BUILT_ASSETS = '"./assets/'
+_BUILT_BASE_PATH = '<meta name="base-path" content="/"'
+"""As app/web's pages say it, from which the page's script makes its addresses."""
 
 # 'self' is the socket as well: https://www.w3.org/TR/CSP3/#match-url-to-source-expression (a browser of before 2022
 # may not know it, and then shows no live changes). The token is in script's reach, so script is ours alone.
@@ -69,12 +71,13 @@ class Pages:
 
     Args:
         folder: what the build made; it need not be there.
+        base_path: below which the server's paths lie, without a slash at its end.
     """
 
-    def __init__(self, folder: Path = BUILT) -> None:
+    def __init__(self, folder: Path = BUILT, *, base_path: str = "") -> None:
         self._assets = folder / "assets"
-        self._dashboard = _Page(_read(folder / "index.html"), _DASHBOARD_POLICY)
-        self.graphiql = _Page(_read(folder / "graphiql.html"), _GRAPHIQL_POLICY, vary="Accept")
+        self._dashboard = _Page(_read(folder / "index.html", base_path), _DASHBOARD_POLICY)
+        self.graphiql = _Page(_read(folder / "graphiql.html", base_path), _GRAPHIQL_POLICY, vary="Accept")
         """An ASGI application; the GraphQL endpoint knows who prefers it to an answer."""
 
     def routes(self) -> list[BaseRoute]:
@@ -130,5 +133,8 @@ def _takes_gzip(headers: Headers) -> bool:
     return False
 
 
-def _read(path: Path) -> str:
-    return path.read_text(encoding="utf-8") if path.exists() else _UNBUILT
+def _read(path: Path, base_path: str) -> str:
+    if not path.exists():
+        return _UNBUILT.replace("/graphql", f"{base_path}/graphql")
+    text = path.read_text(encoding="utf-8").replace(_BUILT_ASSETS, f'"{base_path}{ASSETS_PATH}/')
+    return text.replace(_BUILT_BASE_PATH, f'<meta name="base-path" content="{base_path}/"')

@@ -1,4 +1,4 @@
-"""How uvicorn is to speak HTTP and WebSocket here: `uvicorn.Config(app, **OPTIONS)`."""
+"""How uvicorn is to speak HTTP and WebSocket here: `uvicorn.Config(app, **options(settings))`."""
 
 import asyncio
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from app.graphql.transport.http import BODY_BYTES_MAX
+from app.settings import Settings
 
 DRAIN_SECONDS_MAX = 5.0
 """So long a client has, once its socket has ended, to take what was sent before."""
@@ -32,13 +33,16 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         super().connection_lost(exc)
 
 
-OPTIONS: dict[str, Any] = {
-    "ws": WebSocketProtocol,
-    "ws_max_size": BODY_BYTES_MAX,
-    "ws_ping_interval": 20.0,
-    "ws_ping_timeout": 20.0,
-    # It would cost each socket memory and each message more time than its execution.
-    "ws_per_message_deflate": False,
-    "access_log": False,  # ours leaves query strings out
-    "server_header": False,
-}
+def options(settings: Settings) -> dict[str, Any]:
+    """What is the same however the server is started."""
+    return {
+        "timeout_keep_alive": settings.keep_alive_seconds,
+        "ws": WebSocketProtocol,
+        "ws_max_size": BODY_BYTES_MAX,
+        "ws_ping_interval": 20.0,
+        "ws_ping_timeout": 20.0,
+        # It would cost each socket memory and each message more time than its execution.
+        "ws_per_message_deflate": False,
+        "access_log": False,  # ours leaves query strings out
+        "server_header": False,
+    }

@@ -19,9 +19,9 @@ function gzipped(): Plugin {
 }
 
 // Two pages: the dashboard, served at /, and GraphiQL, served at /graphql. What they load is under /web/, by names that
-// change with the content. The output is not in git: the package build makes it.
+// change with the content. They name it relative to themselves, and the server writes in where it is. The output is not in git: the package build makes it.
 export default defineConfig({
-  base: "/web/",
+  base: "./",
   plugins: [svelte(), gzipped()],
   build: {
     outDir: "dist",

@@ -7,10 +7,11 @@ import { createGraphiQLFetcher, type FetcherOpts, type FetcherParams } from "@gr
 import { GraphiQL } from "graphiql";
 import { createElement } from "react";
 import { createRoot } from "react-dom/client";
+import { base } from "../lib/base";
 import { EXAMPLES } from "./examples";
 import { withoutHeaders } from "./storage";
 
-const endpoint = new URL("/graphql", location.href);
+const endpoint = new URL(`${base}graphql`, location.href);
 const socket = new URL(endpoint);
 socket.protocol = endpoint.protocol === "https:" ? "wss:" : "ws:";
 

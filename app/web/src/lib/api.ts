@@ -1,5 +1,6 @@
 // Questions to the server over HTTP, and what its refusals say.
 import type { TypedDocumentString } from "../generated/graphql";
+import { base } from "./base";
 import { session } from "./session.svelte";
 
 const ANSWER_MS_MAX = 30_000;
@@ -43,7 +44,7 @@ export async function ask<R, V>(document: Asked<R, V>, variables: V): Promise<R>
 async function post<R>(body: unknown): Promise<Answer<R>> {
   let response: Response;
   try {
-    response = await fetch("/graphql", {
+    response = await fetch(`${base}graphql`, {
       method: "POST",
       headers: { Authorization: `Bearer ${session.token ?? ""}`, "Content-Type": "application/json" },
       body: JSON.stringify(body),

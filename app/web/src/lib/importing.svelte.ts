@@ -1,6 +1,7 @@
 // A file on its way into an outdial.
 import type { JobFieldsFragment } from "../generated/graphql";
 import { accepted, ask, Problem, words } from "./api";
+import { base } from "./base";
 import { CancelImportMutation, ImportByKeyQuery, ImportProgressSubscription, RejectsQuery } from "./documents";
 import type { Reject } from "./csv";
 import { session } from "./session.svelte";
@@ -117,7 +118,7 @@ export class Import {
 
   /** Send the file. Its own kind of request is used, since it alone tells how much has left. */
   #upload(file: File, options: Options): Promise<void> {
-    const address = new URL(`/v1.0/outdials/${this.#outdial}/targets/import`, location.href);
+    const address = new URL(`${base}v1.0/outdials/${this.#outdial}/targets/import`, location.href);
     const name = file.name.toLowerCase().replace(/\.gz$/, "");
     const isNdjson = /\.(ndjson|jsonl)$/.test(name);
     const parameters = {

@@ -1,5 +1,6 @@
 // Where the reader is, by the address bar: a link shows the same to whoever opens it.
 import type { DoneReason, TargetStatus } from "../generated/graphql";
+import { base } from "./base";
 import type { Filter } from "./fold";
 
 export interface Place extends Filter {
@@ -36,7 +37,7 @@ export function written(place: Partial<Place>): string {
     if (value) given.set(name, name === "status" || name === "reason" ? value.toLowerCase() : value);
   }
   const text = given.toString();
-  return text ? `/?${text}` : "/";
+  return text ? `${base}?${text}` : base;
 }
 
 class Route {

@@ -1,6 +1,7 @@
 // The one WebSocket of the page: it comes back by itself, and subscriptions go on where they were.
 import { createClient, type Client } from "graphql-ws";
 import type { TypedDocumentString } from "../generated/graphql";
+import { base } from "./base";
 import { session } from "./session.svelte";
 
 const WAIT_MS_MAX = 5_000;
@@ -17,7 +18,7 @@ class Socket {
   #client: Client | undefined;
 
   #open(): Client {
-    const url = new URL("/graphql", location.href);
+    const url = new URL(`${base}graphql`, location.href);
     url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
     let alive: WebSocket | undefined;
     let silent: ReturnType<typeof setTimeout> | undefined;
