@@ -19,11 +19,13 @@ from app.records import (
     Attempt,
     Destination,
     DialPolicy,
+    FileLayout,
     ImportCounts,
     ImportJob,
     ImportReject,
     ImportState,
     ImportStopReason,
+    KeptRow,
     Outdial,
     Progress,
     RejectCode,
@@ -224,4 +226,18 @@ def import_reject(row: Mapping[str, Any]) -> ImportReject:
         message=row["message"],
         row=row["row_text"],
         recorded_at=row["recorded_at"],
+    )
+
+
+def kept_row(row: Mapping[str, Any]) -> KeptRow:
+    return KeptRow(row["line_number"], row["message"], row["text"], is_whole=bool(row["is_whole"]))
+
+
+def file_layout(row: Mapping[str, Any]) -> FileLayout:
+    names = row["column_names"]
+    return FileLayout(
+        file_name=row["file_name"],
+        is_ndjson=bool(row["is_ndjson"]),
+        column_names=None if names is None else tuple(orjson.loads(names)),
+        delimiter=row["delimiter"],
     )

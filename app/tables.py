@@ -106,4 +106,5 @@ IMPORT_JOB = columns_of(models.ImportJob).but(
     *("input_hash", "run", "began_paused", "checkpoint_line", "checkpoint_digest", "heard_at"),
     *("is_ndjson", "column_names", "delimiter", "kept_characters"),
 )
-IMPORT_REJECT = columns_of(models.ImportReject).but("whole_text", "is_whole")
+KEPT_REJECT = columns_of(models.ImportReject)
+IMPORT_REJECT = KEPT_REJECT.but("whole_text", "is_whole")

@@ -8,8 +8,9 @@ import asyncpg
 import pytest
 from tortoise import Tortoise
 from tortoise.migrations.autodetector import MigrationAutodetector
+from tortoise.migrations.executor import MigrationExecutor, MigrationTarget
 
-from app import db
+from app import db, ids, imports
 from app.auth import Viewer
 from app.database_url import DatabaseUrl
 from app.db.configuration import tortoise_config
@@ -112,6 +113,55 @@ async def test_processes_that_start_at_once_migrate_once(kind: Kind, tmp_path: P
     assert sorted(out.decode().strip() for out, _ in outputs) == [all_of_them, "[]", "[]", "[]"]
     if kind == "postgres":
         await postgres.drop_database(postgres_server, url)
+
+
+async def test_rejected_rows_of_an_earlier_version_survive_and_are_shown_as_they_are_kept(
+    kind: Kind, tmp_path: Path, postgres_server: str, viewer: Viewer
+) -> None:
+    url = f"sqlite:///{tmp_path / 'old.db'}" if kind == "sqlite" else await postgres.create_database(postgres_server)
+    config = tortoise_config(DatabaseUrl.parse(url), pool_size=1)
+    await Tortoise.init(config=config, _enable_global_fallback=True)
+    try:
+        executor = MigrationExecutor(Tortoise.get_connection("default"), config["apps"])
+        await executor.migrate([MigrationTarget(app_label="outdial", name="0002_imports")])
+        outdial_id, job_id, customer = ids.new(), ids.new(), viewer.customer_id
+        now = "2026-11-25 12:00:00+00:00"
+        await Tortoise.get_connection("default").execute_script(f"""
+            INSERT INTO outdial (id, customer_id, name, detail, data, state, max_try_counts, retry_interval_seconds,
+                lease_seconds, on_unconfirmed, tm_create)
+            VALUES ('{outdial_id}', '{customer}', '', '', '', 'ACTIVE', '[1,1,1,1,1]', 1, 60, 'RETRY', '{now}');
+            INSERT INTO import_job (id, customer_id, outdial_id, file_name, state, dry_run, input_hash, rows_read,
+                rows_rejected, warnings, tm_create, heard_at, finished_at)
+            VALUES ('{job_id}', '{customer}', '{outdial_id}', 'old.csv', 'COMPLETED', 0, '', 1, 1, '[]', '{now}',
+                '{now}', '{now}');
+            INSERT INTO import_reject (id, customer_id, job_id, line_number, code, message, row_text, recorded_at)
+            VALUES ('{ids.new()}', '{customer}', '{job_id}', 2, 'INVALID', 'No.', 'a;12', '{now}');
+        """)
+        indexes = await index_names(kind)
+        assert "import_reject_line" in indexes
+    finally:
+        await Tortoise.close_connections()
+    assert await db.migrate(url) == ["0003_rejects"]
+    await db.connect(url)
+    try:
+        assert await index_names(kind) == indexes
+        file = await imports.file_of_rejects(viewer, outdial_id, job_id)
+        parts = [part async for part in file.parts]
+        assert (file.name, b"".join(parts).decode("utf-8-sig")) == (
+            "old-rejects.csv",
+            'import_line,import_reason\r\n2,"No.\na;12"\r\n',
+        )
+    finally:
+        await db.close()
+        if kind == "postgres":
+            await postgres.drop_database(postgres_server, url)
+
+
+async def index_names(kind: Kind) -> set[str]:
+    table, column = ("sqlite_master", "name") if kind == "sqlite" else ("pg_indexes", "indexname")
+    where = " WHERE type = 'index'" if kind == "sqlite" else " WHERE schemaname = 'public'"
+    found = await Tortoise.get_connection("default").execute_query_dict(f"SELECT {column} AS name FROM {table}{where}")
+    return {row["name"] for row in found}
 
 
 BAD_TARGETS = {

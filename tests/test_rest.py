@@ -18,7 +18,7 @@ from starlette.datastructures import QueryParams
 from app import ids, outdials, rest
 from app.errors import LimitExceeded, RateLimited, Rejected, Unavailable, UserErrorCode, rejected
 from app.pagination import PageRequest, Place, cursor_of
-from app.rest import calls, endpoint, importing, paging, problems
+from app.rest import calls, endpoint, importing, paging, problems, rejects
 from app.rest.problems import Problem, Reason
 from app.server import boundary
 from tests.support.rest import reason
@@ -200,7 +200,7 @@ def test_a_page_token_is_a_place_and_a_bare_timestamp_the_instant_before() -> No
 
 def test_every_reason_has_a_status_and_every_status_a_name() -> None:
     assert {reason.http_status for reason in Reason} == set(problems.STATUSES)
-    documented = {reason for call in calls.CALLS for reason in call.reasons} | set(importing.REASONS)
+    documented = {reason for call in calls.CALLS for reason in call.reasons} | {*importing.REASONS, *rejects.REASONS}
     assert set(Reason) - documented == {Reason.ROUTE_NOT_FOUND, Reason.METHOD_NOT_ALLOWED}
 
 

@@ -18,6 +18,8 @@ from app.records import CheckedTarget, DestinationDraft, RejectCode, TargetDraft
 
 ROW_CHARACTERS_MAX = 2_000
 """Of a row that is kept to be shown; an address is found by then."""
+WHOLE_CHARACTERS_MAX = 200_000
+"""Of a row that is kept whole. The longest that can be taken in, with every quote in its data doubled, has fewer."""
 MESSAGE_CHARACTERS_MAX = 1_000
 SHAPES_MAX = 1_000
 """Different sets of members in one NDJSON file whose meaning is remembered."""
@@ -45,10 +47,15 @@ class RejectedRow:
     text: str
 
 
+def carried(text: str) -> str:
+    """A row's text without its line end; of one that is too long to be kept whole, one character more than that."""
+    return text.rstrip("\r\n")[: WHOLE_CHARACTERS_MAX + 1]
+
+
 def shortened(text: str) -> str:
-    """A row's text as it is kept: without its line end and what no database takes."""
-    kept = text.rstrip("\r\n").replace("\0", "␀")
-    return kept if len(kept) <= ROW_CHARACTERS_MAX else f"{kept[: ROW_CHARACTERS_MAX - 1]}…"
+    """A row's text as it is shown: a long one is cut, and without what no database takes."""
+    shown = text.replace("\0", "␀")
+    return shown if len(shown) <= ROW_CHARACTERS_MAX else f"{shown[: ROW_CHARACTERS_MAX - 1]}…"
 
 
 # ---------------------------------------------------------------- rows of either format

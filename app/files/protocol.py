@@ -66,7 +66,7 @@ class Chunk:
     addresses: Sequence[Sequence[str | None]] | None
     """As they are compared, by destination; None if nobody compares them."""
     texts: Sequence[str]
-    """The rows as the file has them, shortened."""
+    """The rows as the file has them, up to what is kept of one that is rejected."""
     targets: Sequence[CheckedTarget] | None
     """The rows' values; None if rows replace nothing."""
     shapes: Sequence[int]
@@ -74,6 +74,9 @@ class Chunk:
     shown: Sequence[Mapping[str, str]]
     rejects: Sequence[RejectedRow]
     """The rows that did not pass."""
+    column_names: Sequence[str | None] | None
+    """Of CSV, as `records.FileLayout` has them."""
+    delimiter: str | None
     last_line: int
     """Where the last row of the chunk ends."""
     digest: str
@@ -178,6 +181,8 @@ def _chunk_json(chunk: Chunk) -> dict[str, Any]:
         "shapes": chunk.shapes,
         "shown": chunk.shown,
         "rejects": chunk.rejects,
+        "column_names": chunk.column_names,
+        "delimiter": chunk.delimiter,
         "last_line": chunk.last_line,
         "digest": chunk.digest,
     }

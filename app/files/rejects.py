@@ -7,6 +7,7 @@ nothing but that: it is rejected again, for the reason that it gives.
 import csv
 import io
 import re
+import unicodedata
 from collections.abc import Sequence
 
 import orjson
@@ -21,7 +22,22 @@ BYTE_ORDER_MARK = "\ufeff"
 """By which Excel knows UTF-8."""
 DELIMITER = ","
 """Of a file whose own is not known."""
+SUFFIX = "-rejects"
+STEM_CHARACTERS_MAX = 60
+"""Of a file's name: a name has at most 255 bytes on most disks, and a character up to four."""
+_ENDS = re.compile(r"(\.(csv|tsv|tab|txt|ndjson|jsonl|json))?(\.(gz|gzip))?\Z", re.IGNORECASE)
+_NO_NAME = re.compile(r'[<>:"|?*]')
 _ADDED_MEMBERS = re.compile(rf'"{LINE}"\s*:\s*\d+\s*,\s*"{REASON}"\s*:\s*("(?:[^"\\]|\\.)*")\s*\}}')
+
+
+def file_name(layout: FileLayout) -> str:
+    """The imported file's name with -rejects before its end: people-rejects.csv of people.csv.gz."""
+    # as any system could have it, without what is no name on some other
+    name = re.split(r"[/\\]", layout.file_name)[-1]
+    name = "".join(sign for sign in name if not unicodedata.category(sign).startswith(("C", "Zl", "Zp")))
+    stem = _NO_NAME.sub("_", _ENDS.sub("", name)).strip(" .")
+    stem = stem[:STEM_CHARACTERS_MAX].rstrip(" .").removesuffix(SUFFIX) or "import"
+    return f"{stem}{SUFFIX}.{'ndjson' if layout.is_ndjson else 'csv'}"
 
 
 def head(layout: FileLayout) -> bytes:

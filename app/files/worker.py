@@ -17,8 +17,8 @@ from typing import BinaryIO
 
 from app import validation
 from app.files import columns, parsing, protocol, staging
-from app.files.columns import ColumnProblem
-from app.files.drafting import CheckedRow, CsvRows, NdjsonRows, RejectedRow, shortened
+from app.files.columns import ColumnProblem, Columns
+from app.files.drafting import CheckedRow, CsvRows, NdjsonRows, RejectedRow, carried
 from app.files.parsing import FileProblem, Lines, Record
 from app.files.protocol import Chunk, Data, Ended, FromWorker, Task
 from app.records import ImportStopReason
@@ -29,6 +29,8 @@ CHUNK_UPDATES = 100
 """Where rows replace stored ones, each is compared in the server, which takes it about 0.2 ms."""
 CHUNK_CHARACTERS = 1024 * 1024
 """Of the rows' text, where rows are long."""
+COLUMN_NAMES_CHARACTERS_MAX = 100_000
+"""Of all of them: longer ones are not kept for the file of the rejected rows."""
 NICENESS = 10
 """Whoever waits for an answer of the server goes first."""
 
@@ -111,6 +113,8 @@ class Reading:
         self._gathered = _Gathered()
         self._rows: CsvRows | NdjsonRows | None = None
         self._csv_warnings: list[str] = []
+        self._column_names: list[str | None] | None = None
+        self._delimiter: str | None = None
 
     def read(self, pieces: Iterator[bytes]) -> None:
         """Read it all.
@@ -146,10 +150,13 @@ class Reading:
             return
         header, delimiter = parsing.csv_header(lines, task.mapping)
         self._digest.update(header.text.encode("utf-8", "surrogatepass"))
-        self._rows = self._csv_rows(header)
+        found = self._csv_columns(header)
+        self._rows = CsvRows(found, extra_kept=task.extra_kept)
+        if len(header.text) <= COLUMN_NAMES_CHARACTERS_MAX and "\0" not in f"{header.text}{delimiter}":
+            self._column_names, self._delimiter = found.kept_names, delimiter
         yield from parsing.csv_records(lines, delimiter)
 
-    def _csv_rows(self, header: Record) -> CsvRows:
+    def _csv_columns(self, header: Record) -> Columns:
         task = self._task
         plain = {columns.plain(name) for name in header.values}
         missing = [name for name in task.mapping if name not in plain]
@@ -169,7 +176,7 @@ class Reading:
         self._csv_warnings = columns.warnings(
             [found.names[position] for position in found.extra], found.left_out, extra_kept=task.extra_kept
         )
-        return CsvRows(found, extra_kept=task.extra_kept)
+        return found
 
     def _of(self, record: Record) -> CheckedRow | RejectedRow:
         assert self._rows is not None
@@ -201,11 +208,13 @@ class Reading:
             masks=[staging.mask(row.target) for row in rows],
             limits=[row.target.max_try_counts for row in rows],
             addresses=[row.target.addresses for row in rows] if task.compares_addresses else None,
-            texts=[shortened(row.text) for row in rows],
+            texts=[carried(row.text) for row in rows],
             targets=[row.target for row in rows] if task.updates else None,
             shapes=shapes,
             shown=shown,
-            rejects=[replace(row, text=shortened(row.text)) for row in rejects],
+            rejects=[replace(row, text=carried(row.text)) for row in rejects],
+            column_names=self._column_names,
+            delimiter=self._delimiter,
             last_line=self._last_line,
             digest=self._digest.hexdigest(),
             bulk=staging.bulk(rows, for_postgres=task.for_postgres),

@@ -1,6 +1,7 @@
 """Imports: files of targets, taken in as they come, a chunk at a time."""
 
 from app.imports.jobs import cancel, end_abandoned, prune
+from app.imports.keeping import file_of_rejects
 from app.imports.reading import counts, get_many, pages, progress, reject_counts, rejects
 from app.imports.running import Turns, run
 
@@ -9,6 +10,7 @@ __all__ = [
     "cancel",
     "counts",
     "end_abandoned",
+    "file_of_rejects",
     "get_many",
     "pages",
     "progress",

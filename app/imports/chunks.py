@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from app import db, ids, metrics, store, tables
+from app import db, metrics, store
 from app.auth import Viewer
 from app.changes import Change
 from app.db import Transaction
 from app.files.drafting import RejectedRow
 from app.files.protocol import Chunk
-from app.imports import jobs
+from app.imports import jobs, keeping
 from app.imports.jobs import Run
 from app.imports.seen import Earlier, Seen
 from app.lifecycle import DESTINATIONS, OutdialState, Tries
@@ -30,8 +30,6 @@ from app.targets.duplicates import Known, Repeat
 
 COMPARED_AT_ONCE = 25
 """Rows that are compared with stored ones; about 5 ms."""
-COLUMN_CHARACTERS_MAX = 255
-"""Of a column's name in a reject."""
 _DUPLICATE_MESSAGES = {
     RejectCode.DUPLICATE_KEY: "Another target of the outdial already has this key. Use another key, or set "
     "onDuplicateKey.",
@@ -107,9 +105,8 @@ async def _commit(
             tx, outdial, chunk.bulk, rows=rows, created=decided.created, exhausted=exhausted, now=now
         )
         unchanged = await _update(tx, outdial, chunk, decided.updated, now)
-    await _keep_rejects(tx, run, decided.rejects, now)
-    counts = decided.counts(unchanged=unchanged)
-    job = await jobs.settle(tx, run, counts, chunk.last_line, chunk.digest, now)
+    kept = await keeping.keep(tx, run, decided.rejects, kept_characters=row["kept_characters"], now=now)
+    job = await jobs.settle(tx, run, chunk, decided.counts(unchanged=unchanged), kept_characters=kept, now=now)
     if job.counts.rejected > options.rejects_max:
         job = await jobs.end(tx, run, reason=ImportStopReason.TOO_MANY_REJECTS, message=_too_many(options))
     return job, decided
@@ -251,27 +248,3 @@ async def _compare(
         latest[key] = content
     _, same = await _changes(tx, outdial, chunk, stored, now)
     return unchanged + same
-
-
-async def _keep_rejects(tx: Transaction, run: Run, rejects: Sequence[RejectedRow], now: datetime) -> None:
-    if not rejects:
-        return
-    values = [
-        {
-            "id": ids.new(),
-            "customer_id": run.job.customer_id,
-            "job_id": run.job.id,
-            "line_number": reject.line_number,
-            "column_name": reject.column and reject.column[:COLUMN_CHARACTERS_MAX],
-            "code": reject.code.value,
-            "message": reject.message,
-            "row_text": reject.text,
-            "recorded_at": now,
-        }
-        for reject in rejects
-    ]
-    columns = tables.IMPORT_REJECT
-    await tx.fetch(
-        f"INSERT INTO import_reject ({columns}) SELECT {columns} FROM {db.rowset('$1', columns.kinds, 'new')}",
-        db.rows_value(values),
-    )

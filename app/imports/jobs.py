@@ -15,6 +15,7 @@ from app import db, idempotency, ids, rows, store, tables
 from app.auth import Viewer
 from app.db import Transaction
 from app.errors import UserErrorCode, rejected
+from app.files.protocol import Chunk
 from app.lifecycle import OutdialState
 from app.records import ImportCounts, ImportJob, ImportOptions, ImportState, ImportStopReason, Outdial
 
@@ -130,7 +131,7 @@ async def _start_over(tx: Transaction, job: ImportJob) -> None:
     await tx.fetch(
         """
         UPDATE import_job SET rows_read = 0, rows_created = 0, rows_updated = 0, rows_skipped = 0, rows_rejected = 0,
-            checkpoint_line = 0, checkpoint_digest = '' WHERE customer_id = $1 AND id = $2
+            checkpoint_line = 0, checkpoint_digest = '', kept_characters = 0 WHERE customer_id = $1 AND id = $2
         """,
         job.customer_id,
         job.id,
@@ -141,8 +142,8 @@ async def _new(tx: Transaction, outdial: Outdial, options: ImportOptions, key: s
     found = await tx.fetch(
         f"""
         INSERT INTO import_job (id, customer_id, outdial_id, file_name, state, dry_run, idempotency_key, input_hash,
-                                began_paused, warnings, tm_create, heard_at)
-        VALUES ($1, $2, $3, $4, 'QUEUED', $5, $6, $7, $8, '[]', $9, $9) RETURNING {tables.IMPORT_JOB}
+                                began_paused, warnings, tm_create, heard_at, is_ndjson)
+        VALUES ($1, $2, $3, $4, 'QUEUED', $5, $6, $7, $8, '[]', $9, $9, $10) RETURNING {tables.IMPORT_JOB}
         """,
         ids.new(),
         outdial.customer_id,
@@ -153,6 +154,7 @@ async def _new(tx: Transaction, outdial: Outdial, options: ImportOptions, key: s
         digest,
         int(outdial.state is OutdialState.PAUSED),
         await tx.now(),
+        int(options.is_ndjson),
     )
     return Run(rows.import_job(found[0]), 1, 0, "", is_over=False)
 
@@ -192,7 +194,7 @@ async def lock(tx: Transaction, run: Run) -> Mapping[str, Any]:
     row = (
         await tx.fetch(
             f"""
-            SELECT {tables.IMPORT_JOB}, run, began_paused FROM import_job
+            SELECT {tables.IMPORT_JOB}, run, began_paused, kept_characters FROM import_job
             WHERE customer_id = $1 AND id = $2 {db.for_update()}
             """,
             run.job.customer_id,
@@ -225,14 +227,15 @@ async def _hear(tx: Transaction, run: Run) -> None:
 
 
 async def settle(
-    tx: Transaction, run: Run, counts: ImportCounts, last_line: int, digest: str, now: datetime
+    tx: Transaction, run: Run, chunk: Chunk, counts: ImportCounts, *, kept_characters: int, now: datetime
 ) -> ImportJob:
     """Move the checkpoint, in the transaction of the rows that it settles."""
     found = await tx.fetch(
         f"""
         UPDATE import_job SET rows_read = rows_read + $3, rows_created = rows_created + $4,
             rows_updated = rows_updated + $5, rows_skipped = rows_skipped + $6, rows_rejected = rows_rejected + $7,
-            checkpoint_line = $8, checkpoint_digest = $9, heard_at = $10
+            checkpoint_line = $8, checkpoint_digest = $9, heard_at = $10, column_names = $11, delimiter = $12,
+            kept_characters = $13
         WHERE customer_id = $1 AND id = $2 RETURNING {tables.IMPORT_JOB}
         """,
         run.job.customer_id,
@@ -242,9 +245,12 @@ async def settle(
         counts.updated,
         counts.skipped,
         counts.rejected,
-        last_line,
-        digest,
+        chunk.last_line,
+        chunk.digest,
         now,
+        None if chunk.column_names is None else orjson.dumps(chunk.column_names).decode(),
+        chunk.delimiter,
+        kept_characters,
     )
     tx.wake(run.job.id)
     return rows.import_job(found[0])

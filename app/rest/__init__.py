@@ -8,10 +8,10 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from app.requests.tokens import TokenReader
-from app.rest import importing, openapi, page
+from app.rest import exporting, importing, openapi, page, rejects
 from app.rest.calls import CALLS, PREFIX, Call
+from app.rest.downloads import DownloadEndpoint
 from app.rest.endpoint import Endpoint, not_allowed, refuse, respond
-from app.rest.exporting import EXPORTS, ExportEndpoint
 from app.rest.problems import Problem, Reason
 
 DOCUMENT_PATH = f"{PREFIX}/openapi.json"
@@ -39,7 +39,8 @@ def routes(reader: TokenReader, *, stopping: asyncio.Event, base_path: str = "")
     )
     return [
         Route(importing.PATH, importing.ImportEndpoint(reader, stopping=stopping)),
-        *(Route(export.path, ExportEndpoint(export, reader)) for export in EXPORTS),
+        Route(rejects.PATH, DownloadEndpoint(rejects.open_rejects, reader)),
+        *(Route(export.path, exporting.endpoint_of(export, reader)) for export in exporting.EXPORTS),
         *(Route(path, Endpoint(calls, reader)) for path, calls in by_path.items()),
         Route(DOCUMENT_PATH, _Static(orjson.dumps(document), "application/json")),
         Route(PAGE_PATH, shown),

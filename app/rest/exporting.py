@@ -1,16 +1,13 @@
 """Exports over REST: files that are sent as they are read."""
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from http import HTTPMethod
 from typing import Any, TypeVar
 
-from starlette.datastructures import Headers, QueryParams
-from starlette.types import Receive, Scope, Send
+from starlette.datastructures import QueryParams
 
-from app import auth, exports
+from app import exports
 from app.auth import Viewer
 from app.errors import NotFound, Rejected, UserError, invalid
 from app.exports import Form
@@ -18,13 +15,11 @@ from app.lifecycle import AttemptState, Disposition, DoneReason, TargetStatus
 from app.records import AttemptFilter, TargetFilter
 from app.requests import sessions, tokens
 from app.requests.tokens import TokenReader
-from app.rest import endpoint, problems
 from app.rest.calls import PREFIX
+from app.rest.downloads import CSV, MEDIA_TYPES, NDJSON, Download, DownloadEndpoint
 from app.rest.members import Field
 from app.rest.problems import Problem, Reason
 
-CSV, NDJSON = "csv", "ndjson"
-MEDIA_TYPES = {CSV: "text/csv; charset=utf-8", NDJSON: "application/x-ndjson"}
 E = TypeVar("E", bound=StrEnum)
 
 
@@ -178,73 +173,17 @@ def read_query(query: QueryParams, fields: Sequence[Field]) -> Given:
     return given
 
 
-class ExportEndpoint:
-    """The ASGI application that sends one kind of file.
+def endpoint_of(export: Export, reader: TokenReader) -> DownloadEndpoint:
+    """The ASGI application that sends one kind of export."""
 
-    Args:
-        export: which.
-        reader: of tokens.
-    """
-
-    def __init__(self, export: Export, reader: TokenReader) -> None:
-        self._export = export
-        self._reader = reader
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["method"] not in {HTTPMethod.GET, HTTPMethod.HEAD}:
-            await endpoint.refuse(send, endpoint.not_allowed(scope["method"], {HTTPMethod.GET: self}))
-            return
-        try:
-            headers, parts = await self._open(scope)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the client gets the envelope
-            await endpoint.refuse(send, problems.of(error, missing=Reason.OUTDIAL_NOT_FOUND))
-            return
-        raw = [(name.encode(), value.encode()) for name, value in headers.items()]
-        await send({"type": "http.response.start", "status": 200, "headers": raw})
-        if scope["method"] == HTTPMethod.GET:
-            await _send_parts(parts, receive, send)
-        else:
-            await send({"type": "http.response.body", "body": b""})
-
-    async def _open(self, scope: Scope) -> tuple[dict[str, str], AsyncIterator[bytes]]:
-        query = QueryParams(scope["query_string"])
-        viewer = await endpoint.viewer(self._reader, Headers(scope=scope), query)
-        viewer.require(auth.Scope.READ)
-        outdial_id = endpoint.path_id(scope["path_params"]["id"])
-        given = read_query(query, self._export.parameters)
+    async def open_export(viewer: Viewer, ids: dict[str, str], query: QueryParams) -> Download:
+        given = read_query(query, export.parameters)
         kind = given.get("format", CSV)
         form = Form.NDJSON if kind == NDJSON else Form.MARKED_CSV if given.get("bom") else Form.CSV
         try:
-            parts = await self._export.open(viewer, outdial_id, form, given)
+            parts = await export.open(viewer, ids["id"], form, given)
         except NotFound:
             raise Problem(Reason.OUTDIAL_NOT_FOUND) from None
-        name = f"outdial-{outdial_id}-{self._export.noun}.{kind}"
-        headers = {
-            "content-type": MEDIA_TYPES[kind],
-            "content-disposition": f'attachment; filename="{name}"',
-            "cache-control": "no-store",
-        }
-        return headers, parts
+        return Download(f"outdial-{ids['id']}-{export.noun}.{kind}", MEDIA_TYPES[kind], parts)
 
-
-async def _send_parts(parts: AsyncIterator[bytes], receive: Receive, send: Send) -> None:
-    """Send what is read, no faster than it is taken, until the client hangs up.
-
-    What goes wrong on the way is raised: the server then cuts the connection, by which the client sees that the file
-    is not whole.
-    """
-    leaving = asyncio.create_task(_disconnect(receive), name="export disconnect")
-    try:
-        async for part in parts:
-            if leaving.done():
-                return
-            await send({"type": "http.response.body", "body": part, "more_body": True})
-        await send({"type": "http.response.body", "body": b""})
-    finally:
-        leaving.cancel()
-        await asyncio.gather(leaving, return_exceptions=True)
-
-
-async def _disconnect(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
+    return DownloadEndpoint(open_export, reader)

@@ -20,7 +20,8 @@ from app.requests.bodies import Upload
 from app.requests.tokens import TokenReader
 from app.rest import endpoint, problems
 from app.rest.calls import PREFIX
-from app.rest.exporting import CSV, NDJSON, choice, enum_schema, read_flag, read_query
+from app.rest.downloads import CSV, NDJSON
+from app.rest.exporting import choice, enum_schema, read_flag, read_query
 from app.rest.members import ID_SCHEMA, NEVER, TIME_SCHEMA, Field, Member, Rendered, Shape, text_schema, time_text
 from app.rest.problems import Problem, Reason
 
@@ -242,7 +243,7 @@ REJECTS_SCHEMA = {
     "type": "array",
     "items": {"$ref": f"#/components/schemas/{REJECT.name}"},
     "maxItems": REJECTS_SHOWN_MAX,
-    "description": f"The first {REJECTS_SHOWN_MAX} rows that were not accepted. importJob in GraphQL returns "
+    "description": f"The first {REJECTS_SHOWN_MAX} rows that were not accepted. The file of rejected rows has "
     "all of them.",
 }
 _REASONS = {

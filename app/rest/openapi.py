@@ -7,10 +7,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from app.requests import tokens
-from app.rest import importing, paging
+from app.rest import importing, paging, rejects
 from app.rest.calls import CALLS, PREFIX, Call
+from app.rest.downloads import MEDIA_TYPES
 from app.rest.endpoint import BODY_BYTES_MAX, JSON
-from app.rest.exporting import EXPORTS, MEDIA_TYPES, REASONS, Export
+from app.rest.exporting import EXPORTS, REASONS, Export
 from app.rest.members import DESTINATION, ID_SCHEMA, OUTDIAL, TARGET, Field, Schema, Shape, object_schema
 from app.rest.problems import HEADERS, STATUSES, Reason
 from app.validation import IDEMPOTENCY_KEY_CHARACTERS_MAX
@@ -27,7 +28,7 @@ A body is a JSON object of at most {BODY_BYTES_MAX:,} bytes. Unknown members are
 body, and unknown parameters of imports and exports are rejected. All errors have the same form. Their `request_id` is
 also the header X-Request-Id, and it is in the server's log.
 """
-_ID_DESCRIPTIONS = {"id": "The outdial's id.", "target_id": "The target's id."}
+_ID_DESCRIPTIONS = {"id": "The outdial's id.", "target_id": "The target's id.", "import_id": "The import's id."}
 _ERROR = "Error"
 _SECURITY = {
     "cookie": {"type": "apiKey", "in": "cookie", "name": tokens.COOKIE},
@@ -42,6 +43,7 @@ def document(base_path: str = "") -> Document:
     for call in CALLS:
         paths.setdefault(call.path, {})[call.method.lower()] = _operation(call)
     paths[importing.PATH] = {"post": _import_operation()}
+    paths[rejects.PATH] = {"get": _rejects_operation()}
     paths |= {export.path: {"get": _export_operation(export)} for export in EXPORTS}
     return {
         "openapi": "3.1.1",
@@ -101,17 +103,24 @@ def _import_operation() -> Document:
 
 
 def _export_operation(export: Export) -> Document:
+    parameters = [_id_parameter("id"), *map(_query_parameter, export.parameters)]
+    return _download_operation(export.name, export.summary, parameters, REASONS)
+
+
+def _rejects_operation() -> Document:
+    parameters = [_id_parameter("id"), _id_parameter("import_id")]
+    return _download_operation(rejects.NAME, rejects.SUMMARY, parameters, rejects.REASONS)
+
+
+def _download_operation(name: str, summary: str, parameters: list[Document], reasons: Sequence[Reason]) -> Document:
     files = {media_type.partition(";")[0]: {"schema": {"type": "string"}} for media_type in MEDIA_TYPES.values()}
     return {
-        "operationId": export.name,
-        "summary": export.summary,
-        "parameters": [_id_parameter("id"), *map(_query_parameter, export.parameters)],
+        "operationId": name,
+        "summary": summary,
+        "parameters": parameters,
         "responses": {
-            "200": {
-                "description": "The file. It is incomplete if the connection breaks.",
-                "content": files,
-            },
-            **dict(_refusals(REASONS)),
+            "200": {"description": "The file. It is incomplete if the connection breaks.", "content": files},
+            **dict(_refusals(reasons)),
         },
     }
 

@@ -34,6 +34,7 @@ class Reason(StrEnum):
     PERMISSION_DENIED = "PERMISSION_DENIED"
     OUTDIAL_NOT_FOUND = "OUTDIAL_NOT_FOUND"
     OUTDIAL_TARGET_NOT_FOUND = "OUTDIAL_TARGET_NOT_FOUND"
+    IMPORT_NOT_FOUND = "IMPORT_NOT_FOUND"
     ROUTE_NOT_FOUND = "ROUTE_NOT_FOUND"
     METHOD_NOT_ALLOWED = "METHOD_NOT_ALLOWED"
     INVALID_FILE = "INVALID_FILE"
@@ -61,6 +62,7 @@ _HTTP_STATUSES = {
     Reason.PERMISSION_DENIED: 403,
     Reason.OUTDIAL_NOT_FOUND: 404,
     Reason.OUTDIAL_TARGET_NOT_FOUND: 404,
+    Reason.IMPORT_NOT_FOUND: 404,
     Reason.ROUTE_NOT_FOUND: 404,
     Reason.METHOD_NOT_ALLOWED: 405,
     Reason.INVALID_FILE: 400,
@@ -113,6 +115,7 @@ _EXPECTED_REASONS: Mapping[type[Expected], Reason] = {
 _MESSAGES = {
     Reason.OUTDIAL_NOT_FOUND: "Outdial not found.",
     Reason.OUTDIAL_TARGET_NOT_FOUND: "Target not found in this outdial.",
+    Reason.IMPORT_NOT_FOUND: "Import not found in this outdial.",
     Reason.ROUTE_NOT_FOUND: "Nothing is at this address. Check the path.",
     Reason.INTERNAL: "Internal error. Quote the request id when you report it.",
 }

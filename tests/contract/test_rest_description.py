@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support import rows
+from tests.support import importing, rows
 from tests.support.factories import phone_number
 from tests.support.graphql_client import Client
 from tests.support.rest import calling, good
@@ -60,7 +60,8 @@ async def test_schemathesis_finds_nothing(service: ServerProcess, client: Client
         outdial = await client.outdial()
         drafts = [{"destination0": {"target": phone_number()}} for _ in range(TARGETS)]
         made = await client.good("createTargets", outdialId=outdial["id"], targets=drafts)
-        known += [[outdial["id"], target["id"]] for target in made["targets"]]
+        job = await importing.taken(client, outdial["id"], "phone\nnobody\n")
+        known += [[outdial["id"], target["id"], job["id"]] for target in made["targets"]]
     before = await successes(service)
     done = await asyncio.to_thread(
         subprocess.run,
@@ -74,7 +75,7 @@ async def test_schemathesis_finds_nothing(service: ServerProcess, client: Client
             **os.environ,
             "PYTHONPATH": str(REPOSITORY),
             "SCHEMATHESIS_HOOKS": "tests.support.schemathesis_hooks",
-            "SCHEMATHESIS_KNOWN_TARGETS": json.dumps(known),
+            "SCHEMATHESIS_KNOWN": json.dumps(known),
             "NO_PROXY": "*",
             "COLUMNS": "200",
         },
@@ -110,6 +111,7 @@ async def test_the_description_is_public_and_of_every_call(service: ServerProces
         ("post", f"{outdial}/targets/import"),
         ("get", f"{outdial}/targets/export"),
         ("get", f"{outdial}/attempts/export"),
+        ("get", f"{outdial}/imports/{{import_id}}/rejects"),
     }
     assert {tuple(way) for way in described["security"]} == {("cookie",), ("query",), ("header",)}
 

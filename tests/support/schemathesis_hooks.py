@@ -10,8 +10,8 @@ from uuid import UUID
 
 import schemathesis
 
-_known: list[list[str]] = json.loads(os.environ["SCHEMATHESIS_KNOWN_TARGETS"])
-"""[[outdial id, target id], …]"""
+_known: list[list[str]] = json.loads(os.environ["SCHEMATHESIS_KNOWN"])
+"""[[outdial id, target id, import id], …]"""
 _ADDRESSES: list[dict[str, str]] = [
     {"target": "+821021656521"},
     {"type": "tel", "target": "+1 (415) 555-0100", "name": "at work"},
@@ -43,11 +43,11 @@ def map_path_parameters(_context: Any, path_parameters: dict[str, Any] | None) -
     if not path_parameters:
         return path_parameters
     numbers = {name: _number(value) for name, value in path_parameters.items()}
-    number = numbers.get("target_id", numbers.get("id"))
+    number = numbers.get("target_id", numbers.get("import_id", numbers.get("id")))
     if number is None or None in numbers.values() or number % 4 == 0:
         return path_parameters
-    outdial_id, target_id = _known[number % len(_known)]
-    return {name: target_id if name == "target_id" else outdial_id for name in path_parameters}
+    known = dict(zip(("id", "target_id", "import_id"), _known[number % len(_known)], strict=True))
+    return {name: known[name] for name in path_parameters}
 
 
 @schemathesis.hook
