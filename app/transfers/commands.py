@@ -1,7 +1,6 @@
 """`outdial import` and `outdial export`."""
 
 import asyncio
-import csv
 import json
 import sys
 import uuid
@@ -13,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
-from app import ids, sheets
+from app import ids
 from app.transfers import fetching, sending
 from app.transfers.remote import JsonObject, Passing, Remote, TransferFailed
 from app.transfers.sending import Delivered, Watch, Wish
@@ -24,7 +23,6 @@ EXIT_FAILED = 1
 EXIT_INTERRUPTED = 130
 REJECTS_SHOWN_MAX = 10
 COUNTS = ("read", "created", "updated", "skipped", "rejected")
-REJECT_COLUMNS = ("line_number", "column", "code", "message", "row")
 
 OutdialId = Annotated[str, typer.Option("--outdial", metavar="ID", help="The outdial's id.")]
 Url = Annotated[str, typer.Option(envvar="OUTDIAL_URL", help="The server.")]
@@ -61,7 +59,12 @@ def import_(
         int, typer.Option(min=1, help="The import stops after this number of rejected rows.")
     ] = 100_000,
     rejects: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write all rows that were not taken, with the reasons, as CSV.")
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write the rejected rows to a file, with the reasons. Mend it and import it.",
+            dir_okay=False,
+        ),
     ] = None,
     again: Annotated[
         bool, typer.Option("--again", help="Import the file once more; else the same file goes in once.")
@@ -81,6 +84,7 @@ def import_(
             **{name: value for name, value in optional.items() if value},
         }
         outdial_id = _outdial(outdial)
+        _check_rejects(rejects, file)
         key = f"again-{uuid.uuid4()}" if again else sending.key_of(file, outdial_id, parameters)
         wish = Wish(file, outdial_id, parameters, key)
         is_in = _run(_import(wish, Remote(url, token), rejects, as_json=as_json))
@@ -143,6 +147,16 @@ def _outdial(text: str) -> str:
     return text
 
 
+def _check_rejects(path: Path | None, imported: Path) -> None:
+    if path is not None and path.exists() and path.samefile(imported):
+        raise TransferFailed("--rejects names the file that is imported. Give it another name.")
+
+
+def _is_pipe(path: Path) -> bool:
+    """Whether it is a pipe or a terminal, which no file may take the place of."""
+    return path.exists() and not path.is_file()
+
+
 def _run(work: Coroutine[Any, Any, T]) -> T:
     try:
         return asyncio.run(work)
@@ -165,7 +179,7 @@ async def _import(wish: Wish, remote: Remote, rejects: Path | None, *, as_json: 
         delivered = await _deliver(remote, wish)
         job = delivered.job
         if rejects is not None:
-            await _write_rejects(remote, job["id"], rejects)
+            await _write_rejects(remote, wish.outdial_id, job["id"], rejects)
         shown = [] if as_json else [row async for row in sending.rejects(remote, job["id"], most=REJECTS_SHOWN_MAX)]
     if as_json:
         typer.echo(json.dumps(job, ensure_ascii=False))
@@ -201,14 +215,22 @@ async def _deliver(remote: Remote, wish: Wish) -> Delivered:
         return await sending.deliver(remote, wish, watch)
 
 
-async def _write_rejects(remote: Remote, job_id: str, path: Path) -> None:
-    """A sheet of what is wrong. It neutralises what a spreadsheet would run: the rows are somebody else's text."""
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(REJECT_COLUMNS)
-        async for reject in sending.rejects(remote, job_id):
-            texts = [sheets.neutralised(reject[name] or "") for name in ("column", "code", "message", "row")]
-            writer.writerow([reject["lineNumber"], *texts])
+async def _write_rejects(remote: Remote, outdial_id: str, job_id: str, path: Path) -> None:
+    """Write the file of rejected rows that the server makes. It can be mended and imported."""
+    address = f"/v1.0/outdials/{outdial_id}/imports/{job_id}/rejects"
+    if _is_pipe(path):
+        with path.open("wb") as pipe:
+            await fetching.fetch(remote, address, {}, pipe, received=lambda _: None)
+        return
+    console = Console(stderr=True)
+    await fetching.fetch_file(
+        remote,
+        address,
+        {},
+        path,
+        received=lambda _: None,
+        noticed=lambda sentence: console.print(f"outdial: {sentence}", highlight=False, markup=False, soft_wrap=True),
+    )
 
 
 def _report(wish: Wish, delivered: Delivered, shown: list[JsonObject], rejects: Path | None) -> None:
@@ -220,10 +242,11 @@ def _report(wish: Wish, delivered: Delivered, shown: list[JsonObject], rejects: 
         headline = (
             f"{wish.path.name} was imported into {name} before, and is left at that; --again imports it once more."
         )
-    elif job["dryRun"]:
-        headline = f"{wish.path.name} would go into {name} like this; nothing is stored:"
     else:
-        headline = f"Imported {wish.path.name} into {name}:"
+        rows = f"{counts['created'] + counts['updated']:,} of {counts['read']:,} rows of {wish.path.name}"
+        headline = f"{rows} imported into {name}:"
+        if job["dryRun"]:
+            headline = f"{rows} would be imported into {name}. Nothing is stored:"
     typer.echo(headline)
     typer.echo("  " + ", ".join(f"{counts[count]:,} {count}" for count in COUNTS))
     for warning in job["warnings"]:
@@ -235,7 +258,7 @@ def _report(wish: Wish, delivered: Delivered, shown: list[JsonObject], rejects: 
     if more > 0:
         typer.echo(f"  … and {more:,} more")
     if counts["rejected"] and rejects is None:
-        typer.echo("  --rejects FILE writes all rejected rows with the reasons.")
+        typer.echo("  --rejects FILE writes the rejected rows to a file that you can mend and import.")
     elif rejects is not None:
         typer.echo(f"  The rejected rows are in {rejects}.")
 

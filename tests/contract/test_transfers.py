@@ -124,7 +124,7 @@ async def test_what_became_of_the_rows_is_told(owner: Client, outdial: str, tmp_
     assert (code, err) == (0, "")
     lines = out.splitlines()
     assert lines[:2] == [
-        "Imported leads.csv into Spring list:",
+        "2 of 3 rows of leads.csv imported into Spring list:",
         "  3 read, 2 created, 0 updated, 0 skipped, 1 rejected",
     ]
     assert lines[2].startswith("  Line 3, phone: ")
@@ -142,7 +142,7 @@ async def test_the_same_file_is_in_once_unless_it_is_asked_for_again(
     assert "was imported into Spring list before" in out
     code, out, _ = await run(owner, *command, "--again")
     assert (code, len(await keys(owner, outdial))) == (0, 2)
-    assert out.startswith("Imported leads.csv")
+    assert out.startswith("1 of 1 rows of leads.csv imported into")
     leads.write_text("phone\n+44 7700 900124\n")  # another file under the same name
     assert (await run(owner, *command))[0] == 0
     assert len(await keys(owner, outdial)) == 3
@@ -160,18 +160,39 @@ async def test_a_dry_run_tells_the_same_and_stores_nothing(owner: Client, outdia
     assert await keys(owner, outdial) == ["a", "c"]
 
 
-async def test_all_rejected_rows_are_written_as_a_sheet(owner: Client, outdial: str, tmp_path: Path) -> None:
+async def test_rejected_rows_are_written_to_a_file_that_is_mended_and_imported(
+    owner: Client, outdial: str, tmp_path: Path
+) -> None:
     """More than a page of them, and none that a spreadsheet would run."""
     leads, sheet = tmp_path / "leads.csv", tmp_path / "bad.csv"
-    leads.write_text("phone\n" + "".join(f"=nobody {row}\n" for row in range(250)))
+    leads.write_text("Ort;phone\n" + "".join(f"=Ulm;nobody {row}\n" for row in range(250)))
     code, out, _ = await run(owner, "import", leads, "--outdial", outdial, "--rejects", sheet)
     assert code == 0
+    assert out.startswith("0 of 250 rows of leads.csv imported into Spring list:\n")
     assert "… and 240 more" in out
-    with sheet.open(newline="", encoding="utf-8") as file:
-        found = list(csv.DictReader(file))
-    assert [(row["line_number"], row["column"], row["code"], row["row"]) for row in found] == [
-        (str(row + 2), "phone", "INVALID", f"'=nobody {row}") for row in range(250)
-    ]
+    with sheet.open(newline="", encoding="utf-8-sig") as file:
+        header, *found = csv.reader(file, delimiter=";")
+    assert header == ["Ort", "phone", "import_line", "import_reason"]
+    assert [row[:3] for row in found] == [["'=Ulm", f"nobody {row}", f"{row + 2}"] for row in range(250)]
+    sheet.write_text(sheet.read_text().replace(";nobody ", ";+49151123000"))
+    code, out, err = await run(owner, "import", sheet, "--outdial", outdial, "--extra", "data")
+    assert (code, err) == (0, "")
+    assert out.startswith("250 of 250 rows of bad.csv imported into Spring list:\n")
+    assert {target["data"] for target in await importing.targets(owner, outdial)} == {'{"Ort":"=Ulm"}'}
+
+
+async def test_rejected_rows_go_through_a_pipe_and_never_over_the_file_itself(
+    owner: Client, outdial: str, tmp_path: Path
+) -> None:
+    leads = tmp_path / "leads.csv"
+    leads.write_text("phone\n1\n")
+    code, out, err = await run(owner, "import", leads, "--outdial", outdial, "--rejects", leads)
+    assert (code, out) == (1, "")
+    assert err == "outdial: --rejects names the file that is imported. Give it another name.\n"
+    assert leads.read_text() == "phone\n1\n"
+    code, out, _ = await run(owner, "import", leads, "--outdial", outdial, "--rejects", Path("/dev/stdout"))
+    assert code == 0
+    assert "phone,import_line,import_reason\r\n1,2," in out.replace("\n", "\r\n").replace("\r\r", "\r")
 
 
 async def test_parameters_reach_the_server(owner: Client, outdial: str, tmp_path: Path) -> None:
@@ -197,7 +218,7 @@ async def test_parameters_reach_the_server(owner: Client, outdial: str, tmp_path
     [
         ("leads.csv", b"phone\nx\xf6\n", (), "Line 2 is no text in UTF-8."),
         ("leads.csv", b"", (), "is empty"),
-        ("leads.csv", b"phone\n1\n", ("--dedupe", "world"), "dedupe: One of none, outdial, customer."),
+        ("leads.csv", b"phone\n1\n", ("--dedupe", "world"), "dedupe: Must be one of none, outdial, customer."),
         ("leads.csv", b"phone\n1\n", ("--map", "Telefon:fon"), "There is no field 'fon'"),
         ("leads.csv", b"phone\n1\n2\n", ("--max-rejects", "1"), "rows were rejected"),
         ("leads.xlsx", b"PK", (), "leads.xlsx is a workbook: save its sheet as CSV."),
@@ -318,7 +339,7 @@ async def test_attempts_are_exported_too(owner: Client, outdial: str) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("--status", "gone"), "status: One of idle, progressing, done."),
+        (("--status", "gone"), "status: Must be one of idle, progressing, done."),
         (("--attempts", "--status", "done"), "status: Unknown parameter."),
         (("--outdial", str(uuid4())), "Outdial not found."),
         (("--url", "http://127.0.0.1:1"), "The server cannot be reached."),
