@@ -46,7 +46,7 @@ async def ids_as_text(connection: Any) -> None:
 
 def tortoise_config(url: DatabaseUrl, pool_size: int) -> dict[str, Any]:
     apps = {APP: {"models": ["app.models"], "default_connection": "default", "migrations": MIGRATIONS_MODULE}}
-    common = {"apps": apps, "use_tz": True, "timezone": "UTC"}
+    common = {"apps": apps, "use_tz": True, "timezone": "UTC", "routers": ["app.db.orm.NoOtherConnection"]}
     if url.dialect is Dialect.POSTGRES:
         credentials = postgres_credentials(url) | {
             "minsize": 1,

@@ -3,7 +3,7 @@
 import asyncio
 import io
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import datetime
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -16,6 +16,7 @@ from app.db import connections, dialects, listening, statements, waiting
 from app.db.configuration import POSTGRES, SQLITE_WRITER
 from app.db.connections import is_postgres
 from app.db.failures import is_unavailable
+from app.db.orm import StatementClient
 from app.errors import Unavailable
 
 P = ParamSpec("P")
@@ -37,6 +38,14 @@ class Transaction:
         self._topics: set[str] = set()
 
     async def fetch(self, sql: str, *args: Any) -> list[statements.Row]:
+        return await statements.run(self._connection, sql, args)
+
+    @property
+    def orm(self) -> StatementClient:
+        """This unit of work, for a model's `using_db`."""
+        return StatementClient(self._run)
+
+    async def _run(self, sql: str, args: Sequence[Any]) -> list[statements.Row]:
         return await statements.run(self._connection, sql, args)
 
     async def now(self) -> datetime:
