@@ -2,6 +2,8 @@
 
 The key is written first in the transaction of the call. A concurrent duplicate waits there for the first to end, by
 the unique index on PostgreSQL and by the write lock on SQLite. Kept 24 hours per customer and mutation.
+
+Each claim with a key takes one and keeps its answer, so that is SQL. Only a repeated call reads a model.
 """
 
 import hashlib
@@ -10,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from app import db, ids
+from app import db, ids, models
 from app.auth import Viewer
 from app.db import Transaction
 from app.errors import UserError, UserErrorCode, rejected
@@ -76,21 +78,16 @@ async def begin(tx: Transaction, viewer: Viewer, mutation: str, key: str | None,
     )
     if taken:
         return None
-    stored = (
-        await tx.fetch(
-            "SELECT input_hash, answer FROM idempotency_key WHERE customer_id = $1 AND mutation = $2 AND key = $3",
-            viewer.customer_id,
-            mutation,
-            key,
-        )
-    )[0]
-    if stored["input_hash"] != value_digest:
+    stored = await models.IdempotencyKey.get(
+        using_db=tx.orm, customer_id=viewer.customer_id, mutation=mutation, key=key
+    )
+    if stored.input_hash != value_digest:
         raise rejected(
             UserErrorCode.CONFLICT,
             "This idempotency key was used with a different input. Use a new key.",
             "idempotency_key",
         )
-    return orjson.loads(stored["answer"])
+    return stored.answer
 
 
 async def keep(tx: Transaction, viewer: Viewer, mutation: str, key: str | None, answer: object) -> None:

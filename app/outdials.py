@@ -5,9 +5,9 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-import orjson
+from tortoise.queryset import QuerySet
 
-from app import db, events, idempotency, ids, rows, store, tables, validation
+from app import db, events, idempotency, ids, models, rows, store, tables, validation
 from app.auth import Viewer
 from app.changes import canceled, changed, moved
 from app.db import Transaction
@@ -144,42 +144,19 @@ async def _create(
         tm_update=None,
         tm_delete=None,
     )
-    await tx.fetch(
-        """
-        INSERT INTO outdial (id, customer_id, campaign_id, name, detail, data, state, max_try_counts,
-                             retry_interval_seconds, lease_seconds, on_unconfirmed, tm_create)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
-        """,
-        outdial.id,
-        outdial.customer_id,
-        *_values(outdial),
-        outdial.tm_create,
-    )
+    await models.Outdial.create(using_db=tx.orm, **rows.outdial_values(outdial))
     await idempotency.keep(tx, viewer, "createOutdial", key, outdial.id)
     await _announce(tx, outdial, OutdialEventType.CREATED, now)
     return outdial
 
 
 async def _read(tx: Transaction, viewer: Viewer, outdial_id: str) -> Outdial:
-    found = await tx.fetch(
-        f"SELECT {tables.OUTDIAL} FROM outdial WHERE customer_id = $1 AND id = $2", viewer.customer_id, outdial_id
-    )
-    return rows.outdial(found[0])
+    found = await _stored(tx, viewer.customer_id, outdial_id).get()
+    return rows.outdial(tables.row_of(found))
 
 
-def _values(outdial: Outdial) -> tuple[Any, ...]:
-    policy = outdial.dial_policy
-    return (
-        outdial.campaign_id,
-        outdial.name,
-        outdial.detail,
-        outdial.data,
-        outdial.state.value,
-        orjson.dumps(policy.max_try_counts).decode(),
-        policy.retry_interval_seconds,
-        policy.lease_seconds,
-        policy.on_unconfirmed.value,
-    )
+def _stored(tx: Transaction, customer_id: str, outdial_id: str) -> QuerySet[models.Outdial]:
+    return models.Outdial.filter(customer_id=customer_id, id=outdial_id).using_db(tx.orm)
 
 
 async def _announce(tx: Transaction, outdial: Outdial, event_type: OutdialEventType, now: datetime) -> None:
@@ -225,16 +202,9 @@ async def _update(
     now = await tx.now()
     after = replace(after, tm_update=now)
     lowered = any(new < old for new, old in zip(policy.max_try_counts, before.dial_policy.max_try_counts, strict=True))
-    await tx.fetch(
-        """
-        UPDATE outdial SET campaign_id = $3, name = $4, detail = $5, data = $6, state = $7, max_try_counts = $8,
-            retry_interval_seconds = $9, lease_seconds = $10, on_unconfirmed = $11, tm_update = $12
-        WHERE customer_id = $1 AND id = $2
-        """,
-        viewer.customer_id,
-        outdial_id,
-        *_values(after),
-        now,
+    old, new = rows.outdial_values(before), rows.outdial_values(after)
+    await _stored(tx, viewer.customer_id, outdial_id).update(
+        **{name: value for name, value in new.items() if value != old[name]}
     )
     await _announce(tx, after, OutdialEventType.UPDATED, now)
     if lowered:
@@ -269,12 +239,7 @@ async def _delete(tx: Transaction, viewer: Viewer, outdial_id: str) -> Outdial:
     targets = [rows.target(row) for row in progressing]
     now = await tx.now()
     deleted = replace(outdial, tm_delete=now)
-    await tx.fetch(
-        "UPDATE outdial SET tm_delete = $3, exhausted_to = NULL WHERE customer_id = $1 AND id = $2",
-        viewer.customer_id,
-        outdial_id,
-        now,
-    )
+    await _stored(tx, viewer.customer_id, outdial_id).update(tm_delete=now, exhausted_to=None)
     await store.save(
         tx,
         [canceled(target, now) for target in targets],
@@ -305,16 +270,9 @@ async def finish_exhausted() -> bool:
 async def _go_on_searching(tx: Transaction, customer_id: str, outdial_id: str) -> None:
     # Alone: two processes that searched at once would do the same work twice, and a policy must not change under it.
     await tx.lock(outdial_id)
-    found = await tx.fetch(
-        f"""
-        SELECT {tables.OUTDIAL}, exhausted_to FROM outdial
-        WHERE customer_id = $1 AND id = $2 AND exhausted_to IS NOT NULL AND tm_delete IS NULL
-        """,
-        customer_id,
-        outdial_id,
-    )
-    if found:
-        await _search_exhausted(tx, rows.outdial(found[0]), found[0]["exhausted_to"])
+    found = await _stored(tx, customer_id, outdial_id).get()
+    if found.exhausted_to is not None and found.tm_delete is None:
+        await _search_exhausted(tx, rows.outdial(tables.row_of(found)), str(found.exhausted_to))
 
 
 async def _search_exhausted(tx: Transaction, outdial: Outdial, beyond: str) -> None:
@@ -341,9 +299,4 @@ async def _search_exhausted(tx: Transaction, outdial: Outdial, beyond: str) -> N
         ],
     )
     come_to = targets[-1].id if len(targets) == SEARCH_TARGETS_MAX else None
-    await tx.fetch(
-        "UPDATE outdial SET exhausted_to = $3 WHERE customer_id = $1 AND id = $2",
-        outdial.customer_id,
-        outdial.id,
-        come_to,
-    )
+    await _stored(tx, outdial.customer_id, outdial.id).update(exhausted_to=come_to)

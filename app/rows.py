@@ -66,6 +66,27 @@ def outdial(row: Mapping[str, Any]) -> Outdial:
     )
 
 
+def outdial_values(record: Outdial) -> dict[str, Any]:
+    """An outdial as the values of its model."""
+    policy = record.dial_policy
+    return {
+        "id": record.id,
+        "customer_id": record.customer_id,
+        "campaign_id": record.campaign_id,
+        "name": record.name,
+        "detail": record.detail,
+        "data": record.data,
+        "state": record.state.value,
+        "max_try_counts": policy.max_try_counts,
+        "retry_interval_seconds": policy.retry_interval_seconds,
+        "lease_seconds": policy.lease_seconds,
+        "on_unconfirmed": policy.on_unconfirmed.value,
+        "tm_create": record.tm_create,
+        "tm_update": record.tm_update,
+        "tm_delete": record.tm_delete,
+    }
+
+
 def destination(text: str | None) -> Destination | None:
     return None if text is None else destination_of(orjson.loads(text))
 

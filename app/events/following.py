@@ -7,7 +7,7 @@ costs no memory and holds nobody up. A wake-up only says when to look; polling i
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 
-from app import db, metrics, rows, tables
+from app import db, metrics, models, rows, tables
 from app.auth import Viewer
 from app.db import waiting
 from app.errors import NotFound
@@ -112,22 +112,15 @@ async def _start(viewer: Viewer, outdial_id: str, after: str | None) -> tuple[Po
     """Where to begin, and whether something is missing before that."""
     cursor_position = None if after is None else position_of(after, outdial_id)
     seen = await log.horizon()
-    found = await db.fetch(
-        """
-        SELECT pruned_epoch, pruned_tx, pruned_seq, tm_delete FROM outdial WHERE customer_id = $1 AND id = $2
-        """,
-        viewer.customer_id,
-        outdial_id,
-    )
+    outdial = await models.Outdial.get_or_none(using_db=db.reader(), customer_id=viewer.customer_id, id=outdial_id)
     # a deleted outdial can still be read to its end by whoever was reading it
-    if not found or (found[0]["tm_delete"] is not None and cursor_position is None):
+    if outdial is None or (outdial.tm_delete is not None and cursor_position is None):
         raise NotFound("Outdial not found.")
     if cursor_position is None:
         return seen.position, None
     if await _is_unknown(cursor_position, seen):
         return seen.position, GapReason.CURSOR_UNKNOWN
-    row = found[0]
-    if cursor_position < Position(row["pruned_epoch"], row["pruned_tx"], row["pruned_seq"]):
+    if cursor_position < Position(outdial.pruned_epoch, outdial.pruned_tx, outdial.pruned_seq):
         return seen.position, GapReason.CURSOR_EXPIRED
     return cursor_position, None
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import orjson
 
-from app import db
+from app import db, models
 from app.changes import Event
 from app.db import Transaction
 from app.events.cursors import Position, cursor
@@ -185,8 +185,10 @@ async def open_epoch() -> int:
 
 async def _open_epoch(tx: Transaction) -> int:
     await tx.lock("event epoch")
-    current = (await tx.fetch("SELECT epoch, database_oid FROM event_epoch ORDER BY epoch DESC LIMIT 1"))[0]
-    epoch: int = current["epoch"]
+    epochs = models.EventEpoch.all(using_db=tx.orm)
+    current = await epochs.order_by("-epoch").first()
+    assert current is not None  # the first migration opens one
+    epoch = current.epoch
     if not db.is_postgres():
         return epoch
     state = (
@@ -206,22 +208,19 @@ async def _open_epoch(tx: Transaction) -> int:
         )
     )[0]
     ahead = state["stored"] is not None and state["stored"] >= state["unused"]
-    if current["database_oid"] == state["oid"] and not ahead:
+    if current.database_oid == state["oid"] and not ahead:
         return epoch
-    await tx.fetch("UPDATE event_epoch SET last_tx = $2 WHERE epoch = $1", epoch, state["stored"] or 0)
-    await tx.fetch(
-        "INSERT INTO event_epoch (epoch, database_oid, opened_at) VALUES ($1, $2, $3)",
-        epoch + 1,
-        state["oid"],
-        await tx.now(),
+    await epochs.filter(epoch=epoch).update(last_tx=state["stored"] or 0)
+    await models.EventEpoch.create(
+        using_db=tx.orm, epoch=epoch + 1, database_oid=state["oid"], opened_at=await tx.now()
     )
     return epoch + 1
 
 
 async def epoch_end(epoch: int) -> int | None:
-    """The last transaction id that a closed epoch holds; None where it is open or unknown."""
-    rows = await db.fetch("SELECT last_tx FROM event_epoch WHERE epoch = $1", epoch)
-    return rows[0]["last_tx"] if rows else None
+    """The last transaction id that a closed epoch holds; None if it is open or unknown."""
+    found = await models.EventEpoch.get_or_none(using_db=db.reader(), epoch=epoch)
+    return None if found is None else found.last_tx
 
 
 async def prune(before: datetime, *, limit: int) -> int:

@@ -87,10 +87,10 @@ async def _commit(
     tx: Transaction, viewer: Viewer, run: Run, chunk: Chunk, options: ImportOptions, earlier: Earlier
 ) -> tuple[ImportJob, Decided]:
     outdial = await store.lock_outdial(tx, viewer, run.job.outdial_id, "outdial_id", deleted=True)
-    row = await jobs.lock(tx, run)
-    reason = _reason_to_stop(outdial, began_paused=bool(row["began_paused"]))
+    held = await jobs.lock(tx, run)
+    reason = _reason_to_stop(outdial, began_paused=bool(held.began_paused))
     if reason is not None:
-        return await jobs.end(tx, run, reason=reason, message=_STOPS[reason]), Decided()
+        return await jobs.end(tx, held, reason=reason, message=_STOPS[reason]), Decided()
     known = await _known(tx, outdial, chunk, options)
     known.keys |= earlier.contents.keys()
     known.addresses |= dict.fromkeys(earlier.addresses)
@@ -105,10 +105,10 @@ async def _commit(
             tx, outdial, chunk.bulk, rows=rows, created=decided.created, exhausted=exhausted, now=now
         )
         unchanged = await _update(tx, outdial, chunk, decided.updated, now)
-    kept = await keeping.keep(tx, run, decided.rejects, kept_characters=row["kept_characters"], now=now)
-    job = await jobs.settle(tx, run, chunk, decided.counts(unchanged=unchanged), kept_characters=kept, now=now)
+    kept = await keeping.keep(tx, run, decided.rejects, kept_characters=held.kept_characters, now=now)
+    job = await jobs.settle(tx, held, chunk, decided.counts(unchanged=unchanged), kept_characters=kept, now=now)
     if job.counts.rejected > options.rejects_max:
-        job = await jobs.end(tx, run, reason=ImportStopReason.TOO_MANY_REJECTS, message=_too_many(options))
+        job = await jobs.end(tx, held, reason=ImportStopReason.TOO_MANY_REJECTS, message=_too_many(options))
     return job, decided
 
 

@@ -1,17 +1,16 @@
 """Import jobs, written: begun, taken up again, heard of, ended. What a job's chunks do stands in `chunks`.
 
 A job belongs to the upload that began or took it up last: `run` counts them. Whoever writes to a job does so under its
-run; an upload that was thought dead and still goes on finds that the job is no longer its own, and stops.
+run; an upload that was thought dead and still goes on finds that the job is no longer its own, and stops. A use-case
+holds the job's row while it changes it, so what it read of it is what is there.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-import orjson
-
-from app import db, idempotency, ids, rows, store, tables
+from app import db, idempotency, ids, models, rows, store, tables
 from app.auth import Viewer
 from app.db import Transaction
 from app.errors import UserErrorCode, rejected
@@ -29,6 +28,7 @@ _STATES = {
     ImportStopReason.PAUSED: ImportState.CANCELED,
     ImportStopReason.DELETED: ImportState.CANCELED,
 }
+_UNDER_WAY = {ImportState.QUEUED.value, ImportState.RUNNING.value}
 _FINAL = {ImportStopReason.CANCELED, ImportStopReason.DELETED}
 """A job that was stopped for these reasons is not taken up again."""
 INTERRUPTED = "It was interrupted; send the file again with the same idempotency key to go on where it stopped."
@@ -82,81 +82,84 @@ async def _begin(tx: Transaction, viewer: Viewer, outdial_id: str, options: Impo
     digest = idempotency.digest(meaning)
     # the outdial before the job, as chunks do
     outdial = await store.lock_outdial(tx, viewer, outdial_id, "outdial_id")
-    if key is not None:
-        await tx.lock(f"import {viewer.customer_id} {key}")
-        found = await tx.fetch(
-            f"""
-            SELECT {tables.IMPORT_JOB}, input_hash, run, checkpoint_line, checkpoint_digest FROM import_job
-            WHERE customer_id = $1 AND idempotency_key = $2 {db.for_update()}
-            """,
-            viewer.customer_id,
-            key,
-        )
-        if found:
-            if found[0]["input_hash"] != digest:
-                raise rejected(
-                    UserErrorCode.CONFLICT, "This idempotency key was used for another import.", "idempotency_key"
-                )
-            return await _take_up(tx, outdial, found[0], options)
-    return await _new(tx, outdial, options, key, digest)
+    if key is None:
+        return await _new(tx, outdial, options, key, digest)
+    await tx.lock(f"import {viewer.customer_id} {key}")
+    known = models.ImportJob.filter(customer_id=viewer.customer_id, idempotency_key=key).using_db(tx.orm)
+    held = await known.select_for_update().get_or_none()
+    if held is None:
+        return await _new(tx, outdial, options, key, digest)
+    if held.input_hash != digest:
+        raise rejected(UserErrorCode.CONFLICT, "This idempotency key was used for another import.", "idempotency_key")
+    return await _take_up(tx, outdial, held, options)
 
 
-async def _take_up(tx: Transaction, outdial: Outdial, row: Mapping[str, Any], options: ImportOptions) -> Run:
-    job = rows.import_job(row)
-    settled = (row["checkpoint_line"], row["checkpoint_digest"])
+async def _take_up(tx: Transaction, outdial: Outdial, held: models.ImportJob, options: ImportOptions) -> Run:
+    job = _record(held)
     if job.dry_run and job.state is not ImportState.COMPLETED and job.stop_reason not in _FINAL:
         # what it had seen of its file is nowhere: it stored nothing
-        await _start_over(tx, job)
-        settled = (0, "")
+        await _start_over(tx, held)
     if job.state is ImportState.COMPLETED or job.stop_reason in _FINAL:
-        return Run(job, row["run"], *settled, is_over=True)
-    found = await tx.fetch(
-        f"""
-        UPDATE import_job SET state = 'QUEUED', stop_reason = NULL, message = '', finished_at = NULL, run = run + 1,
-            began_paused = $3, heard_at = $4, file_name = $5
-        WHERE customer_id = $1 AND id = $2 RETURNING {tables.IMPORT_JOB}, run
-        """,
-        outdial.customer_id,
-        job.id,
-        int(outdial.state is OutdialState.PAUSED),
-        await tx.now(),
-        options.file_name,
+        return _run(held, is_over=True)
+    await _write(
+        tx,
+        held,
+        state=ImportState.QUEUED.value,
+        stop_reason=None,
+        message="",
+        finished_at=None,
+        run=held.run + 1,
+        began_paused=int(outdial.state is OutdialState.PAUSED),
+        heard_at=await tx.now(),
+        file_name=options.file_name,
     )
-    tx.wake(job.id)
-    return Run(rows.import_job(found[0]), found[0]["run"], *settled, is_over=False)
+    return _run(held)
 
 
-async def _start_over(tx: Transaction, job: ImportJob) -> None:
-    await tx.fetch("DELETE FROM import_reject WHERE customer_id = $1 AND job_id = $2", job.customer_id, job.id)
-    await tx.fetch(
-        """
-        UPDATE import_job SET rows_read = 0, rows_created = 0, rows_updated = 0, rows_skipped = 0, rows_rejected = 0,
-            checkpoint_line = 0, checkpoint_digest = '', kept_characters = 0 WHERE customer_id = $1 AND id = $2
-        """,
-        job.customer_id,
-        job.id,
-    )
+async def _start_over(tx: Transaction, held: models.ImportJob) -> None:
+    await models.ImportReject.filter(customer_id=held.customer_id, job_id=held.id).using_db(tx.orm).delete()
+    nothing = dict.fromkeys(("rows_read", "rows_created", "rows_updated", "rows_skipped", "rows_rejected"), 0)
+    await _write(tx, held, checkpoint_line=0, checkpoint_digest="", kept_characters=0, **nothing)
 
 
 async def _new(tx: Transaction, outdial: Outdial, options: ImportOptions, key: str | None, digest: str) -> Run:
-    found = await tx.fetch(
-        f"""
-        INSERT INTO import_job (id, customer_id, outdial_id, file_name, state, dry_run, idempotency_key, input_hash,
-                                began_paused, warnings, tm_create, heard_at, is_ndjson)
-        VALUES ($1, $2, $3, $4, 'QUEUED', $5, $6, $7, $8, '[]', $9, $9, $10) RETURNING {tables.IMPORT_JOB}
-        """,
-        ids.new(),
-        outdial.customer_id,
-        outdial.id,
-        options.file_name,
-        int(options.dry_run),
-        key,
-        digest,
-        int(outdial.state is OutdialState.PAUSED),
-        await tx.now(),
-        int(options.is_ndjson),
+    now = await tx.now()
+    made = await models.ImportJob.create(
+        using_db=tx.orm,
+        id=ids.new(),
+        customer_id=outdial.customer_id,
+        outdial_id=outdial.id,
+        file_name=options.file_name,
+        state=ImportState.QUEUED.value,
+        dry_run=int(options.dry_run),
+        idempotency_key=key,
+        input_hash=digest,
+        began_paused=int(outdial.state is OutdialState.PAUSED),
+        warnings=[],
+        is_ndjson=int(options.is_ndjson),
+        tm_create=now,
+        heard_at=now,
     )
-    return Run(rows.import_job(found[0]), 1, 0, "", is_over=False)
+    return _run(made)
+
+
+# ---------------------------------------------------------------- its row
+
+
+def _record(held: models.ImportJob) -> ImportJob:
+    return rows.import_job(tables.row_of(held))
+
+
+def _run(held: models.ImportJob, *, is_over: bool = False) -> Run:
+    return Run(_record(held), held.run, held.checkpoint_line, held.checkpoint_digest, is_over=is_over)
+
+
+async def _write(tx: Transaction, held: models.ImportJob, **values: Any) -> ImportJob:
+    """Change a job that the transaction holds, and tell its watchers; gives the job after it."""
+    await models.ImportJob.filter(customer_id=held.customer_id, id=held.id).using_db(tx.orm).update(**values)
+    held.update_from_dict(values)
+    tx.wake(str(held.id))
+    return _record(held)
 
 
 # ---------------------------------------------------------------- while it goes on
@@ -172,39 +175,22 @@ async def start(run: Run) -> None:
 
 
 async def _start(tx: Transaction, run: Run) -> None:
-    await lock(tx, run)
-    await tx.fetch(
-        """
-        UPDATE import_job SET state = 'RUNNING', started_at = COALESCE(started_at, $3), heard_at = $3
-        WHERE customer_id = $1 AND id = $2
-        """,
-        run.job.customer_id,
-        run.job.id,
-        await tx.now(),
-    )
-    tx.wake(run.job.id)
+    held = await lock(tx, run)
+    now = await tx.now()
+    await _write(tx, held, state=ImportState.RUNNING.value, started_at=held.started_at or now, heard_at=now)
 
 
-async def lock(tx: Transaction, run: Run) -> Mapping[str, Any]:
+async def lock(tx: Transaction, run: Run) -> models.ImportJob:
     """Hold the job, as it is, for the length of the transaction.
 
     Raises:
         Superseded: it is not this upload's any more.
     """
-    row = (
-        await tx.fetch(
-            f"""
-            SELECT {tables.IMPORT_JOB}, run, began_paused, kept_characters FROM import_job
-            WHERE customer_id = $1 AND id = $2 {db.for_update()}
-            """,
-            run.job.customer_id,
-            run.job.id,
-        )
-    )[0]
-    job = rows.import_job(row)
-    if row["run"] != run.number or job.state not in {ImportState.QUEUED, ImportState.RUNNING}:
-        raise Superseded(job)
-    return row
+    mine = models.ImportJob.filter(customer_id=run.job.customer_id, id=run.job.id).using_db(tx.orm)
+    held = await mine.select_for_update().get()
+    if held.run != run.number or held.state not in _UNDER_WAY:
+        raise Superseded(_record(held))
+    return held
 
 
 async def hear(run: Run) -> None:
@@ -217,43 +203,39 @@ async def hear(run: Run) -> None:
 
 
 async def _hear(tx: Transaction, run: Run) -> None:
-    await lock(tx, run)
-    await tx.fetch(
-        "UPDATE import_job SET heard_at = $3 WHERE customer_id = $1 AND id = $2",
-        run.job.customer_id,
-        run.job.id,
-        await tx.now(),
+    held = await lock(tx, run)
+    await (
+        models.ImportJob.filter(customer_id=held.customer_id, id=held.id)
+        .using_db(tx.orm)
+        .update(heard_at=await tx.now())
     )
 
 
 async def settle(
-    tx: Transaction, run: Run, chunk: Chunk, counts: ImportCounts, *, kept_characters: int, now: datetime
+    tx: Transaction,
+    held: models.ImportJob,
+    chunk: Chunk,
+    counts: ImportCounts,
+    *,
+    kept_characters: int,
+    now: datetime,
 ) -> ImportJob:
     """Move the checkpoint, in the transaction of the rows that it settles."""
-    found = await tx.fetch(
-        f"""
-        UPDATE import_job SET rows_read = rows_read + $3, rows_created = rows_created + $4,
-            rows_updated = rows_updated + $5, rows_skipped = rows_skipped + $6, rows_rejected = rows_rejected + $7,
-            checkpoint_line = $8, checkpoint_digest = $9, heard_at = $10, column_names = $11, delimiter = $12,
-            kept_characters = $13
-        WHERE customer_id = $1 AND id = $2 RETURNING {tables.IMPORT_JOB}
-        """,
-        run.job.customer_id,
-        run.job.id,
-        counts.read,
-        counts.created,
-        counts.updated,
-        counts.skipped,
-        counts.rejected,
-        chunk.last_line,
-        chunk.digest,
-        now,
-        None if chunk.column_names is None else orjson.dumps(chunk.column_names).decode(),
-        chunk.delimiter,
-        kept_characters,
+    return await _write(
+        tx,
+        held,
+        rows_read=held.rows_read + counts.read,
+        rows_created=held.rows_created + counts.created,
+        rows_updated=held.rows_updated + counts.updated,
+        rows_skipped=held.rows_skipped + counts.skipped,
+        rows_rejected=held.rows_rejected + counts.rejected,
+        checkpoint_line=chunk.last_line,
+        checkpoint_digest=chunk.digest,
+        column_names=chunk.column_names,
+        delimiter=chunk.delimiter,
+        kept_characters=kept_characters,
+        heard_at=now,
     )
-    tx.wake(run.job.id)
-    return rows.import_job(found[0])
 
 
 # ---------------------------------------------------------------- end
@@ -270,32 +252,31 @@ async def _finish(
     tx: Transaction, run: Run, reason: ImportStopReason | None, message: str, warnings: Sequence[str]
 ) -> ImportJob:
     try:
-        await lock(tx, run)
+        held = await lock(tx, run)
     except Superseded as superseded:
         return superseded.job
-    return await end(tx, run, reason=reason, message=message, warnings=warnings)
+    return await end(tx, held, reason=reason, message=message, warnings=warnings)
 
 
 async def end(
-    tx: Transaction, run: Run, *, reason: ImportStopReason | None, message: str, warnings: Sequence[str] = ()
+    tx: Transaction,
+    held: models.ImportJob,
+    *,
+    reason: ImportStopReason | None,
+    message: str,
+    warnings: Sequence[str] = (),
 ) -> ImportJob:
     """The same in a transaction that holds the job."""
     state = ImportState.COMPLETED if reason is None else _STATES.get(reason, ImportState.FAILED)
-    found = await tx.fetch(
-        f"""
-        UPDATE import_job SET state = $3, stop_reason = $4, message = $5, warnings = $6, finished_at = $7
-        WHERE customer_id = $1 AND id = $2 RETURNING {tables.IMPORT_JOB}
-        """,
-        run.job.customer_id,
-        run.job.id,
-        state.value,
-        None if reason is None else reason.value,
-        message,
-        orjson.dumps(list(warnings)).decode(),
-        await tx.now(),
+    return await _write(
+        tx,
+        held,
+        state=state.value,
+        stop_reason=None if reason is None else reason.value,
+        message=message,
+        warnings=list(warnings),
+        finished_at=await tx.now(),
     )
-    tx.wake(run.job.id)
-    return rows.import_job(found[0])
 
 
 async def cancel(viewer: Viewer, job_id: str) -> ImportJob:
@@ -308,25 +289,20 @@ async def cancel(viewer: Viewer, job_id: str) -> ImportJob:
 
 
 async def _cancel(tx: Transaction, viewer: Viewer, job_id: str) -> ImportJob:
-    await tx.fetch(
-        """
-        UPDATE import_job SET state = 'CANCELED', stop_reason = 'CANCELED', message = $3, finished_at = $4
-        WHERE customer_id = $1 AND id = $2 AND state IN ('QUEUED', 'RUNNING')
-        """,
-        viewer.customer_id,
-        job_id,
-        CANCELED,
-        await tx.now(),
-    )
-    found = await tx.fetch(
-        f"SELECT {tables.IMPORT_JOB} FROM import_job WHERE customer_id = $1 AND id = $2",
-        viewer.customer_id,
-        job_id,
-    )
-    if not found:
+    mine = models.ImportJob.filter(customer_id=viewer.customer_id, id=job_id).using_db(tx.orm)
+    held = await mine.select_for_update().get_or_none()
+    if held is None:
         raise rejected(UserErrorCode.NOT_FOUND, "Import not found.", "id")
-    tx.wake(job_id)
-    return rows.import_job(found[0])
+    if held.state not in _UNDER_WAY:
+        return _record(held)
+    return await _write(
+        tx,
+        held,
+        state=ImportState.CANCELED.value,
+        stop_reason=ImportStopReason.CANCELED.value,
+        message=CANCELED,
+        finished_at=await tx.now(),
+    )
 
 
 # ---------------------------------------------------------------- upkeep
@@ -386,5 +362,5 @@ async def _prune(tx: Transaction, days: int) -> bool:
         job_id,
     )
     if len(removed) < PRUNED_MAX:
-        await tx.fetch("DELETE FROM import_job WHERE customer_id = $1 AND id = $2", owner, job_id)
+        await models.ImportJob.filter(customer_id=owner, id=job_id).using_db(tx.orm).delete()
     return True
