@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from app import db, ids, rows, tables
+from app import db, ids, models, rows, tables
 from app.auth import Viewer
 from app.db import Transaction
 from app.errors import NotFound, Unavailable
@@ -89,17 +89,13 @@ async def file_of_rejects(viewer: Viewer, outdial_id: str, job_id: str) -> Rejec
         NotFound: the outdial has no such import, or the viewer does not. Once this has returned, only the database can
             fail, or the rows are removed, and `Unavailable` cuts the file off.
     """
-    found = await db.fetch(
-        "SELECT file_name, is_ndjson, column_names, delimiter, rows_rejected FROM import_job"
-        " WHERE customer_id = $1 AND outdial_id = $2 AND id = $3",
-        viewer.customer_id,
-        outdial_id,
-        job_id,
+    job = await models.ImportJob.get_or_none(
+        using_db=db.reader(), customer_id=viewer.customer_id, outdial_id=outdial_id, id=job_id
     )
-    if not found:
+    if job is None:
         raise NotFound("Import not found.")
-    layout = rows.file_layout(found[0])
-    parts = _parts(viewer, job_id, layout, expected=found[0]["rows_rejected"])
+    layout = rows.file_layout(tables.row_of(job))
+    parts = _parts(viewer, job_id, layout, expected=job.rows_rejected)
     return RejectsFile(rejects_file.file_name(layout), layout.is_ndjson, parts)
 
 
