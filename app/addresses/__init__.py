@@ -4,11 +4,19 @@ import unicodedata
 from contextlib import suppress
 from enum import StrEnum
 
-from app.addresses import email, sip, telephone
+from app.addresses import characters, email, sip, telephone
 from app.addresses.refusals import InvalidAddress
 from app.addresses.telephone import is_scientific
 
-__all__ = ["ADDRESS_CHARACTERS_MAX", "DestinationType", "InvalidAddress", "canonical", "is_scientific", "spellings"]
+__all__ = [
+    "ADDRESS_CHARACTERS_MAX",
+    "DestinationType",
+    "InvalidAddress",
+    "canonical",
+    "is_blank",
+    "is_scientific",
+    "spellings",
+]
 
 ADDRESS_CHARACTERS_MAX = 255
 
@@ -33,24 +41,66 @@ def canonical(address_type: DestinationType, text: str, *, default_region: str |
 
     Args:
         address_type: decides which form that is.
-        text: as somebody wrote it; white space around it is dropped.
+        text: as somebody wrote it; white space and invisible marks around it are dropped.
         default_region: the ISO 3166 region that national numbers are taken to be from, upper-case.
 
     Raises:
-        InvalidAddress: with what is wrong, in words for whoever wrote it.
+        InvalidAddress: with what is wrong and what to do, in words for the person who wrote it.
     """
-    text = text.strip()
+    forms = _forms(address_type, text, default_region)
+    if len(forms) > 1:
+        raise InvalidAddress(
+            "The number is ambiguous: it can be read as two different numbers. Start it with + and its country code,"
+            " and leave out a zero in brackets."
+        )
+    return forms[0]
+
+
+def is_blank(text: str) -> bool:
+    """Whether nothing can be seen of a text."""
+    return not characters.trimmed(text)
+
+
+def spellings(text: str, default_region: str | None) -> tuple[str, ...]:
+    """Every canonical form that a text may mean under some type; empty if it is no address at all."""
+    forms: dict[str, None] = {}
+    for address_type in _DISTINCT:
+        with suppress(InvalidAddress):
+            forms |= dict.fromkeys(_forms(address_type, text, default_region))
+    return tuple(forms)
+
+
+_TELEPHONE = (DestinationType.TEL, DestinationType.WHATSAPP)
+# AGENT stands for all the types that keep the text as it is.
+_DISTINCT = (
+    DestinationType.TEL,
+    DestinationType.WHATSAPP,
+    DestinationType.EMAIL,
+    DestinationType.SIP,
+    DestinationType.AGENT,
+)
+
+
+def _forms(address_type: DestinationType, text: str, region: str | None) -> tuple[str, ...]:
+    """Each canonical form that the text may have under the type; more than one for an ambiguous number.
+
+    Raises:
+        InvalidAddress: it has none.
+    """
+    text = characters.trimmed(text)
     if not text:
         raise InvalidAddress("The address is empty.")
     if len(text) > ADDRESS_CHARACTERS_MAX:
-        raise InvalidAddress(f"The address is longer than {ADDRESS_CHARACTERS_MAX} characters.")
+        raise InvalidAddress(_TOO_LONG)
+    is_telephone = address_type in _TELEPHONE
     # Lone surrogates (Cs) come in through JSON escapes, and no database takes them.
     if not text.isprintable() and any(unicodedata.category(sign) in {"Cc", "Cs", "Zl", "Zp"} for sign in text):
-        raise InvalidAddress("The address contains control characters.")
-
+        if is_telephone and telephone.is_list(text):
+            raise InvalidAddress(telephone.SEVERAL)
+        raise InvalidAddress("The address contains control characters, such as a tab or a line end. Delete them.")
+    if is_telephone:
+        return telephone.readings(text, region, is_whatsapp=address_type is DestinationType.WHATSAPP)
     match address_type:
-        case DestinationType.TEL | DestinationType.WHATSAPP:
-            form = telephone.canonical(text, default_region)
         case DestinationType.EMAIL:
             form = email.canonical(text)
         case DestinationType.SIP:
@@ -58,15 +108,8 @@ def canonical(address_type: DestinationType, text: str, *, default_region: str |
         case _:
             form = text
     if len(form) > ADDRESS_CHARACTERS_MAX:
-        raise InvalidAddress(f"The address is longer than {ADDRESS_CHARACTERS_MAX} characters.")
-    return form
+        raise InvalidAddress(_TOO_LONG)
+    return (form,)
 
 
-def spellings(text: str, default_region: str | None) -> tuple[str, ...]:
-    """Every canonical form that a text may mean under some type; empty where it is no address at all."""
-    forms: dict[str, None] = {}
-    # AGENT stands for all the types that keep the text as it is, TEL for WHATSAPP too.
-    for address_type in (DestinationType.TEL, DestinationType.EMAIL, DestinationType.SIP, DestinationType.AGENT):
-        with suppress(InvalidAddress):
-            forms[canonical(address_type, text, default_region=default_region)] = None
-    return tuple(forms)
+_TOO_LONG = f"The address is longer than {ADDRESS_CHARACTERS_MAX} characters."

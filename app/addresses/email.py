@@ -2,6 +2,7 @@
 
 import unicodedata
 
+from app.addresses import characters
 from app.addresses.domains import DOMAIN_OCTETS_MAX, LABEL_CHARACTERS_MAX
 from app.addresses.refusals import InvalidAddress
 
@@ -11,6 +12,12 @@ LOCAL_PART_OCTETS_MAX = 64
 
 
 def canonical(text: str) -> str:
+    # Two addresses that look the same would be two people in a list. Taking the mark out would change names of scripts
+    # that are written with joiners.
+    if characters.has_invisible(text):
+        raise InvalidAddress(
+            "The e-mail address contains an invisible character. Delete it, or type the address again."
+        )
     # RFC 6531 allows letters of any script, RFC 6532 asks for NFC: the same name typed on two systems is one name.
     local_part, at, domain = unicodedata.normalize("NFC", text).rpartition("@")
     if (

@@ -3,6 +3,7 @@
 import ipaddress
 import re
 
+from app.addresses import characters
 from app.addresses.domains import DOMAIN_OCTETS_MAX, LABEL_CHARACTERS_MAX
 from app.addresses.refusals import InvalidAddress
 
@@ -20,6 +21,8 @@ PORT_MAX = 65535
 
 
 def canonical(text: str) -> str:
+    if characters.has_invisible(text):
+        raise InvalidAddress("The SIP address contains an invisible character. Delete it, or type the address again.")
     match = _SCHEME.fullmatch(text)
     scheme, rest = (match[1].lower(), match[2]) if match else ("sip", text)
     user, at, place_text = rest.rpartition("@")

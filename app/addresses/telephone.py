@@ -1,63 +1,280 @@
-"""Telephone numbers: how people write them, and the E.164 form they are kept in. Pure, no I/O."""
+"""Telephone numbers: how people and spreadsheets write them, and the E.164 form they are kept in. Pure, no I/O."""
 
 import re
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Protocol
 
 import phonenumbers
-from phonenumbers import NumberParseException, PhoneNumberFormat, ValidationResult
+from phonenumbers import (
+    CountryCodeSource,
+    NumberParseException,
+    PhoneNumber,
+    PhoneNumberFormat,
+    ValidationResult,
+)
 
+from app.addresses import characters
 from app.addresses.refusals import InvalidAddress
 
-# Decimal digits of any script and what people put between them. Letters are refused although phonenumbers reads
-# vanity numbers: in a calling list "FLOWERS" is rarer than a note or a shifted column, and what is dialed by mistake
-# belongs to somebody.
-_NUMBER = re.compile(r"(?:tel:)?([+＋]?[\d\s()./\-‐-―−]*)", re.IGNORECASE)  # noqa: RUF001 - meant
+
+class _Parse(Protocol):
+    def __call__(self, text: str, /, region: str | None = None, keep_raw_input: bool = False) -> PhoneNumber: ...
+
+
+# Digits and what people put between them. Letters are refused although phonenumbers reads vanity numbers: in a calling
+# list "FLOWERS" is rarer than a note or a shifted column, and what is dialed by mistake belongs to somebody.
+_NUMBER = re.compile(r"(?:tel:)?[\s(]*(\+?[\d\s()./\-]*)", re.IGNORECASE)
+_NO_DIGITS = re.compile(r"\D+")
 _SCIENTIFIC = re.compile(r"[+-]?\d+(?:[.,]\d+)?\s*[eE]\s*[+-]?\d+")
 _EXTENSION = re.compile(r"(?:#|;ext=|,|\b(?:ext|extension|x)\b|x(?=\d)).*\d", re.IGNORECASE)
+
+_NO_COUNTRY = "No country code. Start the number with + or choose a region."
+_NO_NUMBER = "Invalid phone number: its length or its country code is wrong."
+_WRONG_LENGTH = "Invalid phone number: wrong length for its country."
+_SHORT = "The number is a short code or lacks its area code. Start it with + and its country code."
+_UNSTABLE = "The number is ambiguous: with its country code it is read as another number. Check its digits."
+_ALLOWED = "digits, spaces and ( ) . / - only, after an optional +."
+SEVERAL = f"The text has two numbers, or a number with an extension. Give one phone number: {_ALLOWED}"
+
+
+def readings(text: str, region: str | None, *, is_whatsapp: bool = False) -> tuple[str, ...]:
+    """Each number that the text may mean, in E.164: one, or more if the text is ambiguous.
+
+    Args:
+        text: as somebody wrote it.
+        region: the ISO 3166 region that numbers without a country code are taken to be from.
+        is_whatsapp: whether WhatsApp's own spellings are possible.
+
+    Raises:
+        InvalidAddress: the text is no number.
+    """
+    number_text = _spelled(text)
+    parse = _parse_whatsapp if is_whatsapp else phonenumbers.parse
+    try:
+        if number_text[:1] == "+":
+            numbers = _international(number_text, parse)
+        else:
+            numbers = _national(number_text, region, parse)
+    except InvalidAddress:
+        if _has_second(number_text, region) or _is_pair(number_text, region, is_sure=False):
+            raise InvalidAddress(SEVERAL) from None
+        raise
+    forms = tuple(dict.fromkeys(map(_e164, numbers))) if len(numbers) > 1 else (_e164(numbers[0]),)
+    if forms[0] == number_text:
+        return forms  # parsed as itself just now; a second parsing takes as long as the first
+    digits = _NO_DIGITS.sub("", number_text)
+    if _has_second(number_text, region) or (
+        len(digits) >= _PAIR_DIGITS_MIN and digits != number_text and _is_pair(number_text, region)
+    ):
+        raise InvalidAddress(SEVERAL)
+    stable = [form for form in forms if form[1:] == digits or _is_stable(form)]
+    if not stable:
+        raise InvalidAddress(_UNSTABLE)
+    return tuple(stable)
+
+
+# ---------------------------------------------------------------- spelling
 
 
 def is_scientific(text: str) -> bool:
     """Whether a spreadsheet made a number in scientific notation of it (4.91512E+11), whose last digits are lost."""
-    return _SCIENTIFIC.fullmatch(text.strip()) is not None
+    return _SCIENTIFIC.fullmatch(characters.plain(text).strip()) is not None
 
 
-def canonical(text: str, default_region: str | None) -> str:
+# A spreadsheet's number as text ("301234567.0", "301234567,00"): digits without any grouping, then one separator and
+# one or two zeros. People write such an end too, but after other groups: 030.123.45.00.
+_FLOAT = re.compile(r"(\+?\d+)[.,\u066b]0{1,2}")
+# Something between the two, which people do not write: "22 512 34 56.0", "+49301234567.000". More than two zeros may
+# be a group of their own (0800.000000) unless a whole number stands before them.
+_DECIMAL = re.compile(r"[^.,]*\d[.,\u066b]0{1,2}|\+?\d{7,}[.,\u066b]0{3,}")
+
+
+def _spelled(text: str) -> str:
+    """A number's text with ASCII digits and the usual signs between them only, + first if it is there.
+
+    Raises:
+        InvalidAddress: it has others, each kind with its reason.
+    """
+    text = characters.plain(text)
+    if not text:
+        raise InvalidAddress("The address is empty.")
+    if text[-1] == "0" and not text.isdecimal():
+        integer = _FLOAT.fullmatch(text)
+        if integer is not None:
+            return integer[1]
+        if _DECIMAL.fullmatch(text):
+            raise InvalidAddress(
+                "A spreadsheet has turned the number into a decimal (.0). Format the column as text and enter the"
+                " number again."
+            )
     match = _NUMBER.fullmatch(text)
     if match is None:
-        if is_scientific(text):
-            raise InvalidAddress(
-                "A spreadsheet has turned the number into scientific notation and its last digits are lost; "
-                "make the column text and enter it again."
-            )
-        if _EXTENSION.search(text):
-            raise InvalidAddress("The number has an extension, which E.164 cannot hold; leave it out.")
-        raise InvalidAddress("The number may contain digits, spaces and ( ) . / - only, after an optional +.")
-    number_text = match[1]
-    international = number_text.startswith(("+", "＋"))  # noqa: RUF001 - the wide plus of East Asian keyboards
+        raise InvalidAddress(_misspelling(text))
+    return match[1]
+
+
+_BETWEEN = re.compile(r"[^\d ()./\-]+")
+_LISTED_DIGITS_MIN = 5
+"""Fewer may be an extension, or a number in a note."""
+_SHORTLY_LISTED = re.compile(r"\d\s*[;|&\\]+\s*\d")
+
+
+def is_list(text: str) -> bool:
+    """Whether two numbers stand in the text with something between them that belongs to neither."""
+    parts = _BETWEEN.split(characters.plain(text))
+    return sum(len(_NO_DIGITS.sub("", part)) >= _LISTED_DIGITS_MIN for part in parts) > 1
+
+
+def _misspelling(text: str) -> str:
+    if _SCIENTIFIC.fullmatch(text):
+        return (
+            "A spreadsheet has turned the number into scientific notation and its last digits are lost. Format the"
+            " column as text and enter the number again."
+        )
+    if is_list(text) or _SHORTLY_LISTED.search(text):
+        return SEVERAL
+    if _EXTENSION.search(text):
+        return "The number has an extension. Leave it out: E.164 cannot hold it."
+    return f"The number may contain {_ALLOWED}"
+
+
+# ---------------------------------------------------------------- what the digits mean
+
+
+def _international(text: str, parse: _Parse) -> list[PhoneNumber]:
+    """The readings of a number that says its country."""
     try:
-        number = phonenumbers.parse(number_text, None if international else default_region)
+        number = parse(text)
+    except NumberParseException:
+        raise InvalidAddress(_NO_NUMBER) from None
+    if number.italian_leading_zero:
+        return _zero_readings(number, text)
+    # Possible, not valid: ranges are assigned faster than metadata is released. A number without its area code is
+    # possible here: anyone who writes the country code is taken at their word.
+    _require_possible(number, may_be_local=True)
+    return [number]
+
+
+_BRACKETED_ZERO = re.compile(r"\(\s*0\s*\)")
+
+
+def _code_before_bracketed_zero(text: str) -> str:
+    """The digits before "(0)", such as a country code; empty if there is none."""
+    zero = _BRACKETED_ZERO.search(text)
+    return "" if zero is None else _NO_DIGITS.sub("", text[: zero.start()])
+
+
+def _zero_readings(number: PhoneNumber, text: str) -> list[PhoneNumber]:
+    """What a number may mean that has a zero after its country code.
+
+    In Italy and some other countries the zero belongs to the number. In others it is a trunk prefix, to be left out
+    after a country code; phonenumbers does so only in countries that have one today, which Poland, "+48 (0)22 …", has
+    not. What is valid decides. If that decides nothing, a zero without brackets is taken at its word.
+    """
+    is_bracketed = _code_before_bracketed_zero(text).endswith(str(number.country_code))
+    is_valid = phonenumbers.is_valid_number(number)
+    bare = _without_a_zero(number)
+    if (is_valid and not is_bracketed) or not phonenumbers.is_possible_number(bare):
+        _require_possible(number, may_be_local=True)
+        return [number]
+    if is_valid != phonenumbers.is_valid_number(bare):
+        return [number if is_valid else bare]
+    if is_bracketed:
+        return [number, bare] if phonenumbers.is_possible_number(number) else [bare]
+    _require_possible(number, may_be_local=True)
+    return [number]
+
+
+def _without_a_zero(number: PhoneNumber) -> PhoneNumber:
+    zeros = (number.number_of_leading_zeros or 1) - 1
+    return PhoneNumber(
+        country_code=number.country_code,
+        national_number=number.national_number,
+        italian_leading_zero=zeros > 0 or None,
+        number_of_leading_zeros=zeros if zeros > 1 else None,
+    )
+
+
+def _national(text: str, region: str | None, parse: _Parse) -> list[PhoneNumber]:
+    """The readings of a number that does not say its country by a +.
+
+    Spreadsheets drop the +. What begins with the region's own country code is read in both ways then: of two readings
+    the valid one wins, and two that are equally good are two numbers. What begins with another country's code cannot
+    be told from a national number.
+    """
+    refusal: InvalidAddress | None = None
+    numbers: list[PhoneNumber] = []
+    try:
+        numbers = _dialed_in(region, text, parse)
+    except InvalidAddress as error:
+        refusal = error
+    if numbers and text[0] == "0":
+        return numbers  # no country code begins with 0
+    own_code = _country_code(region)
+    digits = _NO_DIGITS.sub("", text)
+    if digits.startswith(own_code) and [_e164(number) for number in numbers] != [f"+{digits}"]:
+        numbers = _weighed(
+            numbers, _without_plus(text, parse), is_bracketed=_code_before_bracketed_zero(text) == own_code
+        )
+    if refusal is not None and not numbers:
+        raise refusal
+    return numbers
+
+
+@lru_cache(maxsize=512)
+def _country_code(region: str | None) -> str:
+    return str(phonenumbers.country_code_for_region(region or ""))
+
+
+def _dialed_in(region: str | None, text: str, parse: _Parse) -> list[PhoneNumber]:
+    """The number as it is dialed in a region: national, or abroad with the prefix for that (00, 011 …)."""
+    try:
+        number = parse(text, region)
     except NumberParseException as error:
-        if error.error_type == NumberParseException.INVALID_COUNTRY_CODE and not international:
-            raise InvalidAddress(_NO_COUNTRY) from None
-        raise InvalidAddress("The number is no telephone number: its length or its country code is wrong.") from None
+        is_homeless = error.error_type == NumberParseException.INVALID_COUNTRY_CODE
+        raise InvalidAddress(_NO_COUNTRY if is_homeless else _NO_NUMBER) from None
+    if number.italian_leading_zero:
+        source = parse(text, region, keep_raw_input=True).country_code_source
+        if source != CountryCodeSource.FROM_DEFAULT_COUNTRY:
+            return _zero_readings(number, text)
+    # A short code ("110") or a number without its area code: with the country code put before it, it would be
+    # another number.
+    _require_possible(number, may_be_local=False)
+    return [number]
 
-    # Possible, not valid: ranges are assigned faster than metadata is released.
+
+def _without_plus(text: str, parse: _Parse) -> list[PhoneNumber]:
+    """What the text means if its + was lost; empty if it means nothing then."""
+    try:
+        numbers = _international(f"+{text}", parse)
+    except InvalidAddress:
+        return []
+    reasons = map(phonenumbers.is_possible_number_with_reason, numbers)
+    return [number for number, reason in zip(numbers, reasons, strict=True) if reason == ValidationResult.IS_POSSIBLE]
+
+
+def _weighed(
+    national: Sequence[PhoneNumber], international: Sequence[PhoneNumber], *, is_bracketed: bool
+) -> list[PhoneNumber]:
+    """Those of the readings that are as good as any other."""
+    # 49 (0)30 …: nobody writes a national number like that.
+    numbers = [*([] if is_bracketed and international else national), *international]
+    return [number for number in numbers if phonenumbers.is_valid_number(number)] or numbers
+
+
+def _require_possible(number: PhoneNumber, *, may_be_local: bool) -> None:
     reason = phonenumbers.is_possible_number_with_reason(number)
-    if reason == ValidationResult.IS_POSSIBLE_LOCAL_ONLY and not international:
-        # A short code ("110") or a number without its area code: with the country code put before it, it would be
-        # another number. Who writes the country code himself is taken at his word.
-        raise InvalidAddress("The number is a short code or lacks its area code; write it with its country code, as +…")
-    if reason not in {ValidationResult.IS_POSSIBLE, ValidationResult.IS_POSSIBLE_LOCAL_ONLY}:
-        raise InvalidAddress("The number has the wrong length for its country.")
-    form = phonenumbers.format_number(number, PhoneNumberFormat.E164)
-    # What has the digits of its own form was parsed as that form just now; a second parsing takes as long as the first.
-    reads_back = international and number_text.isascii() and f"+{_NO_DIGITS.sub('', number_text)}" == form
-    if not reads_back and not _is_stable(form):
-        raise InvalidAddress("The number is ambiguous; write it with its country code, as +…")
-    return form
+    if reason == ValidationResult.IS_POSSIBLE:
+        return
+    if reason != ValidationResult.IS_POSSIBLE_LOCAL_ONLY:
+        raise InvalidAddress(_WRONG_LENGTH)
+    if not may_be_local:
+        raise InvalidAddress(_SHORT)
 
 
-_NO_DIGITS = re.compile(r"\D")
-_NO_COUNTRY = "The number has no country code: begin it with +, or set OUTDIAL_DEFAULT_REGION on the server."
+def _e164(number: PhoneNumber) -> str:
+    return phonenumbers.format_number(number, PhoneNumberFormat.E164)
 
 
 def _is_stable(form: str) -> bool:
@@ -66,6 +283,96 @@ def _is_stable(form: str) -> bool:
         number = phonenumbers.parse(form)
     except NumberParseException:
         return False
-    return phonenumbers.is_possible_number(number) and (
-        phonenumbers.format_number(number, PhoneNumberFormat.E164) == form
+    return phonenumbers.is_possible_number(number) and _e164(number) == form
+
+
+# ---------------------------------------------------------------- WhatsApp
+
+
+def _parse_whatsapp(text: str, region: str | None = None, keep_raw_input: bool = False) -> PhoneNumber:
+    """Like `phonenumbers.parse`, for ids that WhatsApp has kept from before a country changed its numbers.
+
+    Mexico put a 1 before mobile numbers until 2020, and Benin gave each number the prefix 01 in 2024. The old length
+    is in use no more, so each old id means one number. Brazil's mobile numbers without their ninth digit stay as they
+    are: both lengths are in use, and only WhatsApp knows by which of them an account goes. Ivory Coast's old ids are
+    refused by their length: which digits to add depends on the operator.
+    """
+    number = phonenumbers.parse(text, region, keep_raw_input=keep_raw_input)
+    national = str(number.national_number)
+    if number.italian_leading_zero:
+        return number
+    if number.country_code == _MEXICO and len(national) == len("15512345678") and national[0] == "1":
+        number.national_number = int(national[1:])
+    elif number.country_code == _BENIN and len(national) == len("97123456"):
+        number.national_number, number.italian_leading_zero = int(f"1{national}"), True
+    return number
+
+
+_MEXICO = 52
+_BENIN = 229
+
+# ---------------------------------------------------------------- two numbers in one text
+
+_PAIR_DIGITS_MIN = 14
+"""Fewer are hardly two numbers with an area code each, and most numbers have fewer."""
+_PAIR_DIGITS_MAX = 34
+"""Twice the longest that phonenumbers reads. A bound for the work on what is no number anyway."""
+_OWN_DIGITS_MIN = 6
+"""An area code alone has at most five digits, of those that come after a trunk prefix or a country code."""
+
+
+def _has_second(text: str, region: str | None) -> bool:
+    """Whether a slash or a bracket follows what is a number by itself: 030 1234567/8, and not 0221/123456."""
+    return ("/" in text or "(" in text) and any(
+        ("/" in gap[0] or "(" in gap[0]) and _is_own(text[: gap.start()], region) for gap in _gaps(text)
     )
+
+
+def _gaps(text: str) -> Sequence[re.Match[str]]:
+    """What stands between two digits of a text that has about as many digits as two numbers."""
+    if len(_NO_DIGITS.sub("", text)) > _PAIR_DIGITS_MAX:
+        return ()
+    return [gap for gap in _NO_DIGITS.finditer(text) if gap.start() > 0 and gap.end() < len(text)]
+
+
+def _is_own(text: str, region: str | None) -> bool:
+    if len(_NO_DIGITS.sub("", text)) < _OWN_DIGITS_MIN:
+        return False
+    number = _parsed(text, region)
+    return (
+        number is not None
+        and len(phonenumbers.national_significant_number(number)) >= _OWN_DIGITS_MIN
+        and phonenumbers.is_possible_number(number)
+    )
+
+
+def _is_pair(text: str, region: str | None, *, is_sure: bool = True) -> bool:
+    """Whether two numbers stand one after the other: 030 12345 030 54321.
+
+    Args:
+        text: digits, with the usual signs between them.
+        region: as of `readings`.
+        is_sure: whether the second must begin with a trunk prefix, since both may be one number as well.
+    """
+    if len(_NO_DIGITS.sub("", text)) < _PAIR_DIGITS_MIN:
+        return False
+    for gap in _gaps(text):
+        first = _parsed(text[: gap.start()], region)
+        if first is None or not phonenumbers.is_valid_number(first):
+            continue
+        home = phonenumbers.region_code_for_number(first)
+        trunk = phonenumbers.ndd_prefix_for_region(home or "", True)
+        second_text = text[gap.end() :]
+        if is_sure and not (trunk and second_text.startswith(trunk)):
+            continue
+        second = _parsed(second_text, home)
+        if second is not None and phonenumbers.is_valid_number(second):
+            return True
+    return False
+
+
+def _parsed(text: str, region: str | None) -> PhoneNumber | None:
+    try:
+        return phonenumbers.parse(text, region)
+    except NumberParseException:
+        return None

@@ -254,7 +254,7 @@ def _destination(
     prefix = f"destination_{index}_"
     target: Any = given.get(f"{prefix}target")
     labels = {part: given.get(prefix + part) for part in _LABELS}
-    if target is None or (isinstance(target, str) and not target.strip()):
+    if target is None or (isinstance(target, str) and addresses.is_blank(target)):
         if not any(labels.values()):
             return None
         target = ""
@@ -266,7 +266,7 @@ def _destination(
     if (
         isinstance(target, str)
         and kind in sheets.TELEPHONE_TYPES
-        and ("e" in target or "E" in target)
+        and ("e" in target or "E" in target or not target.isascii())
         and addresses.is_scientific(target)
     ):
         scientific.append(f"{prefix}target")
