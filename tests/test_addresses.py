@@ -54,8 +54,8 @@ def test_numbers_are_kept_as_e164(address_type, text, region, form):
 @pytest.mark.parametrize(
     ("text", "region", "message"),
     [
-        ("4155550100", None, "no country code"),
-        ("4155550100", "ZZ", "no country code"),
+        ("4155550100", None, "No country code. Start the number with + or choose a region."),
+        ("4155550100", "ZZ", "No country code. Start the number with + or choose a region."),
         ("+1415", None, "wrong length"),
         ("+1 415 555 0100 0100 0100", None, "wrong"),
         ("+999 123 456 789", None, "country code is wrong"),
@@ -117,6 +117,9 @@ def test_mail_addresses_keep_their_name_and_lower_their_domain(text, form):
         "ann@example.com bob@example.com",
         "ann@bob@example.com",
         "ann@exa\u200bmple.com",
+        "an\u202en@example.com",
+        "ann\ufe0d@example.com",
+        "ann@example\u3164.com",
         "x" * 65 + "@example.com",
         "ann@" + "x" * 64 + ".com",
         "ann@" + "x.é" * 63 + ".com",
@@ -167,6 +170,8 @@ def test_sip_addresses_keep_scheme_user_port_and_parameters(text, form):
         "sip:ann smith@example.com",
         "sip:ann%2@example.com",
         "sip:jürgen@example.com",
+        "sip:ann\u200b@example.com",
+        "sip:ann@exa\ufeffmple.com",
         "mailto:ann@example.com",
         "tel:+14155550100",
         "https://example.com/ann",
@@ -207,6 +212,30 @@ def test_no_type_takes_empty_long_or_unprintable_text(address_type, text, messag
 def test_no_refusal_repeats_the_address(address_type, text):
     assert text not in refusal(address_type, text)
     assert "415" not in refusal(address_type, text)
+
+
+@pytest.mark.parametrize("address_type", DestinationType)
+@pytest.mark.parametrize("around", ["\u200b", "\ufeff", "\xa0", "\u202f \u200e", "\u2060\t", "\u202a\u2068", "\xad\n"])
+def test_no_type_keeps_marks_that_nobody_sees_around_an_address(address_type, around):
+    text = {DestinationType.EMAIL: "ann@example.com", DestinationType.SIP: "sip:ann@pbx"}.get(
+        address_type, "+14155550100"
+    )
+    assert canonical(address_type, f"{around}{text}{around[::-1]}") == text
+    assert "empty" in refusal(address_type, around)
+    assert addresses.is_blank(around)
+
+
+@pytest.mark.parametrize("text", ["क्‍ष", "می‌خواهم", "team ❤\ufe0f", "👩\u200d💻"])
+def test_other_types_keep_the_joiners_and_selectors_that_a_name_is_written_with(text):
+    assert canonical(DestinationType.AGENT, text) == text
+
+
+def test_an_invisible_mark_within_an_address_is_named():
+    for address_type, text in (
+        (DestinationType.EMAIL, "an\u200bn@example.com"),
+        (DestinationType.SIP, "sip:a\u200b@b"),
+    ):
+        assert "invisible character" in refusal(address_type, text)
 
 
 def test_a_form_that_grows_too_long_is_refused():

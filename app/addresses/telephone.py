@@ -336,13 +336,15 @@ def _gaps(text: str) -> Sequence[re.Match[str]]:
 
 
 def _is_own(text: str, region: str | None) -> bool:
+    """Whether the text is a number that has its area code and more."""
     if len(_NO_DIGITS.sub("", text)) < _OWN_DIGITS_MIN:
         return False
     number = _parsed(text, region)
-    return (
-        number is not None
-        and len(phonenumbers.national_significant_number(number)) >= _OWN_DIGITS_MIN
-        and phonenumbers.is_possible_number(number)
+    if number is None or len(phonenumbers.national_significant_number(number)) < _OWN_DIGITS_MIN:
+        return False
+    # A trunk zero is left in what is too short to be a number, and makes it long enough to be possible.
+    return phonenumbers.is_possible_number(number) and (
+        not number.italian_leading_zero or phonenumbers.is_valid_number(number)
     )
 
 
