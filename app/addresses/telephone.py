@@ -6,20 +6,14 @@ from functools import lru_cache
 from typing import Protocol
 
 import phonenumbers
-from phonenumbers import (
-    CountryCodeSource,
-    NumberParseException,
-    PhoneNumber,
-    PhoneNumberFormat,
-    ValidationResult,
-)
+from phonenumbers import NumberParseException, PhoneNumber, PhoneNumberFormat, ValidationResult
 
 from app.addresses import characters
 from app.addresses.refusals import InvalidAddress
 
 
 class _Parse(Protocol):
-    def __call__(self, text: str, /, region: str | None = None, keep_raw_input: bool = False) -> PhoneNumber: ...
+    def __call__(self, text: str, /, region: str | None = None) -> PhoneNumber: ...
 
 
 # Digits and what people put between them. Letters are refused although phonenumbers reads vanity numbers: in a calling
@@ -149,7 +143,7 @@ def _international(text: str, parse: _Parse) -> list[PhoneNumber]:
     except NumberParseException:
         raise InvalidAddress(_NO_NUMBER) from None
     if number.italian_leading_zero:
-        return _zero_readings(number, text)
+        return _zero_readings(number, text, may_be_local=True)
     # Possible, not valid: ranges are assigned faster than metadata is released. A number without its area code is
     # possible here: anyone who writes the country code is taken at their word.
     _require_possible(number, may_be_local=True)
@@ -165,24 +159,24 @@ def _code_before_bracketed_zero(text: str) -> str:
     return "" if zero is None else _NO_DIGITS.sub("", text[: zero.start()])
 
 
-def _zero_readings(number: PhoneNumber, text: str) -> list[PhoneNumber]:
-    """What a number may mean that has a zero after its country code.
+def _zero_readings(number: PhoneNumber, text: str, *, may_be_local: bool) -> list[PhoneNumber]:
+    """What a number may mean that has a zero before its other digits, after the country code if that is given.
 
     In Italy and some other countries the zero belongs to the number. In others it is a trunk prefix, to be left out
-    after a country code; phonenumbers does so only in countries that have one today, which Poland, "+48 (0)22 …", has
-    not. What is valid decides. If that decides nothing, a zero without brackets is taken at its word.
+    in E.164; phonenumbers does so only in countries that have one today, which Poland, "+48 (0)22 …", has not. What is
+    valid decides. If that decides nothing, a zero without brackets is taken at its word.
     """
     is_bracketed = _code_before_bracketed_zero(text).endswith(str(number.country_code))
     is_valid = phonenumbers.is_valid_number(number)
     bare = _without_a_zero(number)
     if (is_valid and not is_bracketed) or not phonenumbers.is_possible_number(bare):
-        _require_possible(number, may_be_local=True)
+        _require_possible(number, may_be_local=may_be_local)
         return [number]
     if is_valid != phonenumbers.is_valid_number(bare):
         return [number if is_valid else bare]
     if is_bracketed:
         return [number, bare] if phonenumbers.is_possible_number(number) else [bare]
-    _require_possible(number, may_be_local=True)
+    _require_possible(number, may_be_local=may_be_local)
     return [number]
 
 
@@ -235,9 +229,7 @@ def _dialed_in(region: str | None, text: str, parse: _Parse) -> list[PhoneNumber
         is_homeless = error.error_type == NumberParseException.INVALID_COUNTRY_CODE
         raise InvalidAddress(_NO_COUNTRY if is_homeless else _NO_NUMBER) from None
     if number.italian_leading_zero:
-        source = parse(text, region, keep_raw_input=True).country_code_source
-        if source != CountryCodeSource.FROM_DEFAULT_COUNTRY:
-            return _zero_readings(number, text)
+        return _zero_readings(number, text, may_be_local=False)
     # A short code ("110") or a number without its area code: with the country code put before it, it would be
     # another number.
     _require_possible(number, may_be_local=False)
@@ -289,7 +281,7 @@ def _is_stable(form: str) -> bool:
 # ---------------------------------------------------------------- WhatsApp
 
 
-def _parse_whatsapp(text: str, region: str | None = None, keep_raw_input: bool = False) -> PhoneNumber:
+def _parse_whatsapp(text: str, region: str | None = None) -> PhoneNumber:
     """Like `phonenumbers.parse`, for ids that WhatsApp has kept from before a country changed its numbers.
 
     Mexico put a 1 before mobile numbers until 2020, and Benin gave each number the prefix 01 in 2024. The old length
@@ -297,7 +289,7 @@ def _parse_whatsapp(text: str, region: str | None = None, keep_raw_input: bool =
     are: both lengths are in use, and only WhatsApp knows by which of them an account goes. Ivory Coast's old ids are
     refused by their length: which digits to add depends on the operator.
     """
-    number = phonenumbers.parse(text, region, keep_raw_input=keep_raw_input)
+    number = phonenumbers.parse(text, region)
     national = str(number.national_number)
     if number.italian_leading_zero:
         return number
