@@ -170,6 +170,7 @@ commands.add_to(app)
 async def _prepare(settings: Settings) -> bool:
     """Whether the schema is current. A file's is made so; a shared database's only when its owner says so."""
     if settings.is_sqlite:
+        db.claim(settings.database_url)
         await db.migrate(settings.database_url)
         return True
     await db.connect(settings.database_url, pool_size=settings.database_pool_size)

@@ -7,7 +7,6 @@ import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import parse_qs, unquote, urlsplit
 
 import phonenumbers
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -16,11 +15,12 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from app.database_url import SQLITE_PREFIX, DatabaseUrl
+
 PREFIX = "OUTDIAL_"
 SECRET_BYTES_MIN = 32
 """RFC 7518, section 3.2: an HS256 key is at least as long as the hash; PyJWT warns below."""
 RSA_BITS_MIN = 2048
-_SQLITE = "sqlite:///"
 _ORIGIN = re.compile(r"(https?)://([a-z0-9.-]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?/?")
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
 _SEGMENT = r"[A-Za-z0-9_~-][A-Za-z0-9._~-]*"  # neither . nor .., and nothing that a URL writes otherwise
@@ -48,7 +48,7 @@ class Settings(BaseSettings):
         extra="forbid",
     )
 
-    database_url: str = Field(default=f"{_SQLITE}outdial.db", repr=False)  # it may hold a password
+    database_url: str = Field(default=f"{SQLITE_PREFIX}outdial.db", repr=False)  # it may hold a password
     database_pool_size: int = Field(default=10, ge=2, le=100)
     """Connections of each process to PostgreSQL."""
     jwt_secret: SecretStr | None = None
@@ -85,12 +85,12 @@ class Settings(BaseSettings):
 
     @property
     def is_sqlite(self) -> bool:
-        return self.database_url.startswith(_SQLITE)
+        return self.sqlite_path is not None
 
     @property
     def sqlite_path(self) -> Path | None:
         """The database file; None on PostgreSQL."""
-        return Path(_sqlite_file(self.database_url)) if self.is_sqlite else None
+        return DatabaseUrl.parse(self.database_url).path
 
     @property
     def has_key(self) -> bool:
@@ -100,23 +100,7 @@ class Settings(BaseSettings):
     @field_validator("database_url")
     @classmethod
     def _check_database_url(cls, url: str) -> str:
-        if url.startswith(_SQLITE):
-            path = _sqlite_file(url)
-            if not path or path.endswith("/") or "\0" in path:
-                raise ValueError("needs a file, as in sqlite:///outdial.db or sqlite:////var/lib/outdial.db")
-            if path.startswith(":memory:"):
-                raise ValueError("needs a file: each connection to :memory: would see a database of its own")
-            return url
-        if not url.startswith(("postgresql://", "postgres://")):
-            raise ValueError("must begin with sqlite:/// or postgresql://")
-        try:
-            parts = urlsplit(url)
-            complete = bool(parts.path.strip("/")) and bool(parts.hostname or parse_qs(parts.query).get("host"))
-            _ = parts.port  # reading it checks it
-        except ValueError:
-            complete = False
-        if not complete:
-            raise ValueError("must be of the form postgresql://user:password@host:port/name")
+        DatabaseUrl.parse(url)
         return url
 
     @field_validator("jwt_secret")
@@ -280,10 +264,6 @@ def _read_secret(path: Path) -> SecretStr:
     if len(secret.encode()) < SECRET_BYTES_MIN:
         raise SettingsError(f"{_variable('jwt_secret')}: {path} holds no secret; remove it to have one made")
     return SecretStr(secret)
-
-
-def _sqlite_file(url: str) -> str:
-    return unquote(urlsplit(url).path.removeprefix("/"))
 
 
 def _variable(name: str) -> str:

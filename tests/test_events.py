@@ -7,15 +7,13 @@ from contextlib import aclosing, asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
-import asyncpg
 import pytest
 
 from app import clock, db, events, outdials, targets
 from app.auth import Viewer
 from app.changes import event_of_many
 from app.database_url import DatabaseUrl
-from app.db import waiting
-from app.db.configuration import postgres_credentials
+from app.db import postgres, waiting
 from app.errors import BadUserInput, NotFound
 from app.events import following, log
 from app.lifecycle import GapReason, OutdialEventType, OutdialState, TargetEventType, TargetStatus
@@ -38,7 +36,7 @@ async def until_caught_up(stream: AsyncIterator[EventBatch]) -> list[EventBatch]
 @asynccontextmanager
 async def other_session(url: str) -> AsyncIterator[Any]:
     """A PostgreSQL session that is not the server's."""
-    connection = await asyncpg.connect(**postgres_credentials(DatabaseUrl.parse(url)))
+    connection = await postgres.connect(DatabaseUrl.parse(url))
     try:
         yield connection
     finally:

@@ -6,7 +6,9 @@ guarded claim is one statement in any case. Both go the same way, so that what h
 
 A process serves one database at a time: `connect` at start, `close` at the end. The rooms behind this door:
 
-- `opening`, `connections`: the database that this process serves, and a connection of it.
+- `opening`, `connections`, `postgres`: the database that this process serves, and a connection of it.
+- `serving`: one server for each SQLite file.
+- `failures`: what the drivers' errors mean.
 - `statements`: one statement that reads; how many were sent.
 - `units`: statements that take effect together.
 - `orm`: models on those statements.
@@ -20,6 +22,7 @@ from app.db.listening import listen
 from app.db.migration import migrate, schema_is_current
 from app.db.opening import close, connect
 from app.db.orm import reader
+from app.db.serving import claim, give_back
 from app.db.spelling import any_of, for_update, rows_value, rowset, typed
 from app.db.statements import Row, fetch, fetch_within, now, ping
 from app.db.units import Transaction, transaction
@@ -28,12 +31,14 @@ __all__ = [
     "Row",
     "Transaction",
     "any_of",
+    "claim",
     "close",
     "connect",
     "dialect",
     "fetch",
     "fetch_within",
     "for_update",
+    "give_back",
     "is_postgres",
     "listen",
     "migrate",

@@ -1,32 +1,47 @@
 """Which database this process serves, and its connections."""
 
 import asyncio
-import sqlite3
-from contextlib import AsyncExitStack
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
-import asyncpg
 import structlog
 from tortoise import Tortoise
 from tortoise.backends.base.client import BaseDBAsyncClient
-from tortoise.exceptions import DBConnectionError
 
 from app import metrics
 from app.database_url import DatabaseUrl, Dialect
-from app.errors import Unavailable
+from app.db import postgres
+from app.db.configuration import POSTGRES
+from app.db.failures import Failure, failure_of
 
 CONNECTION_WAIT_SECONDS = 10
 """How long an operation may wait for a free connection, or on SQLite for its turn to write."""
+RENEWAL_SECONDS_MIN = 1.0
+"""Connections that are younger than a renewal are not renewed again: many fail at once."""
 
 _url: DatabaseUrl | None = None
+_renewed_at = float("-inf")
 
 log = structlog.get_logger(__name__)
 
 
+class Broken(Exception):  # noqa: N818 - what it says of the database, `failure` names
+    """The database, and not the statement, is at fault; the driver's error is the cause."""
+
+    def __init__(self, failure: Failure, *, was_connected: bool) -> None:
+        super().__init__(failure)
+        self.failure = failure
+        self.was_connected = was_connected
+        """Whether there was a connection to begin with."""
+
+
 def use(url: DatabaseUrl | None) -> None:
     """Say which database this process serves from now on."""
-    global _url  # noqa: PLW0603 - the one place that says it
+    global _url, _renewed_at  # noqa: PLW0603 - the one place that says it
     _url = url
+    _renewed_at = float("-inf")
 
 
 def url() -> DatabaseUrl:
@@ -47,19 +62,69 @@ def client(name: str) -> BaseDBAsyncClient:
     return Tortoise.get_connection(name)
 
 
-async def acquire(stack: AsyncExitStack, name: str) -> Any:
+@asynccontextmanager
+async def connection(name: str) -> AsyncIterator[Any]:
+    """A connection for as long as the context. One that turns out to be of no use is closed.
+
+    Raises:
+        Broken: the database is at fault.
+    """
+    wrapper = client(name).acquire_connection()
     try:
-        async with asyncio.timeout(CONNECTION_WAIT_SECONDS):
-            return await stack.enter_async_context(client(name).acquire_connection())
+        async with asyncio.timeout(_wait_seconds()):
+            held = await wrapper.__aenter__()
     except TimeoutError:
-        raise Unavailable("The database is busy. Try again.") from None
-    except (
-        OSError,
-        DBConnectionError,
-        asyncpg.PostgresError,
-        asyncpg.InterfaceError,
-        sqlite3.OperationalError,
-    ) as error:
-        metrics.database_errors.inc()
-        log.warning("database_unreachable", error=type(error).__name__)
-        raise Unavailable("The database does not answer. Try again.") from error
+        raise _broken(Failure.BUSY, None, was_connected=False) from None
+    except Exception as error:
+        # Whatever keeps us out, a wrong password included, is the database's; housekeeping and /readyz go on asking.
+        raise _broken(failure_of(error) or Failure.AWAY, error, was_connected=False) from error
+    try:
+        yield held
+    except Exception as error:
+        failure = failure_of(error)
+        if failure is None:
+            raise
+        if is_postgres() and failure in {Failure.LOST, Failure.READ_ONLY}:
+            postgres.drop(held)
+            await renew()
+        raise _broken(failure, error, was_connected=True) from error
+    finally:
+        await _give_back(wrapper)
+
+
+async def _give_back(wrapper: Any) -> None:
+    """What goes wrong here is no matter of the caller's, whose work is done: the pool drops such a connection."""
+    try:
+        await wrapper.__aexit__(None, None, None)
+    except Exception as error:
+        failure = failure_of(error)
+        if failure is None:
+            raise
+        _broken(failure, error, was_connected=True)
+
+
+def _wait_seconds() -> float:
+    if not is_postgres():
+        return CONNECTION_WAIT_SECONDS
+    return max(CONNECTION_WAIT_SECONDS, postgres.connect_seconds(url()) * len(url().hosts))
+
+
+def _broken(failure: Failure, error: Exception | None, *, was_connected: bool) -> Broken:
+    """Count it, log it, and make what is raised of it."""
+    metrics.database_errors.inc()
+    log.warning(
+        "database_unavailable",
+        reason=failure.value,
+        error=type(error).__name__ if error else None,
+        code=getattr(error, "sqlstate", None) or getattr(error, "sqlite_errorname", None),
+    )
+    return Broken(failure, was_connected=was_connected)
+
+
+async def renew() -> None:
+    """Replace every connection of the pool at its next use: the address may lead to another server by now."""
+    global _renewed_at  # noqa: PLW0603
+    if time.monotonic() - _renewed_at >= RENEWAL_SECONDS_MIN:
+        _renewed_at = time.monotonic()
+        pool: Any = client(POSTGRES)
+        await pool._expire_connections()  # noqa: SLF001 - Tortoise has no other door to its pool

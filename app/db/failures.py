@@ -1,23 +1,84 @@
-"""What the drivers' errors mean."""
+"""What the drivers' errors mean: whose fault it is, and whether another connection may do."""
 
 import sqlite3
+from enum import StrEnum
 
 import asyncpg
+from asyncpg.exceptions import TargetServerAttributeNotMatched
+from tortoise.exceptions import BaseORMException, DBConnectionError
+
+from app.errors import Unavailable
 
 
-def is_unavailable(error: BaseException) -> bool:
-    """The database, not the statement, is at fault."""
-    if isinstance(error, sqlite3.OperationalError):
-        return "locked" in str(error) or "busy" in str(error)
-    return isinstance(
-        error,
-        (
-            OSError,
-            asyncpg.PostgresConnectionError,
-            asyncpg.InterfaceError,
-            asyncpg.QueryCanceledError,
-            asyncpg.LockNotAvailableError,
-            asyncpg.OperatorInterventionError,
-            asyncpg.InsufficientResourcesError,
-        ),
-    )
+class Failure(StrEnum):
+    """Why the database, and not the statement, is at fault."""
+
+    LOST = "lost"
+    """The connection is gone, or its server is going."""
+    READ_ONLY = "read-only"
+    """The server takes no writes: it is not, or no longer, the primary."""
+    FULL = "full"
+    BUSY = "busy"
+    """It answers, but not in time."""
+    AWAY = "away"
+
+
+_MESSAGES = {
+    Failure.READ_ONLY: "The database takes no writes at the moment. Try again.",
+    Failure.FULL: "The database has no space left. Try again later.",
+    Failure.BUSY: "The database is busy. Try again.",
+    Failure.LOST: "The database does not answer. Try again.",
+    Failure.AWAY: "The database does not answer. Try again.",
+}
+
+# https://www.postgresql.org/docs/18/errcodes-appendix.html
+_STATES = {
+    "08": Failure.LOST,  # connection exceptions
+    "25006": Failure.READ_ONLY,
+    "25P03": Failure.LOST,  # the server has ended the session: it was idle inside a transaction
+    "25P04": Failure.LOST,  # likewise: the transaction took too long
+    "53": Failure.AWAY,  # no memory, no free connection
+    "53100": Failure.FULL,
+    "55P03": Failure.BUSY,  # a lock was not free in time
+    "57": Failure.AWAY,  # whatever else an operator does
+    "57014": Failure.BUSY,  # the statement took too long
+    "57P01": Failure.LOST,  # the server shuts down, or an operator ends the session
+    "57P02": Failure.LOST,  # another session crashed
+    "57P03": Failure.LOST,  # it starts up, or shuts down
+    "57P04": Failure.LOST,  # the database was dropped
+    "57P05": Failure.LOST,  # the session was idle for too long
+    "58": Failure.AWAY,  # the server's own files
+}
+_SQLITE = {
+    sqlite3.SQLITE_BUSY: Failure.BUSY,
+    sqlite3.SQLITE_LOCKED: Failure.BUSY,
+    sqlite3.SQLITE_PROTOCOL: Failure.BUSY,
+    sqlite3.SQLITE_READONLY: Failure.READ_ONLY,
+    sqlite3.SQLITE_FULL: Failure.FULL,
+    sqlite3.SQLITE_IOERR: Failure.AWAY,
+    sqlite3.SQLITE_CANTOPEN: Failure.AWAY,
+    sqlite3.SQLITE_PERM: Failure.AWAY,
+}
+_PRIMARY_CODE = 0xFF
+"""SQLite's extended codes hold the primary one in their lowest byte."""
+
+
+def failure_of(error: BaseException) -> Failure | None:
+    """Why the database is at fault; None if the statement is."""
+    if isinstance(error, BaseORMException) and error.args and isinstance(error.args[0], Exception):
+        return failure_of(error.args[0])  # Tortoise wraps the drivers' errors
+    if isinstance(error, sqlite3.Error):
+        return _SQLITE.get(getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE)
+    if isinstance(error, asyncpg.PostgresError):
+        state = error.sqlstate or ""
+        return _STATES.get(state) or _STATES.get(state[:2])
+    if isinstance(error, TargetServerAttributeNotMatched):
+        return Failure.READ_ONLY
+    # A ValueError among asyncpg's own errors is about the statement's values.
+    if isinstance(error, asyncpg.InterfaceError) and not isinstance(error, ValueError):
+        return Failure.LOST
+    return Failure.LOST if isinstance(error, OSError | asyncpg.InternalClientError | DBConnectionError) else None
+
+
+def unavailable(failure: Failure) -> Unavailable:
+    return Unavailable(_MESSAGES[failure])

@@ -1,13 +1,16 @@
 """What one process commits wakes those that wait in all others: PostgreSQL's LISTEN and NOTIFY."""
 
 import asyncio
+from contextlib import suppress
+from typing import Any
 
 import asyncpg
 
-from app.db import connections, waiting
-from app.db.configuration import postgres_credentials
+from app.db import connections, postgres, waiting
+from app.db.failures import failure_of, unavailable
 
 NOTIFY_CHANNEL = "outdial"
+HEARTBEAT_SECONDS = 2.0
 NOTIFY_TOPICS_MAX = 200
 """A payload holds 8,000 bytes, a topic has 36. Beyond it all waiters wake."""
 
@@ -20,15 +23,37 @@ async def listen() -> None:
     """Wake waiters for what other processes commit, until the connection is lost or the task is cancelled.
 
     It wakes all of them once it listens: nobody heard what was said before. Only on PostgreSQL.
+
+    Raises:
+        Unavailable: the server does not answer, or takes no writes any more. Nothing comes from it, so listen anew.
     """
-    connection = await asyncpg.connect(
-        timeout=connections.CONNECTION_WAIT_SECONDS, **postgres_credentials(connections.url())
-    )
+    try:
+        connection = await postgres.connect(connections.url())
+        try:
+            await _hear(connection)
+        finally:
+            connection.terminate()
+    except Exception as error:
+        failure = failure_of(error)
+        if failure is None:
+            raise
+        await connections.renew()
+        raise unavailable(failure) from error
+
+
+async def _hear(connection: Any) -> None:
     gone = asyncio.Event()
     connection.add_termination_listener(lambda _: gone.set())
-    try:
-        await connection.add_listener(NOTIFY_CHANNEL, lambda *said: waiting.wake(str(said[3]).split(",")))
-        waiting.wake([waiting.EVERY_TOPIC])
-        await gone.wait()
-    finally:
-        connection.terminate()
+    await connection.add_listener(NOTIFY_CHANNEL, lambda *said: waiting.wake(str(said[3]).split(",")))
+    waiting.wake([waiting.EVERY_TOPIC])
+    while not gone.is_set():
+        with suppress(TimeoutError):
+            async with asyncio.timeout(HEARTBEAT_SECONDS):
+                await gone.wait()
+                return
+        # A server that has become a standby goes on answering those who only read, with what is no longer true.
+        read_only = await connection.fetchval(
+            "SELECT current_setting('transaction_read_only')", timeout=HEARTBEAT_SECONDS
+        )
+        if read_only == "on":
+            raise asyncpg.ReadOnlySQLTransactionError("the server takes no writes any more")

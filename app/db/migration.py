@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import asyncpg
 from tortoise import Tortoise
 from tortoise.migrations import operations as ops
 from tortoise.migrations.executor import MigrationExecutor
@@ -15,8 +14,10 @@ from tortoise.migrations.schema_editor.base import BaseSchemaEditor
 from tortoise.migrations.schema_generator.state import State
 
 from app.database_url import DatabaseUrl, Dialect
-from app.db import connections, opening
-from app.db.configuration import APP, postgres_credentials, tortoise_config
+from app.db import connections, opening, postgres, serving
+from app.db.configuration import APP, tortoise_config
+from app.db.failures import failure_of, unavailable
+from app.errors import Unavailable
 
 MIGRATION_WAIT_SECONDS = 60
 """How long a process waits while another one migrates."""
@@ -90,23 +91,42 @@ async def migrate(url: str) -> list[str]:
         The names of the migrations that were applied.
     """
     parsed = DatabaseUrl.parse(url)
-    await asyncio.to_thread(opening.check, parsed)
+    await opening.check(parsed)
     config = tortoise_config(parsed, pool_size=2)
     async with _alone(parsed):
         await Tortoise.init(config=config, _enable_global_fallback=True)
         try:
             executor = MigrationExecutor(Tortoise.get_connection("default"), config["apps"])
             missing = await _missing(executor)
+            if missing and parsed.path is not None:
+                _refuse_while_served(parsed.path)
             await executor.migrate()
             return missing
         finally:
             await Tortoise.close_connections()
 
 
+def _refuse_while_served(path: Path) -> None:
+    """A server of an older version would go on with tables that it does not know."""
+    server = serving.other_server(path)
+    if server is not None:
+        raise Unavailable(f"{server} serves this file; stop it, then migrate")
+
+
 async def schema_is_current() -> bool:
-    """Whether the connected database has had every migration that this version knows."""
+    """Whether the connected database has had every migration that this version knows.
+
+    Raises:
+        Unavailable: the database is busy or gone.
+    """
     apps = tortoise_config(connections.url(), 1)["apps"]
-    return not await _missing(MigrationExecutor(Tortoise.get_connection("default"), apps))
+    try:
+        return not await _missing(MigrationExecutor(Tortoise.get_connection("default"), apps))
+    except Exception as error:
+        failure = failure_of(error)
+        if failure is None:
+            raise
+        raise unavailable(failure) from error
 
 
 async def _missing(executor: MigrationExecutor) -> list[str]:
@@ -137,9 +157,8 @@ async def _alone(url: DatabaseUrl) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def _postgres_lock(url: DatabaseUrl) -> AsyncIterator[None]:
-    credentials = postgres_credentials(url)
-    credentials["server_settings"] |= {"lock_timeout": str(MIGRATION_WAIT_SECONDS * 1000), "statement_timeout": "0"}
-    connection = await asyncpg.connect(timeout=10, **credentials)
+    patience = {"lock_timeout": str(MIGRATION_WAIT_SECONDS * 1000), "statement_timeout": "0"}
+    connection = await postgres.connect(url, patience)
     try:
         await connection.execute("SELECT pg_advisory_lock($1)", ADVISORY_LOCK)
         yield

@@ -3,27 +3,32 @@
 import asyncio
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 
+import asyncpg
+from asyncpg.exceptions import TargetServerAttributeNotMatched
 from tortoise import Tortoise
 
 from app.database_url import DatabaseUrl
-from app.db import connections, statements, units
-from app.db.configuration import SQLITE_READER, tortoise_config
+from app.db import connections, postgres, statements, units
+from app.db.configuration import SQLITE_READER, SQLITE_WRITER, tortoise_config
 from app.errors import Unavailable
 
 CLOSE_WAIT_SECONDS = 10
 SQLITE_VERSION_MIN = (3, 38)
 """The first one with ->> for JSON."""
+CHECK_SECONDS = 5
+ENCODING = "UTF8"
 
 
 async def connect(url: str, *, pool_size: int = 10) -> None:
     """Open the database that `url` names; the schema is whatever it is.
 
     Raises:
-        Unavailable: it does not answer.
+        Unavailable: it does not answer, or it is of no use.
     """
     parsed = DatabaseUrl.parse(url)
-    await asyncio.to_thread(check, parsed)
+    await check(parsed)
     await Tortoise.init(config=tortoise_config(parsed, pool_size), _enable_global_fallback=True)
     connections.use(parsed)
     try:
@@ -32,9 +37,12 @@ async def connect(url: str, *, pool_size: int = 10) -> None:
         await close()
         raise
     if not connections.is_postgres():
-        async with connections.client(SQLITE_READER).acquire_connection() as connection:
+        async with connections.connection(SQLITE_READER) as connection:
             # SQLite's own lower() knows the letters of ASCII only
             await connection.create_function("lower", 1, _lower, deterministic=True)
+        # Opened now: Tortoise would keep its lock for ever if a first use were cut short.
+        async with connections.connection(SQLITE_WRITER):
+            pass
 
 
 def _lower(text: str | None) -> str | None:
@@ -48,18 +56,52 @@ async def close() -> None:
     await Tortoise.close_connections()
 
 
-def check(url: DatabaseUrl) -> None:
-    """Make sure that a SQLite file can be opened: aiosqlite waits for ever for one that cannot.
+# ---------------------------------------------------------------- whether it is of use
+
+
+async def check(url: DatabaseUrl) -> None:
+    """Look at the database before the pool does, and say what is wrong with it in one line.
 
     Raises:
-        Unavailable: it cannot.
+        Unavailable: it does not let us in, takes no writes, or is not UTF-8.
     """
-    if url.path is None:
+    if url.path is not None:
+        await asyncio.to_thread(_check_file, url.path)
         return
+    try:
+        postgres.check_files(url.parameters)
+        connection = await postgres.connect(url)
+        try:
+            name = await connection.fetchval("SELECT current_database()", timeout=CHECK_SECONDS)
+            encoding = await connection.fetchval("SHOW server_encoding", timeout=CHECK_SECONDS)
+        finally:
+            await connection.close(timeout=CHECK_SECONDS)
+    except TargetServerAttributeNotMatched as error:
+        raise Unavailable("the server takes no writes: it is a standby, or read-only") from error
+    except TimeoutError as error:
+        raise Unavailable("the server does not answer in time") from error
+    except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+        raise Unavailable(_first_line(error)) from error
+    if encoding != ENCODING:
+        raise Unavailable(
+            f"the database {name} has the encoding {encoding}, which cannot hold every name; make one that can: "
+            f"CREATE DATABASE outdial ENCODING 'UTF8' LOCALE 'C.UTF-8' TEMPLATE template0"
+        )
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0] or type(error).__name__
+
+
+def _check_file(path: Path) -> None:
+    """Also because aiosqlite waits for ever for a file that cannot be opened."""
     if sqlite3.sqlite_version_info < SQLITE_VERSION_MIN:
         raise Unavailable(f"this Python brings SQLite {sqlite3.sqlite_version}; 3.38 or later is needed")
     try:
-        with closing(sqlite3.connect(url.path)) as connection:
+        with closing(sqlite3.connect(path)) as connection:
             connection.execute("PRAGMA schema_version").fetchall()
+            encoding = connection.execute("PRAGMA encoding").fetchone()[0]
     except sqlite3.Error as error:
         raise Unavailable(str(error)) from error
+    if encoding != "UTF-8":
+        raise Unavailable(f"the file has the encoding {encoding}; make one with UTF-8: sqlite3 OLD .dump | sqlite3 NEW")

@@ -1,19 +1,24 @@
 """Statements: sent, counted, and read outside of transactions."""
 
 import asyncio
+import random
 from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
-from app import clock, metrics
+from app import clock
 from app.db import connections, dialects
 from app.db.configuration import POSTGRES, SQLITE_READER
-from app.db.connections import is_postgres
-from app.db.failures import is_unavailable
-from app.errors import LimitExceeded, Unavailable
+from app.db.connections import Broken, is_postgres
+from app.db.failures import Failure, unavailable
+from app.errors import LimitExceeded
 
 Row = Mapping[str, Any]
+
+ATTEMPTS_MAX = 3
+"""Of what another connection may do: the first may be one that the server closed long ago."""
+INTERRUPT_EVERY_SECONDS = 0.02
 
 sent = 0
 """Statements sent by this process, for the tests that pin how many an operation takes."""
@@ -32,42 +37,65 @@ async def run(connection: Any, sql: str, args: Sequence[Any]) -> list[Row]:
 
 
 async def fetch(sql: str, *args: Any) -> list[Row]:
-    """Run one reading statement outside of any transaction.
+    """Run one reading statement outside of any transaction. If its connection is lost, it runs again on another.
 
     Raises:
         Unavailable: the database is busy or gone.
     """
-    async with AsyncExitStack() as stack:
-        connection = await connections.acquire(stack, POSTGRES if is_postgres() else SQLITE_READER)
+    for attempt in range(1, ATTEMPTS_MAX + 1):
+        try:
+            return await _read(sql, args)
+        except Broken as broken:
+            if attempt == ATTEMPTS_MAX or not may_run_again(broken):
+                raise unavailable(broken.failure) from broken.__cause__
+            await pause(attempt)
+    raise AssertionError("unreachable")
+
+
+def may_run_again(broken: Broken) -> bool:
+    """Whether another connection may do what this one did not, and one was there to begin with."""
+    return broken.was_connected and broken.failure in {Failure.LOST, Failure.READ_ONLY}
+
+
+async def pause(attempt: int) -> None:
+    """Wait a little longer each time, and not all at once."""
+    await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311 - it keeps no secret
+
+
+async def _read(sql: str, args: Sequence[Any]) -> list[Row]:
+    async with connections.connection(POSTGRES if is_postgres() else SQLITE_READER) as connection:
         try:
             return await run(connection, sql, args)
-        except Exception as error:
-            if is_unavailable(error):
-                metrics.database_errors.inc()
-                raise Unavailable("The database does not answer. Try again.") from error
+        except asyncio.CancelledError:
+            # asyncpg cancels the statement in the server; SQLite's runs in a thread that no cancellation reaches
+            if not is_postgres():
+                await _out_of_the_way(connection)
             raise
 
 
+async def _out_of_the_way(connection: Any) -> None:
+    """Interrupt SQLite until its thread is free for the next one. Nobody else uses the connection while we hold it."""
+    last = asyncio.ensure_future(connection.execute_fetchall("SELECT 1"))  # runs after what goes on there
+    while not last.done():
+        await connection.interrupt()
+        # Cancelled once more, we still wait: it takes milliseconds, and the caller gets the first cancellation.
+        with suppress(asyncio.CancelledError):
+            await asyncio.wait([last], timeout=INTERRUPT_EVERY_SECONDS)
+    last.exception()  # seen: the interruption may have met it
+
+
 async def fetch_within(seconds: float, sql: str, *args: Any) -> list[Row]:
-    """Like `fetch`, but give up after a time, and stop the database from going on.
+    """Like `fetch`, but give up after a time, the wait for a connection included, and stop the database as well.
 
     Raises:
         LimitExceeded: it took longer.
+        Unavailable: the database is busy or gone.
     """
-    async with AsyncExitStack() as stack:
-        connection = await connections.acquire(stack, POSTGRES if is_postgres() else SQLITE_READER)
-        task = asyncio.ensure_future(run(connection, sql, args))
-        try:
-            # asyncpg cancels the statement in the server when its task is cancelled
-            async with asyncio.timeout(seconds):
-                return await (task if is_postgres() else asyncio.shield(task))
-        except TimeoutError:
-            if not is_postgres():
-                # SQLite runs in a thread that no cancellation reaches; nobody else uses it while we hold it
-                await connection.interrupt()
-                await asyncio.wait([task])
-                task.exception()
-            raise LimitExceeded(f"Counting took longer than {seconds:g} seconds. Use a narrower filter.") from None
+    try:
+        async with asyncio.timeout(seconds):
+            return await fetch(sql, *args)
+    except TimeoutError:
+        raise LimitExceeded(f"Counting took longer than {seconds:g} seconds. Use a narrower filter.") from None
 
 
 async def now() -> datetime:
@@ -83,6 +111,13 @@ async def ping() -> None:
     """One trip to the database and back.
 
     Raises:
-        Unavailable: it does not answer.
+        Unavailable: it does not answer, or it takes no writes.
     """
-    await fetch("SELECT 1 AS one")
+    if not is_postgres():
+        await fetch("SELECT 1 AS one")
+        return
+    # "on" as well while the server is a standby
+    rows = await fetch("SELECT current_setting('transaction_read_only') AS read_only")
+    if rows[0]["read_only"] == "on":
+        await connections.renew()
+        raise unavailable(Failure.READ_ONLY)

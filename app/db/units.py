@@ -2,30 +2,30 @@
 
 import asyncio
 import io
-import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import asyncpg
-import structlog
 
-from app import clock, metrics
-from app.db import connections, dialects, listening, statements, waiting
+from app import clock
+from app.db import connections, dialects, listening, postgres, statements, waiting
 from app.db.configuration import POSTGRES, SQLITE_WRITER
-from app.db.connections import is_postgres
-from app.db.failures import is_unavailable
+from app.db.connections import Broken, is_postgres
+from app.db.failures import Failure, unavailable
 from app.db.orm import StatementClient
 from app.errors import Unavailable
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-log = structlog.get_logger(__name__)
-
-RETRIES_MAX = 5
+ATTEMPTS_MAX = 5
 """Of a unit of work that PostgreSQL picked as a deadlock's victim."""
+UNCERTAIN = (
+    "The connection to the database was lost while it saved the change, so it may or may not be saved. "
+    "Look before you send it again, or send it again with the same idempotency key."
+)
 
 _under_way: set[asyncio.Task[Any]] = set()
 
@@ -106,7 +106,8 @@ async def transaction(
     """Run `work(transaction, …)` as one unit: committed when it returns, rolled back when it raises.
 
     It runs in a task of its own, so a caller that is cancelled (a client that hangs up) neither cuts it short nor
-    leaks its connection. `work` may run again after a deadlock, so it must do nothing but talk to the database.
+    leaks its connection. `work` may run again after a deadlock or on another connection, so it must do nothing but talk
+    to the database. Once COMMIT is sent, nothing runs again.
 
     Raises:
         Unavailable: the database is busy or gone. Nothing, or on a lost connection at COMMIT perhaps all, was written.
@@ -124,50 +125,75 @@ def _finished(task: asyncio.Task[Any]) -> None:
 
 
 async def _unit(work: Callable[..., Awaitable[T]], *args: Any, **kwargs: Any) -> T:
-    for attempt in range(1, RETRIES_MAX + 1):
+    for attempt in range(1, ATTEMPTS_MAX + 1):
+        end = _End()
         try:
-            return await (_postgres_unit if is_postgres() else _sqlite_unit)(work, *args, **kwargs)
+            result, topics = await (_postgres_unit if is_postgres() else _sqlite_unit)(end, work, *args, **kwargs)
         except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError) as error:
-            if attempt == RETRIES_MAX:
+            if attempt == ATTEMPTS_MAX:
                 raise Unavailable("Too many changes to the same targets at once. Try again.") from error
-            await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311 - spreads the load, keeps no secret
-        except Exception as error:
-            if is_unavailable(error):
-                metrics.database_errors.inc()
-                log.warning("transaction_unavailable", error=type(error).__name__)
-                raise Unavailable("The database does not answer. Try again.") from error
-            raise
+        except Broken as broken:
+            if end.commit_was_sent and broken.failure is Failure.LOST:
+                raise Unavailable(UNCERTAIN) from broken.__cause__
+            if end.commit_was_sent or attempt >= statements.ATTEMPTS_MAX or not statements.may_run_again(broken):
+                raise unavailable(broken.failure) from broken.__cause__
+        else:
+            if topics:
+                waiting.wake(topics)
+            return result
+        await statements.pause(attempt)
     raise AssertionError("unreachable")
 
 
-async def _postgres_unit(work: Callable[..., Awaitable[T]], *args: Any, **kwargs: Any) -> T:
-    async with AsyncExitStack() as stack:
-        connection = await connections.acquire(stack, POSTGRES)
-        async with connection.transaction():
+@dataclass(slots=True)
+class _End:
+    commit_was_sent: bool = False
+    """From here on only the database knows whether the changes are kept, until it has answered."""
+
+
+async def _postgres_unit(
+    end: _End, work: Callable[..., Awaitable[T]], *args: Any, **kwargs: Any
+) -> tuple[T, frozenset[str]]:
+    async with connections.connection(POSTGRES) as connection:
+        transaction = connection.transaction()
+        await transaction.start()
+        try:
             unit = Transaction(connection)
             result = await work(unit, *args, **kwargs)
             topics = await unit._announce()  # noqa: SLF001 - the two make one thing
-    if topics:
-        waiting.wake(topics)
-    return result
+        except BaseException:
+            await _roll_back(connection, transaction)
+            raise
+        end.commit_was_sent = True
+        await transaction.commit()
+        return result, topics
 
 
-async def _sqlite_unit(work: Callable[..., Awaitable[T]], *args: Any, **kwargs: Any) -> T:
-    async with AsyncExitStack() as stack:
-        connection = await connections.acquire(stack, SQLITE_WRITER)
+async def _roll_back(connection: Any, transaction: Any) -> None:
+    """Give the transaction up; a connection that does not even do that is closed, which has the same effect."""
+    try:
+        async with asyncio.timeout(connections.CONNECTION_WAIT_SECONDS):
+            await transaction.rollback()
+    except Exception:  # noqa: BLE001 - what went wrong before is what the caller is told
+        postgres.drop(connection)
+
+
+async def _sqlite_unit(
+    end: _End, work: Callable[..., Awaitable[T]], *args: Any, **kwargs: Any
+) -> tuple[T, frozenset[str]]:
+    async with connections.connection(SQLITE_WRITER) as connection:
         # IMMEDIATE takes the write lock at once: a transaction that reads first and then writes could fail otherwise
         await connection.execute_fetchall("BEGIN IMMEDIATE")
         try:
             unit = Transaction(connection)
             result = await work(unit, *args, **kwargs)
             topics = await unit._announce()  # noqa: SLF001
+            end.commit_was_sent = True
             await connection.execute_fetchall("COMMIT")
         except BaseException:  # a loop that stops included: the next one to write must not find a transaction open
             await connection.rollback()
             raise
-    if topics:
-        waiting.wake(topics)
-    return result
+        return result, topics
 
 
 async def settle(seconds: float) -> None:

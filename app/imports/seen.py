@@ -56,7 +56,7 @@ class Seen:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)
         except sqlite3.Error as error:
-            if failures.is_unavailable(error):
+            if failures.failure_of(error) is not None:
                 raise Unavailable(
                     "The server has no room for what a dry run has to remember. Try again later."
                 ) from None

@@ -63,6 +63,7 @@ def create_app(settings: Settings) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        db.claim(settings.database_url)
         await db.connect(settings.database_url, pool_size=settings.database_pool_size)
         try:
             keeping = asyncio.create_task(
@@ -83,6 +84,7 @@ def create_app(settings: Settings) -> Starlette:
                 await keeping
         finally:
             await db.close()
+            db.give_back(settings.database_url)
 
     app = Starlette(
         routes=[

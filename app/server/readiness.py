@@ -1,4 +1,4 @@
-"""Whether this process can serve: its database answers, and the schema is the one of this version."""
+"""Whether this process can serve: its database answers and takes writes, and the schema is this version's."""
 
 import asyncio
 import time
@@ -38,7 +38,9 @@ async def _find_problem() -> str | None:
         async with asyncio.timeout(CHECK_SECONDS_MAX):
             await db.ping()
             is_current = await db.schema_is_current()
-    except (Unavailable, TimeoutError):
+    except Unavailable as error:
+        return error.message
+    except TimeoutError:
         return "The database does not answer."
     except Exception:
         log.exception("readiness check failed")

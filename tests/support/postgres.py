@@ -22,6 +22,7 @@ from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
 import asyncpg
+import psutil
 
 START_SECONDS_MAX = 60
 MEMORY = Path("/dev/shm")
@@ -100,9 +101,16 @@ def _roomy_memory() -> Path | None:
 
 
 class OwnServer:
-    """Our own PostgreSQL in a temporary folder, on 127.0.0.1 only."""
+    """Our own PostgreSQL in a temporary folder, on 127.0.0.1 only.
 
-    def __init__(self) -> None:
+    Args:
+        settings: that differ from those of the session's server.
+        primary: the URL of a server to follow as its standby.
+    """
+
+    def __init__(self, settings: dict[str, str] | None = None, *, primary: str | None = None) -> None:
+        self._settings = settings or {}
+        self._primary = primary
         self._folder = Path()
         self._process: subprocess.Popen[bytes] | None = None
         self.url = ""
@@ -133,6 +141,13 @@ class OwnServer:
         if user := _user():
             shutil.chown(self._folder, user)
             shutil.chown(data, user)
+        if self._primary is not None:
+            _run([
+                str(binaries / "pg_basebackup"), "--pgdata", str(data), "--dbname", self._primary,
+                "--write-recovery-conf", "--checkpoint", "fast", "--no-sync",
+            ])  # fmt: skip
+            self._serve(binaries, data, free_port())
+            return
         _run([
             str(binaries / "initdb"), "--pgdata", str(data), "--username", "outdial", "--auth", "trust",
             "--encoding", "UTF8", "--locale", "C", "--locale-provider", "builtin", "--builtin-locale", "C.UTF-8",
@@ -154,6 +169,7 @@ class OwnServer:
             "autovacuum_naptime": "10s",
             "deadlock_timeout": "200ms",
             "log_min_messages": "warning",
+            **self._settings,
         }
         options = [item for name, value in settings.items() for item in ("-c", f"{name}={value}")]
         user = _user()
@@ -188,6 +204,20 @@ class OwnServer:
                 return
             time.sleep(0.02)
         raise PostgresError(f"PostgreSQL does not start:\n{output.read_text()}")
+
+    @property
+    def port(self) -> int:
+        port = urlsplit(self.url).port
+        assert port
+        return port
+
+    def crash(self) -> None:
+        """End it as a machine that loses power does: without a word to anybody."""
+        assert self._process
+        for child in psutil.Process(self._process.pid).children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                child.kill()
+        self._end_process()
 
     def _end_process(self) -> None:
         if self._process is None:

@@ -1,0 +1,217 @@
+"""A connection to PostgreSQL, as the URL describes it: for the pool, for listening and for migrating."""
+
+import asyncio
+import random
+import socket
+import ssl
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+import asyncpg
+
+from app.database_url import DatabaseUrl
+from app.database_url.parameters import settings_of, sslmode
+
+if TYPE_CHECKING:
+    Connection = asyncpg.Connection[asyncpg.Record]
+else:
+    Connection = asyncpg.Connection
+
+CONNECT_SECONDS = 8.0
+"""For all hosts together, unless connect_timeout gives each its own: an operation waits ten."""
+STATEMENT_TIMEOUT_SECONDS = 30
+LOCK_TIMEOUT_SECONDS = 10
+IDLE_IN_TRANSACTION_SECONDS = 60
+"""A transaction that nobody goes on with holds up every subscriber of the cluster (see app.events)."""
+DEAD_AFTER_SECONDS = 10
+"""A server's machine that is gone says nothing: without these probes a statement waits for a quarter of an hour."""
+_PROBES = 3
+
+_TLS = (
+    "sslmode",
+    "sslnegotiation",
+    "sslrootcert",
+    "sslcert",
+    "sslkey",
+    "sslpassword",
+    "sslcrl",
+    "ssl_min_protocol_version",
+    "ssl_max_protocol_version",
+)
+_FINAL = (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError)
+"""What the next host would say as well."""
+
+
+async def connect(url: DatabaseUrl, settings: Mapping[str, str] | None = None) -> Connection:
+    """A new connection to the first host that answers and takes writes.
+
+    Args:
+        url: of the database.
+        settings: of the session, before all others.
+
+    Raises:
+        OSError: no host answers.
+        asyncpg.TargetServerAttributeNotMatched: none of them takes writes.
+        asyncpg.PostgresError: the server refuses.
+    """
+    hosts = list(url.hosts)
+    if url.parameters.get("load_balance_hosts") == "random":
+        random.shuffle(hosts)
+    arguments = _arguments(url, settings or {})
+    for index, (host, port) in enumerate(hosts, 1):
+        try:
+            connection: Connection = await asyncpg.connect(host=host, port=port, **arguments)
+        except _FINAL:
+            raise
+        except (OSError, asyncpg.PostgresError, asyncpg.InternalClientError):
+            if index == len(hosts):
+                raise
+        else:
+            _probe(connection, url.parameters)
+            return connection
+    raise AssertionError("a URL has a host")
+
+
+def connect_seconds(url: DatabaseUrl) -> float:
+    """How long one host may take to let us in."""
+    given = url.parameters.get("connect_timeout")
+    return float(given) if given else CONNECT_SECONDS / len(url.hosts)
+
+
+def _arguments(url: DatabaseUrl, settings: Mapping[str, str]) -> dict[str, Any]:
+    given = url.parameters
+    arguments: dict[str, Any] = {
+        # asyncpg takes TLS's files from a URL alone; this one says nothing else
+        "dsn": _tls_url(given),
+        "user": url.user,
+        "password": url.password,
+        "database": url.database,
+        "timeout": connect_seconds(url),
+        "server_settings": {**_settings(given), **settings},
+        "target_session_attrs": given.get("target_session_attrs", "read-write"),
+    }
+    for name in ("passfile", "krbsrvname", "gsslib"):
+        if name in given:
+            arguments[name] = given[name]
+    if given.get("sslrootcert") == "system":
+        arguments["ssl"] = _system_context(given)
+    return arguments
+
+
+def _settings(given: Mapping[str, str]) -> dict[str, str]:
+    """Of the session: ours, unless the URL's options set them."""
+    ours = {
+        "application_name": given.get("application_name", given.get("fallback_application_name", "outdial")),
+        "timezone": "UTC",
+        "statement_timeout": str(STATEMENT_TIMEOUT_SECONDS * 1000),
+        "lock_timeout": str(LOCK_TIMEOUT_SECONDS * 1000),
+        "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_SECONDS * 1000),
+    }
+    options = given.get("options", "")
+    theirs = settings_of(options)
+    kept = {name: value for name, value in ours.items() if name not in theirs or name in given}
+    return {**kept, "options": options} if options else kept
+
+
+# ---------------------------------------------------------------- TLS
+
+
+def _tls_url(given: Mapping[str, str]) -> str:
+    asked = {name: given[name] for name in _TLS if name in given and given[name] != "system"}
+    mode = sslmode(given)
+    if mode is not None:
+        asked["sslmode"] = mode
+    return f"postgresql://?{urlencode(asked)}" if asked else "postgresql://"
+
+
+def _system_context(given: Mapping[str, str]) -> ssl.SSLContext:
+    """For `sslrootcert=system`: the machine's own authorities, which asyncpg does not know."""
+    context = ssl.create_default_context()
+    context.set_alpn_protocols(["postgresql"])
+    for name, attribute in (
+        ("ssl_min_protocol_version", "minimum_version"),
+        ("ssl_max_protocol_version", "maximum_version"),
+    ):
+        if name in given:
+            setattr(context, attribute, ssl.TLSVersion[given[name].replace(".", "_")])
+    _load_files(context, given)
+    return context
+
+
+def check_files(given: Mapping[str, str]) -> None:
+    """Look at the files that the URL names, before a connection does.
+
+    Raises:
+        ValueError: one line that names the parameter whose file cannot be used.
+    """
+    _load_files(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), given)
+    if "passfile" in given and not _is_readable(given["passfile"]):
+        raise ValueError("passfile: the file cannot be read")
+
+
+def _load_files(context: ssl.SSLContext, given: Mapping[str, str]) -> None:
+    for name in ("sslrootcert", "sslcrl"):
+        if name in given and given[name] != "system":
+            if not _is_readable(given[name]):
+                raise ValueError(f"{name}: the file cannot be read")
+            try:
+                context.load_verify_locations(cafile=given[name])
+            except ssl.SSLError:
+                raise ValueError(f"{name}: the file holds nothing of that kind in PEM form") from None
+    if "sslcrl" in given:
+        context.verify_flags |= ssl.VERIFY_CRL_CHECK_CHAIN
+    if "sslcert" in given:
+        for name in ("sslcert", "sslkey"):
+            if name in given and not _is_readable(given[name]):
+                raise ValueError(f"{name}: the file cannot be read")
+        try:
+            context.load_cert_chain(
+                given["sslcert"], given.get("sslkey"), password=lambda: given.get("sslpassword", "")
+            )
+        except (ssl.SSLError, ValueError):
+            raise ValueError("sslcert: the certificate, its key and sslpassword do not fit together") from None
+
+
+def _is_readable(path: str) -> bool:
+    with suppress(OSError), Path(path).open("rb"):
+        return True
+    return False
+
+
+# ---------------------------------------------------------------- the socket
+
+
+def _probe(connection: Connection, given: Mapping[str, str]) -> None:
+    """Have the system notice that the other machine is gone, as libpq's keepalives do."""
+    transport: asyncio.Transport = connection._transport  # type: ignore[attr-defined] # noqa: SLF001 - asyncpg has no other door to its socket
+    peer: socket.socket | None = transport.get_extra_info("socket")
+    if peer is None or peer.family not in {socket.AF_INET, socket.AF_INET6}:
+        return
+    wanted = {
+        "TCP_KEEPIDLE": int(given.get("keepalives_idle", DEAD_AFTER_SECONDS - 2 * _PROBES)),
+        "TCP_KEEPINTVL": int(given.get("keepalives_interval", 2)),
+        "TCP_KEEPCNT": int(given.get("keepalives_count", _PROBES)),
+        "TCP_USER_TIMEOUT": int(given.get("tcp_user_timeout", DEAD_AFTER_SECONDS * 1000)),
+    }
+    if given.get("keepalives") == "0":
+        wanted = {"TCP_USER_TIMEOUT": wanted["TCP_USER_TIMEOUT"]}
+    else:
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in wanted.items():
+        option = getattr(socket, name, None)  # not every system has all of them
+        if option is not None and value:  # 0 leaves it to the system, as in libpq
+            peer.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
+def drop(connection: Any) -> None:
+    """Close a connection that is of no use, without a word to its server."""
+    with suppress(asyncpg.InterfaceError):  # closed already, and so back in the pool
+        connection.terminate()
+
+
+async def ids_as_text(connection: Any) -> None:
+    """Give ids as the text that they are everywhere else."""
+    await connection.set_type_codec("uuid", schema="pg_catalog", encoder=str, decoder=str, format="text")
