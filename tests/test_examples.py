@@ -1,4 +1,4 @@
-"""The README's examples: they run, and do what the README says of them."""
+"""The documents' examples: they run, and do what docs/clients.md says of them."""
 
 import asyncio
 import json
@@ -22,7 +22,14 @@ from tests.test_dialer import attempts, make_list
 
 EXAMPLES = REPOSITORY / "docs" / "examples"
 LINES_MAX = 30
-PACKAGES = ("graphql@16.11.0", "graphql-ws@6.0.6", "ws@8.18.3", "@apollo/client@4.0.0", "rxjs@7.8.2")
+PACKAGES = (
+    "graphql@16.11.0",
+    "graphql-ws@6.0.6",
+    "ws@8.18.3",
+    "@apollo/client@4.0.0",
+    "rxjs@7.8.2",
+    "@urql/core@6.0.3",
+)
 CUSTOMER = "0192d0a0-0000-7000-8000-000000000001"
 WAIT_SECONDS_MAX = 60
 
@@ -179,6 +186,29 @@ async def test_the_live_client_comes_back_when_its_token_expires(databases: Data
                 assert "4401" in " ".join(watching.others)
         finally:
             server.kill()
+
+
+# ---------------------------------------------------------------- urql.mjs
+
+
+async def test_urql_reads_a_list_and_is_sent_its_changes(client: Client, script_folder: Path) -> None:
+    outdial_id = (await client.outdial(name="Appointments"))["id"]
+    process = await asyncio.create_subprocess_exec(
+        *node.commands()[0], "urql.mjs", f"{client.url}/graphql", outdial_id,
+        cwd=script_folder, env={**os.environ, "OUTDIAL_TOKEN": client.token},
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(WAIT_SECONDS_MAX):
+            assert await process.stdout.readline() == b"Appointments\n"
+            await client.target(outdial_id)
+            assert await process.stdout.readline() == b"CREATED\n"
+            await client.good("claimTargets", outdialId=outdial_id)
+            assert await process.stdout.readline() == b"CLAIMED\n"
+    finally:
+        process.kill()
+        await process.wait()
 
 
 # ---------------------------------------------------------------- apollo-cache.mjs
