@@ -38,6 +38,7 @@ CUSTOMER = "5e4a0680-804e-11ec-8477-2feea5968d85"
 LINE_CHARACTERS_MAX = 112
 BLOCK_SECONDS_MAX = 60
 STREAM_SECONDS_MAX = 20
+BYTE_ORDER_MARK = "\ufeff"
 _ELSEWHERE = ("pip install", "outdial serve", "outdial demo", "outdial migrate", "docker ", "git clone")
 """Blocks with these set something up or do not end; other tests run the commands."""
 _STREAM = "curl -N"
@@ -146,7 +147,7 @@ class Player:
         try:
             for line in process.stdout:
                 if line.strip() not in {"", ":"}:  # what keeps a stream alive
-                    got.append(line)
+                    got.append(line.removeprefix(BYTE_ORDER_MARK))
                 if lines is not None and len(got) == lines and _STREAM in text:
                     break
             else:
