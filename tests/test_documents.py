@@ -22,6 +22,7 @@ from graphql import GraphQLError, parse, validate
 
 import app as package
 from app import errors, lifecycle, metrics
+from app.addresses import DestinationType, InvalidAddress, canonical
 from app.cli import app as command_line
 from app.files import columns
 from app.graphql.schema import schema
@@ -52,6 +53,19 @@ ODD_PHRASES = ("whoever", "is told", "are told", "the first so many", "at first"
 
 def _by_place(blocks: list[Block]) -> Any:
     return pytest.mark.parametrize("block", blocks, ids=str)
+
+
+def _table(page: Path, first_head: str) -> list[list[str]]:
+    """The rows below the head of every table whose first column is called so."""
+    found, inside = [], False
+    for line in documents.prose(page).splitlines():
+        if not line.startswith("|"):
+            inside = False
+        elif inside:
+            found.append([cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]])
+        else:
+            inside = line.split("|")[1].strip() == first_head
+    return [row for row in found if not set("".join(row)) <= set("-: ")]
 
 
 def test_there_are_documents() -> None:
@@ -208,19 +222,6 @@ def test_the_source_distribution_has_every_document() -> None:
 # ---------------------------------------------------------------- what there is, and what the documents name
 
 
-def _table(page: Path, first_head: str) -> list[list[str]]:
-    """The rows below the head of every table whose first column is called so."""
-    found, inside = [], False
-    for line in documents.prose(page).splitlines():
-        if not line.startswith("|"):
-            inside = False
-        elif inside:
-            found.append([cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]])
-        else:
-            inside = line.split("|")[1].strip() == first_head
-    return [row for row in found if not set("".join(row)) <= set("-: ")]
-
-
 def test_every_setting_is_named_with_its_default() -> None:
     shown = {row[0].strip("`"): row[1].strip("`") for row in _table(OPERATIONS, "variable")}
     fields = {f"{PREFIX}{name.upper()}": field.default for name, field in Settings.model_fields.items()}
@@ -269,6 +270,19 @@ def test_every_parameter_and_column_of_an_import_is_named() -> None:
     named = {word for row in _table(IMPORTS, "column") for word in re.findall(r"`([^`]+)`", row[0])}
     others = re.compile(r"phone_[2-4]|destination_[1-4]_.*")
     assert {name for name in columns.NAMES if not others.fullmatch(name)} <= named
+
+
+@pytest.mark.parametrize("row", _table(IMPORTS, "written"), ids=lambda row: " ".join(row[:2]))
+def test_every_number_is_read_as_the_page_says(row: list[str]) -> None:
+    written, region, read = (cell.split("`")[1] if "`" in cell else None for cell in row[:3])
+    kind = DestinationType.WHATSAPP if "WHATSAPP" in row[0] else DestinationType.TEL
+    assert written is not None
+    if read is None:
+        assert row[2] == "refused"
+        with pytest.raises(InvalidAddress):
+            canonical(kind, written, default_region=region)
+    else:
+        assert canonical(kind, written, default_region=region) == read
 
 
 def test_every_room_of_the_house_is_on_the_map() -> None:
