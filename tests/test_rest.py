@@ -12,13 +12,16 @@ import httpx
 import pytest
 import structlog
 import uvicorn
+from hypothesis import given
+from hypothesis import strategies as st
 from starlette.applications import Starlette
 from starlette.datastructures import QueryParams
 
 from app import ids, outdials, rest
-from app.errors import LimitExceeded, RateLimited, Rejected, Unavailable, UserErrorCode, rejected
+from app.errors import LimitExceeded, RateLimited, Rejected, Unavailable, UserError, UserErrorCode, rejected
 from app.pagination import PageRequest, Place, cursor_of
-from app.rest import calls, endpoint, importing, paging, problems, rejects
+from app.rest import calls, endpoint, exporting, importing, paging, parameters, problems, rejects
+from app.rest.members import Field
 from app.rest.problems import Problem, Reason
 from app.server import boundary
 from tests.support.rest import reason
@@ -185,6 +188,8 @@ def test_a_page_token_is_a_place_and_a_bare_timestamp_the_instant_before() -> No
     instant = datetime(2022, 4, 28, 1, 41, 40, 503790, tzinfo=UTC)
     row_id = str(uuid4())
     assert paging.request(QueryParams("")) == PageRequest(size=100)
+    assert paging.request(QueryParams("page_size=0007&anything=else")) == PageRequest(size=7)
+    assert paging.request(QueryParams(f"page_size=2&page_size={'9' * 5_000}")) == PageRequest(size=100)
     assert paging.request(QueryParams({"page_token": cursor_of(instant, row_id), "page_size": "3"})) == PageRequest(
         size=3, after=Place(instant, row_id)
     )
@@ -193,6 +198,53 @@ def test_a_page_token_is_a_place_and_a_bare_timestamp_the_instant_before() -> No
     with pytest.raises(Rejected) as both:
         paging.request(QueryParams("page_size=x&page_token=x"))
     assert [error.path for error in both.value.errors] == [("page_size",), ("page_token",)]
+
+
+# ---------------------------------------------------------------- parameters
+
+FIELDS = [
+    *(("import", field) for field in importing.PARAMETERS),
+    *((export.name, field) for export in exporting.EXPORTS for field in export.parameters),
+]
+
+
+def test_all_that_is_wrong_with_a_query_is_said_at_once_and_credentials_are_no_parameters() -> None:
+    query = QueryParams("fromat=csv&format=xml&dry_run=yes&max_rejects=0&dedupe=all&token=x&session=y&map=a:b&map=c:d")
+    with pytest.raises(Rejected) as caught:
+        parameters.read(query, importing.PARAMETERS)
+    said = {error.path[0]: error.message for error in caught.value.errors}
+    assert said == {
+        "fromat": "Unknown parameter.",
+        "format": "Must be one of csv, ndjson.",
+        "dry_run": "Must be true or false.",
+        "max_rejects": "Must be a whole number from 1 to 1,000,000.",
+        "dedupe": "Must be one of none, outdial, customer.",
+    }
+
+
+@pytest.mark.parametrize(("call", "field"), FIELDS, ids=[f"{call}-{field.name}" for call, field in FIELDS])
+def test_of_a_repeated_parameter_all_values_count_or_the_last(call: str, field: Field) -> None:
+    schema = field.schema.get("items", field.schema)
+    words = schema.get("enum") or {"boolean": ["true", "false"], "integer": ["1", "2"]}.get(
+        schema["type"], ["a:b", "c"]
+    )
+    query = QueryParams([(field.name, words[0]), (field.name, words[-1])])
+    once = parameters.read(QueryParams({field.name: words[-1]}), [field])[field.name]
+    read = parameters.read(query, [field])[field.name]
+    if field.schema["type"] == "array":
+        assert (len(read), read[1:]) == (2, once)
+    else:
+        assert read == once
+
+
+@given(st.text("0123456789", max_size=12) | st.text(max_size=5), st.integers(1, 10**6))
+def test_a_number_is_its_digits_within_its_bounds(text: str, maximum: int) -> None:
+    errors: list[UserError] = []
+    found = parameters.number(maximum)(text, errors, "it")
+    if text.isascii() and text.isdecimal() and 1 <= int(text) <= maximum:
+        assert (found, errors) == (int(text), [])
+    else:
+        assert [error.message for error in errors] == [f"Must be a whole number from 1 to {maximum:,}."]
 
 
 # ---------------------------------------------------------------- errors

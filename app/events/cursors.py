@@ -25,9 +25,6 @@ class Position(NamedTuple):
     seq: int
 
 
-BEGINNING = Position(0, 0, 0)
-
-
 def cursor(outdial_id: str, position: Position) -> str:
     packed = _CURSOR.pack(_CURSOR_VERSION, UUID(outdial_id).bytes, *position)
     return base64.urlsafe_b64encode(packed).decode().rstrip("=")

@@ -1,83 +1,60 @@
 """Exports over REST: files that are sent as they are read."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, TypeVar
 
 from starlette.datastructures import QueryParams
 
 from app import exports
 from app.auth import Viewer
-from app.errors import NotFound, Rejected, UserError, invalid
+from app.errors import NotFound
 from app.exports import Form
 from app.lifecycle import AttemptState, Disposition, DoneReason, TargetStatus
 from app.records import AttemptFilter, TargetFilter
-from app.requests import sessions, tokens
 from app.requests.tokens import TokenReader
+from app.rest import parameters
 from app.rest.calls import PREFIX
 from app.rest.downloads import CSV, MEDIA_TYPES, NDJSON, Download, DownloadEndpoint
 from app.rest.members import Field
+from app.rest.parameters import Given
 from app.rest.problems import Problem, Reason
 
-E = TypeVar("E", bound=StrEnum)
+_FORMATS = parameters.words(CSV, NDJSON)
 
 
-def choice(names: Sequence[str]) -> Any:
-    """Reads a parameter that is one of a few words."""
-
-    def read(text: str, errors: list[UserError], *path: str) -> str:
-        if text not in names:
-            errors.append(invalid(f"Must be one of {', '.join(names)}.", *path))
-        return text
-
-    return read
-
-
-def read_flag(text: str, errors: list[UserError], *path: str) -> bool:
-    if text not in {"true", "false"}:
-        errors.append(invalid("Must be true or false.", *path))
-    return text == "true"
-
-
-def enum_schema(*names: str) -> Mapping[str, Any]:
-    return {"type": "string", "enum": list(names)}
-
-
-def _of_enum(name: str, kind: type[StrEnum], description: str) -> Field:
-    names = {member.value.lower(): member for member in kind}
-
-    def read(text: str, errors: list[UserError], *path: str) -> StrEnum | None:
-        if text not in names:
-            errors.append(invalid(f"Must be one of {', '.join(names)}.", *path))
-        return names.get(text)
-
-    return Field(name, {"type": "array", "items": enum_schema(*names)}, f"{description} May be repeated.", read)
+def _filter(name: str, kind: type[StrEnum], description: str) -> Field:
+    meanings = parameters.members(kind)
+    schema = parameters.list_schema(meanings)
+    return Field(name, schema, f"{description} May be repeated.", parameters.one_of(meanings))
 
 
 _COMMON = (
-    Field("format", {**enum_schema(CSV, NDJSON), "default": CSV}, "The format of the file.", choice((CSV, NDJSON))),
+    Field(
+        "format",
+        {**parameters.word_schema(_FORMATS), "default": CSV},
+        "The format of the file.",
+        parameters.one_of(_FORMATS),
+    ),
     Field(
         "bom",
         {"type": "boolean", "default": False},
         "Whether CSV starts with a byte order mark, so that Excel reads it as UTF-8.",
-        read_flag,
+        parameters.flag,
     ),
 )
 _TARGET_FILTERS = (
-    _of_enum("status", TargetStatus, "Targets with this status."),
-    _of_enum("done_reason", DoneReason, "Targets that are DONE for this reason."),
+    _filter("status", TargetStatus, "Targets with this status."),
+    _filter("done_reason", DoneReason, "Targets that are DONE for this reason."),
     Field("destination", {"type": "string"}, "Targets with this address in any destination, in any spelling."),
     Field("key", {"type": "string"}, "The target with this key."),
 )
 _ATTEMPT_FILTERS = (
-    _of_enum("state", AttemptState, "Attempts in this state."),
-    _of_enum("disposition", Disposition, "Attempts reported with this result."),
+    _filter("state", AttemptState, "Attempts in this state."),
+    _filter("disposition", Disposition, "Attempts reported with this result."),
     Field("dialer", {"type": "string"}, "Attempts of this dialer."),
     Field("call_id", {"type": "string"}, "Attempts with this call id."),
 )
-
-Given = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,34 +127,11 @@ REASONS = tuple(
 """Every reason why they may answer anything but 200."""
 
 
-def read_query(query: QueryParams, fields: Sequence[Field]) -> Given:
-    """The parameters that are given; those that may be repeated as lists.
-
-    Raises:
-        Rejected: INVALID, with everything that is wrong. A parameter that is not known could be a wish misspelt.
-    """
-    known = {field.name: field for field in fields}
-    errors: list[UserError] = []
-    given: Given = {}
-    for name in query:
-        field = known.get(name)
-        if field is None:
-            if name not in {tokens.QUERY_PARAMETER, sessions.QUERY_PARAMETER}:
-                errors.append(invalid("Unknown parameter.", name))
-        elif field.schema.get("type") == "array":
-            given[name] = [field.read(text, errors, name) for text in query.getlist(name)]
-        else:
-            given[name] = field.read(query[name], errors, name)
-    if errors:
-        raise Rejected(errors)
-    return given
-
-
 def endpoint_of(export: Export, reader: TokenReader) -> DownloadEndpoint:
     """The ASGI application that sends one kind of export."""
 
     async def open_export(viewer: Viewer, ids: dict[str, str], query: QueryParams) -> Download:
-        given = read_query(query, export.parameters)
+        given = parameters.read(query, export.parameters)
         kind = given.get("format", CSV)
         form = Form.NDJSON if kind == NDJSON else Form.MARKED_CSV if given.get("bom") else Form.CSV
         try:

@@ -1,9 +1,8 @@
 """Files of targets, sent as the body of a request and taken in as they come."""
 
 import asyncio
-from collections.abc import Mapping
 from http import HTTPMethod
-from typing import Any, TypeVar
+from typing import Any
 
 import orjson
 from starlette.datastructures import Headers, QueryParams
@@ -11,17 +10,16 @@ from starlette.types import Receive, Scope, Send
 
 from app import auth, imports
 from app.auth import Viewer
-from app.errors import BadUserInput, UserError, invalid
+from app.errors import BadUserInput
 from app.imports import running
 from app.pagination import PageRequest
 from app.records import DedupeScope, DuplicateAction, ImportJob, ImportOptions, ImportState, ImportStopReason
 from app.requests import bodies
 from app.requests.bodies import Upload
 from app.requests.tokens import TokenReader
-from app.rest import endpoint, problems
+from app.rest import endpoint, parameters, problems
 from app.rest.calls import PREFIX
 from app.rest.downloads import CSV, NDJSON
-from app.rest.exporting import choice, enum_schema, read_flag, read_query
 from app.rest.members import ID_SCHEMA, NEVER, TIME_SCHEMA, Field, Member, Rendered, Shape, text_schema, time_text
 from app.rest.problems import Problem, Reason
 
@@ -39,38 +37,21 @@ MEDIA_TYPES = {
 }
 _UNTOLD = {"application/octet-stream", "application/gzip", "application/x-gzip"}
 """They do not say what is in them."""
-_EXTRA = "data"
-
-E = TypeVar("E", DedupeScope, DuplicateAction)
-
 
 # ---------------------------------------------------------------- what is asked for
 
 
-def _one_of(kind: type[E]) -> Any:
-    names = {member.value.lower(): member for member in kind}
-
-    def read(text: str, errors: list[UserError], *path: str) -> E:
-        if text not in names:
-            errors.append(invalid(f"Must be one of {', '.join(names)}.", *path))
-        return names.get(text, next(iter(kind)))
-
-    return read
-
-
-def _read_number(text: str, errors: list[UserError], *path: str) -> int:
-    if not (text.isascii() and text.isdecimal() and len(text) <= len(str(running.REJECTS_MAX))):
-        errors.append(invalid(f"Must be a whole number from 1 to {running.REJECTS_MAX:,}.", *path))
-        return 1
-    return int(text)
-
+_FORMATS = parameters.words(CSV, NDJSON)
+_EXTRAS = parameters.words("data")
+_SCOPES = parameters.members(DedupeScope)
+_ACTIONS = parameters.members(DuplicateAction)
 
 PARAMETERS = (
     Field(
         "format",
-        enum_schema(CSV, NDJSON),
+        parameters.word_schema(_FORMATS),
         "The format of the body. Default: from Content-Type.",
-        choice((CSV, NDJSON)),
+        parameters.one_of(_FORMATS),
     ),
     Field(
         "map",
@@ -80,10 +61,10 @@ PARAMETERS = (
     ),
     Field(
         "extra",
-        enum_schema(_EXTRA),
+        parameters.word_schema(_EXTRAS),
         "`data` stores unknown columns in the target's data as a JSON object. Default: they are ignored with a "
         "warning.",
-        choice((_EXTRA,)),
+        parameters.one_of(_EXTRAS),
     ),
     Field(
         "encoding",
@@ -97,24 +78,29 @@ PARAMETERS = (
     ),
     Field(
         "dedupe",
-        {**enum_schema(*(scope.value.lower() for scope in DedupeScope)), "default": "none"},
+        {**parameters.word_schema(_SCOPES), "default": "none"},
         "Among which targets an address must be unique, in all five destinations: the outdial's or all of the "
         "customer's. The rows of the file are compared as well.",
-        _one_of(DedupeScope),
+        parameters.one_of(_SCOPES),
     ),
     Field(
         "on_duplicate_key",
-        {**enum_schema(*(action.value.lower() for action in DuplicateAction)), "default": "reject"},
+        {**parameters.word_schema(_ACTIONS), "default": "reject"},
         "What happens to a row if another target already has its key. With dedupe, a row with an address that another "
         "target has is skipped if this is skip, and rejected otherwise.",
-        _one_of(DuplicateAction),
+        parameters.one_of(_ACTIONS),
     ),
-    Field("dry_run", {"type": "boolean", "default": False}, "Only report the result. No target is stored.", read_flag),
+    Field(
+        "dry_run",
+        {"type": "boolean", "default": False},
+        "Only report the result. No target is stored.",
+        parameters.flag,
+    ),
     Field(
         "max_rejects",
         {"type": "integer", "minimum": 1, "maximum": running.REJECTS_MAX, "default": ImportOptions().rejects_max},
         "The import stops after this number of rejected rows.",
-        _read_number,
+        parameters.number(running.REJECTS_MAX),
     ),
     Field("file_name", text_schema(running.FILE_NAME_CHARACTERS_MAX), "A name for the file, shown with the import."),
 )
@@ -127,7 +113,7 @@ def _options(query: QueryParams, headers: Headers) -> ImportOptions:
         Rejected: INVALID, with everything that is wrong.
         bodies.HttpRefusal: 415.
     """
-    given = read_query(query, PARAMETERS)
+    given = parameters.read(query, PARAMETERS)
     return ImportOptions(
         is_ndjson=_format(given.get("format"), headers) == NDJSON,
         mapping=tuple(given.get("map", ())),
@@ -169,10 +155,6 @@ def _lower(value: Any) -> str | None:
     return None if value is None else value.value.lower()
 
 
-def _lower_schema(kind: Any) -> Mapping[str, Any]:
-    return enum_schema(*(member.value.lower() for member in kind))
-
-
 _COUNTS_SCHEMA = {
     "type": "object",
     "properties": {name: {"type": "integer", "minimum": 0} for name in _COUNTS},
@@ -186,7 +168,12 @@ IMPORT = Shape(
         Member("id", ID_SCHEMA, "Its id.", lambda job: job.id),
         Member("outdial_id", ID_SCHEMA, "The outdial that gets the targets.", lambda job: job.outdial_id),
         Member("file_name", {"type": "string"}, "The file name that the sender gave.", lambda job: job.file_name),
-        Member("state", _lower_schema(ImportState), "The state of the import.", lambda job: _lower(job.state)),
+        Member(
+            "state",
+            parameters.word_schema(parameters.members(ImportState)),
+            "The state of the import.",
+            lambda job: _lower(job.state),
+        ),
         Member(
             "stop_reason",
             _NULLABLE_REASON,

@@ -6,23 +6,21 @@ from datetime import UTC, datetime
 from starlette.datastructures import QueryParams
 
 from app import ids, pagination
-from app.errors import BadUserInput, Rejected, UserError, invalid
+from app.errors import BadUserInput, UserError, invalid
 from app.pagination import Page, PageRequest, Place
 from app.records import Outdial, Target
+from app.rest import parameters
 from app.rest.members import Field, Rendered, Shape
 
 SIZE_MAX = pagination.PAGE_SIZE_MAX
-_NUMBER = re.compile(r"[0-9]+")
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{1,6})?", re.ASCII)
 
 
 def _read_size(text: str, errors: list[UserError], *path: str) -> int:
-    # By its digits: Python makes no number of more than 4,300 of them.
-    digits = text.lstrip("0") if _NUMBER.fullmatch(text) else ""
-    if not digits:
+    size = parameters.whole_number(text, most=SIZE_MAX)
+    if size == 0:
         errors.append(invalid("Must be a whole number, 1 or more.", *path))
-        return SIZE_MAX
-    return SIZE_MAX if len(digits) > len(str(SIZE_MAX)) else min(int(digits), SIZE_MAX)
+    return size
 
 
 def _read_token(text: str, errors: list[UserError], *path: str) -> Place | None:
@@ -62,16 +60,8 @@ def request(query: QueryParams) -> PageRequest:
     Raises:
         Rejected: INVALID.
     """
-    errors: list[UserError] = []
-    size = query.get(PAGE_SIZE.name)
-    token = query.get(PAGE_TOKEN.name)
-    wanted = PageRequest(
-        size=SIZE_MAX if size is None else PAGE_SIZE.read(size, errors, PAGE_SIZE.name),
-        after=None if token is None else PAGE_TOKEN.read(token, errors, PAGE_TOKEN.name),
-    )
-    if errors:
-        raise Rejected(errors)
-    return wanted
+    given = parameters.read(query, PARAMETERS, ignores_others=True)
+    return PageRequest(size=given.get(PAGE_SIZE.name, SIZE_MAX), after=given.get(PAGE_TOKEN.name))
 
 
 def render(page: Page[Outdial] | Page[Target], shape: Shape) -> Rendered:

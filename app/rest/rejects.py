@@ -5,10 +5,10 @@ from starlette.datastructures import QueryParams
 from app import imports, outdials
 from app.auth import Viewer
 from app.errors import NotFound
+from app.rest import parameters
 from app.rest.calls import PREFIX
 from app.rest.downloads import CSV, MEDIA_TYPES, NDJSON, Download
 from app.rest.exporting import REASONS as EXPORT_REASONS
-from app.rest.exporting import read_query
 from app.rest.problems import Problem, Reason
 
 PATH = f"{PREFIX}/outdials/{{id}}/imports/{{import_id}}/rejects"
@@ -28,7 +28,7 @@ async def open_rejects(viewer: Viewer, ids: dict[str, str], query: QueryParams) 
         Problem: there is no such outdial, or no such import in it.
         Rejected: INVALID, if there are parameters.
     """
-    read_query(query, ())
+    parameters.read(query, ())
     outdial_id = ids["id"]
     try:
         found = await imports.file_of_rejects(viewer, outdial_id, ids["import_id"])
