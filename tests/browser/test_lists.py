@@ -12,10 +12,10 @@ async def test_a_link_logs_in_and_leaves_no_token_in_sight(seen: Sight, client: 
     page = seen.page
     await expect(page.get_by_role("link", name="Spring list")).to_be_visible()
     assert page.url == f"{client.url}/"
-    kept = await page.evaluate(
-        "[sessionStorage.getItem('outdial.token'), JSON.stringify(localStorage), document.cookie]"
-    )
-    assert kept == [client.token, "{}", ""]
+    kept = await page.evaluate("JSON.stringify([{...sessionStorage}, {...localStorage}, document.cookie])")
+    assert kept == '[{},{},""]'
+    (cookie,) = await page.context.cookies()
+    assert (cookie["value"], cookie["httpOnly"], cookie["sameSite"]) == (client.token, True, "Strict")
     assert client.token not in await page.content()
     assert [request.url for request in seen.requests if client.token in request.url] == []
     await page.go_back()  # to the empty page it came from: the link is in no history
@@ -31,7 +31,7 @@ async def test_a_token_that_is_pasted_logs_in_and_logging_out_forgets_it(seen: S
     await expect(page.get_by_role("heading", name="Outdials", level=1)).to_be_visible()
     await page.get_by_role("button", name="Log out").click()
     await expect(page.get_by_label("Access token")).to_be_visible()
-    assert await page.evaluate("sessionStorage.getItem('outdial.token')") is None
+    assert await page.context.cookies() == []
     assert client.token not in await page.content()
     assert "Spring list" not in await page.content()
 

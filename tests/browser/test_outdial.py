@@ -162,7 +162,7 @@ async def test_a_file_is_imported_and_its_rejected_rows_are_shown(seen: Sight, c
     for line, words in (
         ("3", "scientific notation"),
         ("5", "The number may contain digits"),
-        ("6", "This key is taken"),
+        ("6", "already has this key"),
     ):
         row = table.locator("tbody tr").filter(has_text=words)
         await expect(row).to_have_count(1)
@@ -232,7 +232,7 @@ async def test_the_policy_is_changed(seen: Sight, client: Client) -> None:
     page = await opened(seen, client, outdial["id"])
     await page.get_by_role("button", name="Policy").click()
     dialog = page.get_by_role("dialog")
-    await dialog.get_by_label("Seconds until the next try").fill("30")
+    await dialog.get_by_label("Seconds until the next attempt").fill("30")
     await dialog.get_by_role("button", name="Save").click()
 
     async def stored() -> int:

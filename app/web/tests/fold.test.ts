@@ -61,6 +61,43 @@ describe("events change rows", () => {
   });
 });
 
+describe("a row stays as long as it matches the filter", () => {
+  const STATES: Pick<Row, "status" | "doneReason">[] = [
+    { status: "IDLE", doneReason: null },
+    { status: "PROGRESSING", doneReason: null },
+    { status: "DONE", doneReason: "ANSWERED" },
+    { status: "DONE", doneReason: "EXHAUSTED" },
+  ];
+  const FILTERS: Filter[] = [
+    ALL,
+    { ...ALL, status: "IDLE" },
+    { ...ALL, status: "PROGRESSING" },
+    { ...ALL, status: "DONE" },
+    { ...ALL, reason: "ANSWERED" },
+    { ...ALL, status: "DONE", reason: "EXHAUSTED" },
+    { ...ALL, address: "+1", key: "k" },
+  ];
+  const fits = (filter: Filter, { status, doneReason }: (typeof STATES)[number]): boolean =>
+    (!filter.status || filter.status === status) && (!filter.reason || filter.reason === doneReason);
+
+  it.each(FILTERS)("%o", (filter) => {
+    for (const before of STATES.filter((state) => fits(filter, state))) {
+      for (const after of STATES) {
+        const { rows, stale } = fold([row("a", before), row("b", before)], [change("a", 2, after)], filter);
+        expect(rows.map(({ id }) => id)).toEqual(fits(filter, after) ? ["a", "b"] : ["b"]);
+        expect(stale).toBe(!fits(filter, after)); // another one moves up
+      }
+    }
+  });
+
+  it("though it did not in between", () => {
+    const changes = [change("a", 2), change("a", 3, { type: "RELEASED", status: "IDLE" })];
+    for (const order of [changes, [...changes].reverse()]) {
+      expect(fold([row("a")], order, { ...ALL, status: "IDLE" }).rows.map(({ version }) => version)).toEqual([3]);
+    }
+  });
+});
+
 describe("rows are read afresh", () => {
   it.each([
     ["a new target", change("z", 1, { type: "CREATED", status: "IDLE" }), ALL],
@@ -73,13 +110,23 @@ describe("rows are read afresh", () => {
   });
 
   it("not for a target that goes on beyond the filter", () => {
-    expect(fold([row("a")], [change("z", 4)], { ...ALL, status: "DONE" }).stale).toBe(false);
+    expect(fold([row("a", { status: "DONE" })], [change("z", 4)], { ...ALL, status: "DONE" }).stale).toBe(false);
   });
 
-  it("after one that matches no longer, which is shown as such until then", () => {
-    const { rows, stale } = fold([row("a")], [change("a", 2)], { ...ALL, status: "IDLE" });
-    expect(stale).toBe(true);
-    expect(rows[0]).toMatchObject({ left: true, status: "PROGRESSING" });
+  it("not for what an owner changed of one that is not shown, unless the filter is by that", () => {
+    const update = change("z", 4, { type: "UPDATED", status: "IDLE" });
+    expect(fold([row("a")], [update], ALL).stale).toBe(false);
+    expect(fold([row("a")], [update], { ...ALL, key: "k" }).stale).toBe(true);
+    expect(fold([row("a")], [update], { ...ALL, address: "+1" }).stale).toBe(true);
+  });
+
+  it("after one beyond the rows that matches no longer, where there are such", () => {
+    const calling: Filter = { ...ALL, status: "PROGRESSING" };
+    const end = change("z", 4, { type: "COMPLETED", status: "DONE", doneReason: "ANSWERED" });
+    const shown = [row("a", { status: "PROGRESSING" })];
+    expect(fold(shown, [end], calling).stale).toBe(false);
+    expect(fold(shown, [end], calling, true).stale).toBe(true);
+    expect(fold([row("a")], [change("z", 4, { type: "DELETED" })], ALL, true).stale).toBe(true);
   });
 
   it("and an event that came meanwhile is not undone by an older reading", () => {

@@ -1,5 +1,5 @@
 import { beforeEach, expect, it, vi } from "vitest";
-import type { Change, Target } from "../src/lib/fold";
+import type { Change, Filter, Target } from "../src/lib/fold";
 
 type Batch = { cursor: string; gap: string | null; events: Change[] };
 
@@ -7,17 +7,21 @@ const server = {
   nodes: [] as Target[],
   cursor: "c-1",
   reads: 0,
+  /** Until then an answer is on its way. */
+  answering: Promise.resolve(),
   variables: {} as Record<string, unknown>,
   send: (() => undefined) as (batch: Batch) => void,
 };
 
 vi.mock("../src/lib/api", () => ({
   words: (error: Error) => error.message,
-  ask: (_: unknown, { first }: { first: number }) => {
+  ask: async (_: unknown, { first }: { first: number }) => {
     server.reads += 1;
-    const pageInfo = { hasNextPage: false, endCursor: null };
+    const pageInfo = { hasNextPage: server.nodes.length > first, endCursor: null };
     const targets = { nodes: server.nodes.slice(0, first), totalCount: server.nodes.length, pageInfo };
-    return Promise.resolve({ outdial: { eventCursor: server.cursor, targets } });
+    const answer = { outdial: { eventCursor: server.cursor, targets } };
+    await server.answering;
+    return answer;
   },
 }));
 vi.mock("../src/lib/socket.svelte", () => ({
@@ -56,8 +60,8 @@ function draw(): number {
   return drawn.length;
 }
 
-async function begun(): Promise<InstanceType<typeof Targets>> {
-  const targets = new Targets("o-1", EVERYTHING);
+async function begun(filter: Filter = EVERYTHING): Promise<InstanceType<typeof Targets>> {
+  const targets = new Targets("o-1", filter);
   await targets.begin();
   return targets;
 }
@@ -65,7 +69,7 @@ async function begun(): Promise<InstanceType<typeof Targets>> {
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"] });
   frames = [];
-  Object.assign(server, { nodes: [target("a"), target("b")], cursor: "c-1", reads: 0 });
+  Object.assign(server, { nodes: [target("a"), target("b")], cursor: "c-1", reads: 0, answering: Promise.resolve() });
 });
 
 it("follows from the cursor that came with the rows, and resumes at that of the last batch", async () => {
@@ -119,6 +123,63 @@ it("reads the list at most every two seconds, however fast targets are added", a
   }
   expect(server.reads).toBeGreaterThan(3);
   expect(server.reads).toBeLessThanOrEqual(7);
+});
+
+function answered(targetId: string, version: number): Change {
+  return { ...claim(targetId, version), type: "COMPLETED", status: "DONE", doneReason: "ANSWERED", disposition: "ANSWERED" };
+}
+
+it("shows those that are called and no others: whoever is answered leaves at once, and the number with them", async () => {
+  server.nodes = ["a", "b", "c", "d"].map((id) => ({ ...target(id), status: "PROGRESSING" as const }));
+  const targets = await begun({ ...EVERYTHING, status: "PROGRESSING" });
+  expect([targets.rows.length, targets.total]).toEqual([4, 4]);
+  server.send({ cursor: "c-2", gap: null, events: ["a", "b", "c"].map((id) => answered(id, 2)) });
+  draw();
+  expect([targets.rows.map(({ id }) => id), targets.total]).toEqual([["d"], 1]);
+  server.nodes = [];
+  server.send({ cursor: "c-3", gap: null, events: [answered("d", 2)] });
+  draw();
+  expect([targets.rows.length, targets.total]).toEqual([0, 0]);
+});
+
+it("keeps out whoever is answered while the server is asked, though its answer is older", async () => {
+  server.nodes = [];
+  const targets = await begun({ ...EVERYTHING, status: "PROGRESSING" });
+  let arrive = (): void => undefined;
+  server.nodes = ["a", "b"].map((id) => ({ ...target(id, 2), status: "PROGRESSING" as const }));
+  server.answering = new Promise((resolve) => (arrive = resolve));
+  server.send({ cursor: "c-2", gap: null, events: [claim("a", 2), claim("b", 2)] });
+  draw();
+  await vi.advanceTimersByTimeAsync(2_000);
+  expect(server.reads).toBe(2); // on its way
+  server.send({ cursor: "c-3", gap: null, events: [answered("a", 3)] });
+  draw();
+  arrive();
+  await vi.advanceTimersByTimeAsync(0);
+  expect([targets.rows.map(({ id }) => id), targets.total]).toEqual([["b"], 1]);
+});
+
+it("shows whoever begins to match, within the bound of two seconds", async () => {
+  server.nodes = [];
+  const targets = await begun({ ...EVERYTHING, status: "PROGRESSING" });
+  expect(targets.total).toBe(0);
+  server.nodes = [{ ...target("a", 2), status: "PROGRESSING" }];
+  server.send({ cursor: "c-2", gap: null, events: [claim("a", 2)] });
+  draw();
+  await vi.advanceTimersByTimeAsync(2_000);
+  expect([targets.rows.map(({ id }) => id), targets.total]).toEqual([["a"], 1]);
+});
+
+it("never says that fewer match than are shown, however many lie beyond", async () => {
+  server.nodes = Array.from({ length: 150 }, (_, at) => ({ ...target(`t-${at}`), status: "PROGRESSING" as const }));
+  const targets = await begun({ ...EVERYTHING, status: "PROGRESSING" });
+  expect([targets.rows.length, targets.total, targets.hasMore]).toEqual([100, 150, true]);
+  server.send({ cursor: "c-2", gap: null, events: Array.from({ length: 60 }, (_, at) => answered(`t-${at}`, 2)) });
+  draw();
+  expect([targets.rows.length, targets.total]).toEqual([40, 90]);
+  server.nodes = server.nodes.slice(60);
+  await vi.advanceTimersByTimeAsync(2_000);
+  expect([targets.rows.length, targets.total, targets.hasMore]).toEqual([90, 90, false]);
 });
 
 it("does nothing more once it is left", async () => {

@@ -15,7 +15,6 @@ import * as types from './graphql';
  * Learn more about it here: https://the-guild.dev/graphql/codegen/plugins/presets/preset-client#reducing-bundle-size
  */
 type Documents = {
-    "\n  query Viewer {\n    viewer {\n      subject\n      scopes\n      expiresAt\n    }\n  }\n": typeof types.ViewerDocument,
     "\n  fragment OutdialFields on Outdial {\n    id\n    campaignId\n    name\n    detail\n    state\n    tmCreate\n    tmDelete\n    dialPolicy {\n      maxTryCounts\n      retryIntervalSeconds\n      leaseSeconds\n      onUnconfirmed\n    }\n    progress {\n      total\n      idle\n      progressing\n      done\n      doneByReason {\n        reason\n        count\n      }\n      attempts\n    }\n  }\n": typeof types.OutdialFieldsFragmentDoc,
     "\n  fragment TargetFields on OutdialTarget {\n    id\n    key\n    name\n    status\n    doneReason\n    priority\n    nextTryAt\n    version\n    tryCount0\n    tryCount1\n    tryCount2\n    tryCount3\n    tryCount4\n    destinations {\n      index\n      destination {\n        type\n        target\n      }\n    }\n  }\n": typeof types.TargetFieldsFragmentDoc,
     "\n  query Outdials($after: String, $name: String) {\n    outdials(first: 50, after: $after, where: { nameContains: $name }) {\n      totalCount\n      pageInfo {\n        hasNextPage\n        endCursor\n      }\n      nodes {\n        ...OutdialFields\n      }\n    }\n  }\n": typeof types.OutdialsDocument,
@@ -39,7 +38,6 @@ type Documents = {
     "\n  query Rejects($id: ID!, $after: String) {\n    importJob(id: $id) {\n      rejects(first: 100, after: $after) {\n        pageInfo {\n          hasNextPage\n          endCursor\n        }\n        nodes {\n          lineNumber\n          column\n          code\n          message\n          row\n        }\n      }\n    }\n  }\n": typeof types.RejectsDocument,
 };
 const documents: Documents = {
-    "\n  query Viewer {\n    viewer {\n      subject\n      scopes\n      expiresAt\n    }\n  }\n": types.ViewerDocument,
     "\n  fragment OutdialFields on Outdial {\n    id\n    campaignId\n    name\n    detail\n    state\n    tmCreate\n    tmDelete\n    dialPolicy {\n      maxTryCounts\n      retryIntervalSeconds\n      leaseSeconds\n      onUnconfirmed\n    }\n    progress {\n      total\n      idle\n      progressing\n      done\n      doneByReason {\n        reason\n        count\n      }\n      attempts\n    }\n  }\n": types.OutdialFieldsFragmentDoc,
     "\n  fragment TargetFields on OutdialTarget {\n    id\n    key\n    name\n    status\n    doneReason\n    priority\n    nextTryAt\n    version\n    tryCount0\n    tryCount1\n    tryCount2\n    tryCount3\n    tryCount4\n    destinations {\n      index\n      destination {\n        type\n        target\n      }\n    }\n  }\n": types.TargetFieldsFragmentDoc,
     "\n  query Outdials($after: String, $name: String) {\n    outdials(first: 50, after: $after, where: { nameContains: $name }) {\n      totalCount\n      pageInfo {\n        hasNextPage\n        endCursor\n      }\n      nodes {\n        ...OutdialFields\n      }\n    }\n  }\n": types.OutdialsDocument,
@@ -63,10 +61,6 @@ const documents: Documents = {
     "\n  query Rejects($id: ID!, $after: String) {\n    importJob(id: $id) {\n      rejects(first: 100, after: $after) {\n        pageInfo {\n          hasNextPage\n          endCursor\n        }\n        nodes {\n          lineNumber\n          column\n          code\n          message\n          row\n        }\n      }\n    }\n  }\n": types.RejectsDocument,
 };
 
-/**
- * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
- */
-export function graphql(source: "\n  query Viewer {\n    viewer {\n      subject\n      scopes\n      expiresAt\n    }\n  }\n"): typeof import('./graphql').ViewerDocument;
 /**
  * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
  */

@@ -216,15 +216,6 @@ export type ResetTargetsInput = {
   targetIds?: Array<string | number> | null | undefined;
 };
 
-/** A permission of a token. No scope includes another. */
-export type Scope =
-  /** Claim targets and report attempts, as a dialer does. */
-  | 'DIAL'
-  /** Read outdials, targets, attempts and events. */
-  | 'READ'
-  /** Create, change and delete outdials and targets. */
-  | 'WRITE';
-
 /** What happened to one target or to many targets. */
 export type TargetEventType =
   /** The owner cancelled the target. */
@@ -327,11 +318,6 @@ export type UpdateOutdialInput = {
   /** PAUSED stops new claims, ACTIVE allows them again. */
   state?: OutdialState | null | undefined;
 };
-
-export type ViewerQueryVariables = Exact<{ [key: string]: never; }>;
-
-
-export type ViewerQuery = { viewer: { subject: string, scopes: Array<Scope>, expiresAt: string | null } };
 
 export type OutdialFieldsFragment = { id: string, campaignId: string | null, name: string, detail: string, state: OutdialState, tmCreate: string, tmDelete: string | null, dialPolicy: { maxTryCounts: Array<number>, retryIntervalSeconds: number, leaseSeconds: number, onUnconfirmed: UnconfirmedAction }, progress: { total: number, idle: number, progressing: number, done: number, attempts: number, doneByReason: Array<{ reason: DoneReason, count: number }> } };
 
@@ -559,15 +545,6 @@ export const JobFieldsFragmentDoc = new TypedDocumentString(`
   }
 }
     `, {"fragmentName":"JobFields"}) as unknown as TypedDocumentString<JobFieldsFragment, unknown>;
-export const ViewerDocument = new TypedDocumentString(`
-    query Viewer {
-  viewer {
-    subject
-    scopes
-    expiresAt
-  }
-}
-    `) as unknown as TypedDocumentString<ViewerQuery, ViewerQueryVariables>;
 export const OutdialsDocument = new TypedDocumentString(`
     query Outdials($after: String, $name: String) {
   outdials(first: 50, after: $after, where: {nameContains: $name}) {

@@ -1,8 +1,9 @@
 // What the first tab holds: an example for each task. They are tested against the schema.
 
-export const EXAMPLES = `# An example for each task: put the cursor into one and press Ctrl-Enter, or choose it by the button.
-# The token is in the Headers below; after a change there, fetch the schema again (the round arrow on the left).
-# On the command line: outdial token --customer <uuid>
+export const EXAMPLES = `# One example for each task. Put the cursor into an operation and press Ctrl-Enter, or choose it with the run button.
+# If you are logged in to the dashboard, requests use that login. To use another token, put it in Headers below:
+#   {"Authorization": "Bearer <token>"}
+# outdial token --customer <uuid> prints a token. Then load the schema again with the round arrow on the left.
 
 query WhoAmI {
   viewer { customerId subject scopes expiresAt }
@@ -21,7 +22,7 @@ mutation CreateList {
   }
 }
 
-# From here on: put the id of a list into the variables below: {"outdial": "…"}
+# The operations below need the id of a list. Put it in Variables: {"outdial": "…"}
 
 mutation AddPerson($outdial: ID!) {
   createTarget(input: {
@@ -50,7 +51,7 @@ mutation Claim($outdial: ID!) {
   }
 }
 
-# {"attempt": "…"}
+# Variables: {"attempt": "…"}
 mutation Report($attempt: ID!) {
   completeAttempts(input: { results: [{ attemptId: $attempt, disposition: NO_ANSWER }] }) {
     attempts { id state target { status nextTryAt } }

@@ -10,7 +10,7 @@ export class Problem extends Error {}
 
 /** The server refused what was entered. */
 export class Refused extends Problem {
-  /** What is wrong, by the field's name: the last step of its path that is none of a number. */
+  /** What is wrong, by the field's name: the last step of its path that is no number. */
   readonly fields: ReadonlyMap<string, string>;
 
   constructor(errors: readonly UserError[]) {
@@ -32,13 +32,23 @@ interface Answer<T> {
 type Asked<R, V> = TypedDocumentString<R, V>;
 
 export async function ask<R, V>(document: Asked<R, V>, variables: V): Promise<R> {
-  const answer = await post<R>({ query: document.toString(), variables });
+  const asked = { query: document.toString(), variables };
+  const id = session.id;
+  let answer = await post<R>(asked);
+  if (isUnauthenticated(answer)) {
+    await session.check();
+    // The same customer has a new token, by another tab: nothing of the first request was done.
+    if (session.state === "in" && session.id !== id) answer = await post<R>(asked);
+  }
   const [error] = answer.errors ?? [];
-  if (error?.extensions?.code === "UNAUTHENTICATED") session.expire(error.message);
   // A part that could not be had, such as a count that would take too long, leaves the rest.
   if (error && (answer.data === null || answer.data === undefined)) throw new Problem(error.message);
-  if (!answer.data) throw new Problem("The server gave no answer that this page understands.");
+  if (!answer.data) throw new Problem("The server sent an unexpected answer. Reload the page.");
   return answer.data;
+}
+
+function isUnauthenticated(answer: Answer<unknown>): boolean {
+  return answer.errors?.[0]?.extensions?.code === "UNAUTHENTICATED";
 }
 
 async function post<R>(body: unknown): Promise<Answer<R>> {
@@ -46,17 +56,17 @@ async function post<R>(body: unknown): Promise<Answer<R>> {
   try {
     response = await fetch(`${base}graphql`, {
       method: "POST",
-      headers: { Authorization: `Bearer ${session.token ?? ""}`, "Content-Type": "application/json" },
+      headers: { ...session.headers(), "Content-Type": "application/json" },
       body: JSON.stringify(body),
       signal: AbortSignal.timeout(ANSWER_MS_MAX),
     });
   } catch {
-    throw new Problem("The server cannot be reached.");
+    throw new Problem("Cannot reach the server. Try again.");
   }
   try {
     return (await response.json()) as Answer<R>;
   } catch {
-    throw new Problem(`The server answered ${response.status}.`);
+    throw new Problem(`The server answered with status ${response.status}. Try again later.`);
   }
 }
 
@@ -68,5 +78,5 @@ export function accepted<P extends { userErrors: readonly UserError[] }>(payload
 
 /** What to tell the reader of an error. */
 export function words(error: unknown): string {
-  return error instanceof Problem ? error.message : "Something went wrong in this page. Load it again.";
+  return error instanceof Problem ? error.message : "Something went wrong. Reload the page.";
 }

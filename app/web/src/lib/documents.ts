@@ -1,16 +1,6 @@
 // Everything that is asked of the server, in one place: a page's needs are read here, and their types are generated.
 import { graphql } from "../generated";
 
-export const ViewerQuery = graphql(`
-  query Viewer {
-    viewer {
-      subject
-      scopes
-      expiresAt
-    }
-  }
-`);
-
 export const OutdialFields = graphql(`
   fragment OutdialFields on Outdial {
     id

@@ -4,10 +4,7 @@ import type { DoneReason, TargetEventsSubscription, TargetFieldsFragment, Target
 export type Target = TargetFieldsFragment;
 export type Change = TargetEventsSubscription["targetEvents"]["events"][number];
 
-export interface Row extends Target {
-  /** It matches the filter no longer; the next reading takes it out. */
-  left?: boolean;
-}
+export type Row = Target;
 
 export interface Filter {
   status: TargetStatus | null;
@@ -24,8 +21,12 @@ export interface Folded {
 
 export const TRY_COUNTS = ["tryCount0", "tryCount1", "tryCount2", "tryCount3", "tryCount4"] as const;
 
-/** The rows after the events. Of two states of one target the higher version is the newer, whichever came first. */
-export function fold(rows: readonly Row[], changes: readonly Change[], filter: Filter): Folded {
+/**
+ * The rows after the events. Of two states of one target the higher version is the newer, whichever came first. A row
+ * that no longer matches the filter leaves at once.
+ * @param hasMore whether more targets match than these rows: their number is known only by reading again.
+ */
+export function fold(rows: readonly Row[], changes: readonly Change[], filter: Filter, hasMore = false): Folded {
   const places = new Map(rows.map((row, place) => [row.id, place]));
   const found: (Row | null)[] = [...rows];
   let stale = false;
@@ -33,43 +34,50 @@ export function fold(rows: readonly Row[], changes: readonly Change[], filter: F
     const place = change.targetId ? places.get(change.targetId) : undefined;
     const row = place === undefined ? undefined : found[place];
     if (place === undefined || !row) {
-      stale ||= mayEnter(change, filter);
+      stale ||= mayEnter(change, filter) || (hasMore && mayLeave(change, filter));
     } else if (change.type === "DELETED") {
       found[place] = null;
-      stale = true; // another row moves up
     } else if ((change.version ?? 0) > row.version) {
-      found[place] = changed(row, change, filter);
-      stale ||= change.type === "UPDATED" || found[place]?.left === true;
+      found[place] = changed(row, change);
+      stale ||= change.type === "UPDATED";
     }
   }
-  return { rows: found.filter((row) => row !== null), stale };
+  const left = found.filter((row) => row !== null && matches(row.status, row.doneReason, filter)) as Row[];
+  return { rows: left, stale: stale || left.length < rows.length }; // another row moves up
 }
 
-function changed(row: Row, change: Change, filter: Filter): Row {
+function changed(row: Row, change: Change): Row {
   const counts = Object.fromEntries(TRY_COUNTS.map((name, index) => [name, change.tryCounts[index] ?? row[name]]));
-  const status = change.status ?? row.status;
-  const doneReason = change.doneReason ?? null;
   return {
     ...row,
     ...counts,
-    status,
-    doneReason,
+    status: change.status ?? row.status,
+    doneReason: change.doneReason ?? null,
     nextTryAt: change.nextTryAt ?? null,
     version: change.version ?? row.version,
-    left: !matches(status, doneReason, filter),
   };
 }
 
-function matches(status: TargetStatus | null | undefined, reason: DoneReason | null, filter: Filter): boolean {
-  return (filter.status === null || filter.status === status) && (filter.reason === null || filter.reason === reason);
+/** By what events tell. Only an owner's update changes a target's key or addresses. */
+function matches(status: TargetStatus | null | undefined, reason: DoneReason | null | undefined, filter: Filter): boolean {
+  return (filter.status === null || filter.status === status) && (filter.reason === null || filter.reason === (reason ?? null));
 }
 
 /** Whether a target that is not shown may belong among the rows now. */
 function mayEnter(change: Change, filter: Filter): boolean {
   if (change.type === "DELETED") return false;
   if (change.targetId === null || change.type === "CREATED" || change.type === "IMPORTED") return true;
-  const isFiltered = filter.status !== null || filter.reason !== null;
-  return isFiltered && matches(change.status, change.doneReason ?? null, filter);
+  if (change.type === "UPDATED") return filter.address !== "" || filter.key !== "";
+  return isByState(filter) && matches(change.status, change.doneReason, filter);
+}
+
+/** Whether a target that is not shown may have matched before. */
+function mayLeave(change: Change, filter: Filter): boolean {
+  return change.type === "DELETED" || (isByState(filter) && !matches(change.status, change.doneReason, filter));
+}
+
+function isByState(filter: Filter): boolean {
+  return filter.status !== null || filter.reason !== null;
 }
 
 /** Rows that were just read, each in the newer of the states that are known of it. */

@@ -1,11 +1,12 @@
-// Numbers and times as the reader's locale writes them.
+// Numbers and times in one way, whatever the browser's language: the page is in English, and so are its months and
+// units. Times are in the reader's time zone, by 24 hours, with the month as a word: no two countries read them differently.
 
-const whole = new Intl.NumberFormat();
-const share = new Intl.NumberFormat(undefined, { style: "percent", maximumFractionDigits: 0 });
-const moment = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
-const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
-const short = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
-const away = new Intl.RelativeTimeFormat(undefined, { numeric: "auto", style: "short" });
+const whole = new Intl.NumberFormat("en");
+const share = new Intl.NumberFormat("en", { style: "percent", maximumFractionDigits: 0 });
+const moment = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "medium" });
+const clock = new Intl.DateTimeFormat("en-GB", { timeStyle: "medium" });
+const short = new Intl.DateTimeFormat("en-GB", { timeStyle: "short" });
+const away = new Intl.RelativeTimeFormat("en", { numeric: "auto", style: "short" });
 
 export const count = (value: number): string => whole.format(value);
 export const percent = (part: number, total: number): string => share.format(total ? part / total : 0);
@@ -25,8 +26,12 @@ export function relative(text: string, now: number): string {
 
 /** "850 ms", "12 s" */
 export function span(milliseconds: number): string {
-  const [value, unit] = milliseconds < 1_000 ? [milliseconds, "millisecond"] : [milliseconds / 1_000, "second"];
-  return new Intl.NumberFormat(undefined, { style: "unit", unit, maximumFractionDigits: 0 }).format(value);
+  return milliseconds < 1_000 ? `${count(Math.round(milliseconds))} ms` : `${count(Math.round(milliseconds / 1_000))} s`;
+}
+
+/** "1 target", "2 targets" */
+export function counted(value: number, noun: string): string {
+  return `${count(value)} ${noun}${value === 1 ? "" : "s"}`;
 }
 
 /** DO_NOT_CALL as people read it: Do not call. */

@@ -134,7 +134,7 @@ export class Import {
     return new Promise((resolve, reject) => {
       const request = new XMLHttpRequest();
       request.open("POST", address);
-      request.setRequestHeader("Authorization", `Bearer ${session.token ?? ""}`);
+      for (const [name, value] of Object.entries(session.headers())) request.setRequestHeader(name, value);
       request.setRequestHeader("Content-Type", isNdjson ? "application/x-ndjson" : "text/csv");
       request.setRequestHeader("Idempotency-Key", this.#key);
       request.upload.onprogress = (event) => (this.sent = event.total ? event.loaded / event.total : 0);

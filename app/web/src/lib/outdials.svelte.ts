@@ -9,8 +9,9 @@ export type Outdial = OutdialFieldsFragment;
 /** As many as one subscription takes. */
 const OUTDIALS_MAX = 100;
 const RATE_SECONDS = 60;
+const MEASURING_SECONDS = 10;
 
-/** Tries a minute, from the counts of tries as they came in. */
+/** Attempts per minute, from the counts of attempts as they came in. */
 export class Rate {
   #seen: [milliseconds: number, attempts: number][] = [];
 
@@ -20,10 +21,12 @@ export class Rate {
     while (this.#seen.length > 2 && this.#seen[1]![0] < now - RATE_SECONDS * 1_000) this.#seen.shift();
   }
 
-  perMinute(now: number): number {
+  /** Null until it was watched for long enough to know. */
+  perMinute(now: number): number | null {
     const [first, last] = [this.#seen[0], this.#seen.at(-1)];
-    if (!first || !last || now - first[0] < 2_000) return 0;
-    return Math.round(((last[1] - first[1]) / (now - first[0])) * 60_000);
+    if (!first || !last || now - first[0] < MEASURING_SECONDS * 1_000) return null;
+    // Targets that are deleted take their attempts with them.
+    return Math.max(0, Math.round(((last[1] - first[1]) / (now - first[0])) * 60_000));
   }
 }
 
@@ -50,7 +53,7 @@ export class Outdials {
   async begin(): Promise<void> {
     this.#letGo.push(
       socket.follow(OutdialEventsSubscription, {}, {
-        // What happened while the connection was away is not told: the list is read again.
+        // Of what happened while the connection was away no event comes: the list is read again.
         next: () => this.refresh(),
       }),
     );

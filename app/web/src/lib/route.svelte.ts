@@ -1,7 +1,7 @@
-// Where the reader is, by the address bar: a link shows the same to whoever opens it.
-import type { DoneReason, TargetStatus } from "../generated/graphql";
+// Where the reader is, by the address bar: a link shows the same to everyone who may see it.
 import { base } from "./base";
 import type { Filter } from "./fold";
+import { names, REASON, STATUS } from "./words";
 
 export interface Place extends Filter {
   outdial: string | null;
@@ -10,8 +10,11 @@ export interface Place extends Filter {
   name: string;
 }
 
-const STATUSES = ["IDLE", "PROGRESSING", "DONE"] as const satisfies TargetStatus[];
-const REASONS = ["ANSWERED", "EXHAUSTED", "DO_NOT_CALL", "CANCELED", "UNCONFIRMED"] as const satisfies DoneReason[];
+export const UNFILTERED: Filter = { status: null, reason: null, address: "", key: "" };
+
+export function isFiltered(filter: Filter): boolean {
+  return Boolean(filter.status ?? filter.reason) || filter.address !== "" || filter.key !== "";
+}
 
 export function read(search: string): Place {
   const given = new URLSearchParams(search);
@@ -21,8 +24,8 @@ export function read(search: string): Place {
     outdial: given.get("outdial"),
     target: given.get("target"),
     name: given.get("name") ?? "",
-    status: among("status", STATUSES),
-    reason: among("reason", REASONS),
+    status: among("status", names(STATUS)),
+    reason: among("reason", names(REASON)),
     address: given.get("address") ?? "",
     key: given.get("key") ?? "",
   };

@@ -15,8 +15,10 @@ const HIDDEN_FRAME_MS = 500;
 
 export class Targets {
   rows = $state.raw<readonly Row[]>([]);
+  /** How many match the filter besides these rows, as of the last reading; null if it is not known. */
+  #beyond = $state<number | null>(null);
   /** How many match the filter; null until it is known. */
-  total = $state<number | null>(null);
+  readonly total = $derived(this.#beyond === null ? null : this.rows.length + this.#beyond);
   hasMore = $state(false);
   isLoading = $state(true);
   problem = $state("");
@@ -31,6 +33,8 @@ export class Targets {
   readonly #lag = new Lag();
   readonly #position: { outdialId: string; after: string | null };
   #waiting: Change[] = [];
+  /** What came while the server was asked: its answer may be older. */
+  #meanwhile: Change[] = [];
   #isScheduled = false;
   #isStale = false;
   #isReading = false;
@@ -83,6 +87,7 @@ export class Targets {
     if (!last) return;
     this.#lag.see(last.occurredAt, Date.now());
     for (const change of changes) this.activity.add(change);
+    if (this.#isReading && this.#meanwhile.length <= WAITING_MAX) this.#meanwhile.push(...changes);
     if (this.#waiting.length + changes.length > WAITING_MAX) {
       this.#waiting = [];
       this.#stale();
@@ -99,7 +104,7 @@ export class Targets {
   #apply(): void {
     this.#isScheduled = false;
     if (this.#isOver) return;
-    const folded = fold(this.rows, this.#waiting, this.#filter);
+    const folded = fold(this.rows, this.#waiting, this.#filter, this.hasMore);
     this.#waiting = [];
     this.rows = folded.rows;
     this.lag = this.#lag.milliseconds;
@@ -121,6 +126,7 @@ export class Targets {
     if (this.#isReading) return;
     this.#isReading = true;
     this.#isStale = false;
+    this.#meanwhile = [];
     try {
       await this.#readPages(Math.min(upTo, ROWS_MAX));
       this.problem = "";
@@ -144,18 +150,22 @@ export class Targets {
       ...(key && { key }),
     };
     const read: Target[] = [];
-    let after: string | null = null;
+    let last = null as Page["targets"] | null;
     do {
+      const after: string | null = last?.pageInfo.endCursor ?? null;
       const { outdial }: { outdial?: Page | null } = await ask(TargetsQuery, { id: this.#outdial, first: PAGE, after, where });
       if (!outdial || this.#isOver) return;
       // Only the first reading says where to begin: what was seen since is not to be missed.
       this.#position.after ??= outdial.eventCursor;
-      read.push(...outdial.targets.nodes);
-      this.total = outdial.targets.totalCount ?? null;
-      this.hasMore = outdial.targets.pageInfo.hasNextPage;
-      after = outdial.targets.pageInfo.endCursor ?? null;
-    } while (this.hasMore && read.length < upTo);
-    this.rows = reread(read, this.rows);
+      last = outdial.targets;
+      read.push(...last.nodes);
+    } while (last.pageInfo.hasNextPage && read.length < upTo);
+    const { totalCount, pageInfo: { hasNextPage: hasMore } } = last;
+    const folded = fold(reread(read, this.rows), this.#meanwhile, this.#filter, hasMore);
+    this.rows = folded.rows;
+    this.hasMore = hasMore;
+    this.#beyond = typeof totalCount === "number" ? Math.max(0, totalCount - read.length) : null;
+    this.#isStale ||= folded.stale || this.#meanwhile.length > WAITING_MAX;
     this.beat += 1;
   }
 }

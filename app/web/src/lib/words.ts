@@ -1,0 +1,59 @@
+// The page's words for the names of the API: one for each, wherever it stands.
+import type { AttemptState, DestinationType, Disposition, DoneReason, TargetStatus } from "../generated/graphql";
+
+export const STATUS: Record<TargetStatus, string> = { IDLE: "Waiting", PROGRESSING: "Calling", DONE: "Done" };
+
+export const REASON: Record<DoneReason, string> = {
+  ANSWERED: "Answered",
+  EXHAUSTED: "Exhausted",
+  DO_NOT_CALL: "Do not call",
+  CANCELED: "Canceled",
+  UNCONFIRMED: "Unconfirmed",
+};
+
+export const DISPOSITION: Record<Disposition, string> = {
+  ANSWERED: "Answered",
+  BUSY: "Busy",
+  NO_ANSWER: "No answer",
+  FAILED: "Failed",
+  CANCELED: "Canceled",
+  TIMEOUT: "Timeout",
+  MACHINE: "Answering machine",
+  INVALID_DESTINATION: "Invalid address",
+  DO_NOT_CALL: "Do not call",
+};
+
+export const ATTEMPT: Record<AttemptState, string> = {
+  CLAIMED: "Claimed",
+  DIALING: "Dialing",
+  COMPLETED: "Completed",
+  RELEASED: "Released, not counted",
+  EXPIRED: "Lease expired",
+  UNCONFIRMED: "Unconfirmed",
+  REVOKED: "Revoked",
+};
+
+export const TYPE: Record<DestinationType, string> = {
+  TEL: "Telephone",
+  SIP: "SIP",
+  EMAIL: "Email",
+  WHATSAPP: "WhatsApp",
+  EXTENSION: "Extension",
+  AGENT: "Agent",
+  CONFERENCE: "Conference",
+  LINE: "LINE",
+  WEBCHAT: "Web chat",
+  WEB_SESSION: "Web session",
+  AI: "AI",
+  AI_TEAM: "AI team",
+};
+
+/** Keys in their order, with their type. */
+export function names<K extends string>(words: Record<K, string>): K[] {
+  return Object.keys(words) as K[];
+}
+
+/** A target's state in one word: why it is done, if it is. */
+export function standing(target: { status: TargetStatus; doneReason?: DoneReason | null }): string {
+  return target.doneReason ? REASON[target.doneReason] : STATUS[target.status];
+}
