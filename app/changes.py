@@ -1,4 +1,4 @@
-"""What happens to targets and attempts: each step with the event that tells it, and what it does to the counts. Pure.
+"""What happens to targets and attempts: each step with its event and its effect on the counters. Pure.
 
 The use-cases decide by the rules of `app.lifecycle`, make changes of it here, and hand them to `app.store`.
 """
@@ -19,7 +19,7 @@ Event = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One step of one target, and the event that tells it."""
+    """One step of one target, with its event."""
 
     before: Target | None
     after: Target
@@ -72,7 +72,7 @@ def canceled(target: Target, now: datetime) -> Change:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A target that a claim has taken: the attempt that begins, and the event that tells it."""
+    """A target that a claim has taken: the attempt that begins, with its event."""
 
     attempt: Attempt
     event: Event
@@ -138,7 +138,7 @@ def event_of(
     attempt_id: str | None = None,
     disposition: Disposition | None = None,
 ) -> Event:
-    """The row that tells of one target's change; `target` is how it is right after it."""
+    """The event of one target's change; `target` is the target right after it."""
     gone = event_type is TargetEventType.DELETED
     return {
         "customer_id": target.customer_id,
@@ -169,7 +169,7 @@ def event_of_many(
     previous_status: TargetStatus | None,
     done_reason: DoneReason | None = None,
 ) -> Event:
-    """The row that tells of many targets at once, all of which came from one status to another."""
+    """One event for many targets that all came from one status to another."""
     return {
         "customer_id": outdial.customer_id,
         "outdial_id": outdial.id,
@@ -207,7 +207,7 @@ def imported(outdial: Outdial, now: datetime, *, idle: int, exhausted: int) -> l
     ]
 
 
-def told_at_once(outdial: Outdial, changes: Sequence[Change]) -> Event:
+def event_of_all(outdial: Outdial, changes: Sequence[Change]) -> Event:
     """One event for changes of one kind, which all led from one status to another."""
     first = changes[0]
     assert first.before is not None
@@ -226,7 +226,7 @@ def told_at_once(outdial: Outdial, changes: Sequence[Change]) -> Event:
 
 
 def counter(target: Target | None) -> str | None:
-    """The counter that a target is in; None where it is in none, before it is made and once it is deleted."""
+    """The counter that counts a target; None before it is created and after it is deleted."""
     if target is None or target.tm_delete is not None:
         return None
     if target.status is TargetStatus.DONE:

@@ -25,7 +25,7 @@ def usable(index: int, limit: object, *, from_zero: bool = False) -> str:
 
 
 def next_index(limits: Sequence[object]) -> str:
-    """A value: `Tries.next_index()`; null where it is None.
+    """A value: `Tries.next_index()`; null if it is None.
 
     Args:
         limits: the policy's, by index.

@@ -47,11 +47,11 @@ async def begin(tx: Transaction, viewer: Viewer, mutation: str, key: str | None,
         tx: the call's transaction, at its beginning.
         viewer: whose key it is.
         mutation: keys of two mutations are two keys.
-        key: None where the caller gave none.
+        key: None if the caller gave none.
         value: the whole input but the key.
 
     Raises:
-        Rejected: CONFLICT, where the key stands for another input.
+        Rejected: CONFLICT, if the key stands for another input.
     """
     if key is None:
         return None

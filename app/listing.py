@@ -13,7 +13,7 @@ from app.pagination import Page, PageRequest, Place, in_page, keyset
 from app.tables import Columns
 
 COUNT_SECONDS_MAX = 2.0
-"""Beyond it a total is refused: nobody waits for a number on a page."""
+"""A count that takes longer is refused: a page must not wait for its total."""
 _SQLITE_PARENTS_MAX = 400
 """SQLite takes 500 terms in a compound SELECT, one for each parent."""
 
@@ -62,7 +62,7 @@ async def pages(
     """A page for each parent: one statement, and one more for each cursor, to look beyond it.
 
     Args:
-        listing: of what.
+        listing: the list.
         parents: ids, without repeats.
         request: which page, the same for all.
         ascending: oldest first.
@@ -153,7 +153,7 @@ async def walk(
     """A whole list, oldest first, `size` rows at a time, each read when the last was used.
 
     Args:
-        listing: of what.
+        listing: the list.
         parent: its id.
         upto: rows of a later instant are left out, so that it ends however fast the list grows.
         size: of a part.

@@ -1,7 +1,7 @@
 """The tables, as Tortoise knows them: columns and relations, no queries.
 
 Indexes on expressions, partial indexes and check constraints are beyond what the models can say; they stand in the
-migrations, and a test compares both. Comments, not docstrings, tell of a model: Tortoise would take a docstring for a
+migrations, and a test compares both. Models have comments, not docstrings: Tortoise would take a docstring for a
 part of the schema. Instants are named tm_… or …_at. Every tenant row carries its customer's id.
 """
 
@@ -78,7 +78,7 @@ class Target(Model):
     try_count_3 = fields.SmallIntField(default=0)
     try_count_4 = fields.SmallIntField(default=0)
     invalid_mask = fields.SmallIntField(default=0)
-    """Bit n is set where destination n proved invalid."""
+    """Bit n is set if destination n proved invalid."""
     next_try_at = fields.DatetimeField(null=True)
     last_attempt_id = fields.UUIDField(null=True)
     last_index = fields.SmallIntField(null=True)
@@ -189,13 +189,13 @@ class ImportJob(Model):
     stop_reason = fields.CharField(max_length=32, null=True)
     message = fields.TextField(default="")
     dry_run = fields.SmallIntField()
-    """1 where nothing but the report is stored."""
+    """1 if nothing but the report is stored."""
     idempotency_key = fields.CharField(max_length=255, null=True)
     input_hash = fields.CharField(max_length=64)
     run = fields.IntField(default=1)
     """Which upload of the file has the job; an earlier one that still goes on finds that it is no longer its own."""
     began_paused = fields.SmallIntField(default=0)
-    """1 where the outdial was paused when the run began: only a pause that comes later stops it."""
+    """1 if the outdial was paused when the run began: only a pause that comes later stops it."""
     rows_read = fields.BigIntField(default=0)
     rows_created = fields.BigIntField(default=0)
     rows_updated = fields.BigIntField(default=0)
@@ -204,7 +204,7 @@ class ImportJob(Model):
     checkpoint_line = fields.BigIntField(default=0)
     """The last line of the file that is settled, with everything before it."""
     checkpoint_digest = fields.CharField(max_length=64, default="")
-    """Of the rows up to there, to tell another file when it is sent again."""
+    """Of the rows up to there, to recognize another file that is sent in its place."""
     warnings = fields.JSONField[list[str]]()
     is_ndjson = fields.SmallIntField(default=0)
     """1 if the file is NDJSON."""

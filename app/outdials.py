@@ -19,14 +19,14 @@ from app.records import DialPolicy, Outdial, OutdialDraft, OutdialFilter, Policy
 
 LISTING = Listing(tables.OUTDIAL, parent="customer_id", instant="tm_create")
 SEARCH_TARGETS_MAX = 500
-"""How many idle targets one step looks through after limits were lowered: short transactions hold nobody back."""
+"""How many idle targets one step looks through after limits were lowered: short transactions delay no subscriber."""
 
 
 # ---------------------------------------------------------------- reading
 
 
 async def get_many(viewer: Viewer, outdial_ids: Sequence[str], *, deleted: bool = False) -> dict[str, Outdial]:
-    """The viewer's outdials by id; deleted ones only where they are asked for."""
+    """The viewer's outdials by id; deleted ones only if `deleted`."""
     found = await db.fetch(
         f"""
         SELECT {tables.OUTDIAL} FROM outdial WHERE customer_id = $1 AND id {db.any_of("$2")}
@@ -106,7 +106,7 @@ async def create(viewer: Viewer, *, draft: OutdialDraft, idempotency_key: str | 
     """A new outdial, active and empty.
 
     Raises:
-        Rejected: INVALID values, or CONFLICT where the key stands for another input.
+        Rejected: INVALID values, or CONFLICT if the key stands for another input.
     """
     errors: list[UserError] = []
     texts = validation.texts({"name": draft.name, "detail": draft.detail, "data": draft.data}, errors)
@@ -170,8 +170,8 @@ async def update(viewer: Viewer, outdial_id: str, *, changes: Mapping[str, Any])
     first of them at once, the rest in steps that housekeeping takes up after a crash.
 
     Args:
-        viewer: who asks.
-        outdial_id: of what.
+        viewer: the caller.
+        outdial_id: the outdial.
         changes: any of name, detail, data, campaign_id, state (an OutdialState) and dial_policy (a PolicyDraft).
 
     Raises:

@@ -6,6 +6,7 @@ In a statement's text, a `Columns` stands for its names: `f"SELECT {tables.TARGE
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 
 import orjson
@@ -29,7 +30,7 @@ _KINDS: Mapping[type[Field[Any]], str] = {
 """The kinds are those of `app.db.dialects`."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Columns:
     """Some columns of one table, with their kinds."""
 
@@ -37,8 +38,13 @@ class Columns:
     kinds: Mapping[str, str]
 
     def __str__(self) -> str:
+        return self.names
+
+    @cached_property
+    def names(self) -> str:
         return ", ".join(self.kinds)
 
+    @cached_property
     def qualified(self) -> str:
         """The names with their table's before them, for statements that join."""
         return ", ".join(f"{self.table}.{name}" for name in self.kinds)

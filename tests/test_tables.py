@@ -75,7 +75,7 @@ def test_a_name_that_is_no_column_is_refused() -> None:
 def test_columns_stand_for_their_names_in_a_statement() -> None:
     columns = tables.TARGET.only("key", "id")
     assert f"SELECT {columns} FROM target" == "SELECT key, id FROM target"
-    assert columns.qualified() == "target.key, target.id"
+    assert columns.qualified == "target.key, target.id"
 
 
 class Watched(Mapping[str, Any]):

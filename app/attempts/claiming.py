@@ -24,15 +24,15 @@ async def claim(
     """Lease up to `limit` due targets to one dialer.
 
     Args:
-        viewer: who asks.
-        outdial_id: of which outdial.
+        viewer: the caller.
+        outdial_id: the outdial.
         limit: 1 to CLAIM_TARGETS_MAX targets.
         dialer: the dialer's name for itself.
-        lease_seconds: until others may take a target that nobody reported; the policy's where it is None.
+        lease_seconds: how long the dialer holds each target. Default: the policy's.
         idempotency_key: the same key gives the same attempts, as they are now.
 
     Returns:
-        0 to `limit` attempts, of higher priority first, then the longest due; empty where nothing is due.
+        0 to `limit` attempts, of higher priority first, then the longest due; empty if nothing is due.
 
     Raises:
         Rejected: INVALID, NOT_FOUND, PAUSED, or CONFLICT of the idempotency key.

@@ -166,10 +166,10 @@ def _checked_ids(
 
 
 async def start(viewer: Viewer, *, starts: Sequence[AttemptStart]) -> AttemptBatch:
-    """The calls are being placed: from here an expired lease means that nobody knows how they ended.
+    """The calls are being placed: from now on an expired lease means that it is unknown how they ended.
 
     Raises:
-        Rejected: INVALID, where there are none or more than 500.
+        Rejected: INVALID, if there are none or more than 500.
     """
     errors: list[UserError] = []
     checked = _checked_ids([start.attempt_id for start in starts], errors, "attempts", "attempt_id")
@@ -276,7 +276,7 @@ async def complete(viewer: Viewer, *, results: Sequence[AttemptResult]) -> Attem
     """Report how calls ended. The same result again is no error and changes nothing.
 
     Raises:
-        Rejected: INVALID, where there are none or more than 500.
+        Rejected: INVALID, if there are none or more than 500.
     """
     errors: list[UserError] = []
     checked = _checked_ids([result.attempt_id for result in results], errors, "results", "attempt_id")
@@ -325,7 +325,7 @@ def _complete(desk: Desk, attempt: Attempt, result: AttemptResult) -> Verdict:
         )
         target = _marked(target, attempt, result.disposition)
     elif target.status is TargetStatus.PROGRESSING:
-        # somebody asked not to be called, under an attempt of before: whoever is calling now loses the lease
+        # reported under an earlier attempt: the person must not be called, so the attempt under way loses its lease
         assert target.last_attempt_id is not None
         desk.put_attempt(ended(desk.attempts[target.last_attempt_id], AttemptState.REVOKED, desk.now))
     policy = desk.policy(attempt)

@@ -20,7 +20,7 @@ async def sweep() -> int:
     The look at the clock goes over all customers; what follows is done customer by customer, outdial by outdial.
 
     Returns:
-        How many were ended; where it is SWEEP_ATTEMPTS_MAX, there may be more.
+        How many were ended; if it is SWEEP_ATTEMPTS_MAX, there may be more.
     """
     found = await db.fetch(
         f"""

@@ -17,7 +17,7 @@ class Position(NamedTuple):
     """A place in the log: every event up to it has been seen. Positions compare as the log is ordered.
 
     On PostgreSQL `tx` is the writing transaction's id, comparable within an epoch, and `seq` orders what one
-    transaction wrote. On SQLite, where commits are in the order of `seq`, `tx` is always 0.
+    transaction wrote. On SQLite commits are in the order of `seq`, and `tx` is always 0.
     """
 
     epoch: int

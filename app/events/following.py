@@ -1,7 +1,7 @@
 """Following the log: what a subscription is made of.
 
 Each subscriber reads the log for itself, at its own pace, a batch at a time. Nothing is queued for it, so a slow one
-costs no memory and holds nobody up. A wake-up only says when to look; polling is the net below it.
+costs no memory and delays no other. A wake-up only says when to look; polling is the net below it.
 """
 
 import asyncio
@@ -113,7 +113,7 @@ async def _start(viewer: Viewer, outdial_id: str, after: str | None) -> tuple[Po
     cursor_position = None if after is None else position_of(after, outdial_id)
     seen = await log.horizon()
     outdial = await models.Outdial.get_or_none(using_db=db.reader(), customer_id=viewer.customer_id, id=outdial_id)
-    # a deleted outdial can still be read to its end by whoever was reading it
+    # a deleted outdial can still be read to its end by a subscriber that was reading it
     if outdial is None or (outdial.tm_delete is not None and cursor_position is None):
         raise NotFound("Outdial not found.")
     if cursor_position is None:
@@ -161,7 +161,7 @@ async def progress_changes(
     At most one message in `interval_ms`; what changes meanwhile shows in the next. Unknown and deleted outdials are
     left out; ends when none is left.
     """
-    told: dict[str, tuple[Outdial, Progress]] = {}
+    sent: dict[str, tuple[Outdial, Progress]] = {}
     first = True
     with waiting.waiter(outdial_ids) as woken:
         while True:
@@ -172,9 +172,9 @@ async def progress_changes(
             changed = [
                 outdial
                 for outdial, progress in now.values()
-                if first or outdial.id not in told or _differs(told[outdial.id], (outdial, progress))
+                if first or outdial.id not in sent or _differs(sent[outdial.id], (outdial, progress))
             ]
-            told = now
+            sent = now
             if changed or first:
                 yield changed
                 if not now:
@@ -197,7 +197,7 @@ async def outdials_with_progress(viewer: Viewer, outdial_ids: Sequence[str]) -> 
     sums = ", ".join(f"COALESCE(sum(counter.{column}), 0) AS {column}" for column in tables.COUNTERS.kinds)
     found = await db.fetch(
         f"""
-        SELECT {tables.OUTDIAL.qualified()}, {sums} FROM outdial
+        SELECT {tables.OUTDIAL.qualified}, {sums} FROM outdial
         LEFT JOIN outdial_counter AS counter
             ON counter.customer_id = outdial.customer_id AND counter.outdial_id = outdial.id
         WHERE outdial.customer_id = $1 AND outdial.id {db.any_of("$2")} AND outdial.tm_delete IS NULL

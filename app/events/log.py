@@ -1,7 +1,7 @@
 """The log of events: appended in the transaction of the change, read in an order that loses nothing.
 
 `seq > cursor` would lose rows on PostgreSQL, where a transaction draws its numbers before it commits: while one that
-drew 5 is under way, another may commit 6, and whoever has read 6 never sees 5. So each event carries its
+drew 5 is under way, another may commit 6, and a reader that has read 6 never sees 5. So each event carries its
 transaction's id, and readers stop below the oldest transaction that is still under way (`pg_snapshot_xmin`). That
 order is complete but not the order of commits: of two changes to one target, `version` says which is newer.
 
@@ -35,7 +35,7 @@ def _transaction_id() -> str:
 
 
 async def append(tx: Transaction, events: Sequence[Event]) -> None:
-    """Write events in the transaction of the change that they tell, last of all, and wake who waits for them."""
+    """Write events in the transaction of their change, last of all, and wake those that wait for them."""
     if not events:
         return
     numbered = [{"ord": number, **event} for number, event in enumerate(events)]
@@ -175,7 +175,7 @@ async def read_outdials(
 
 
 async def open_epoch() -> int:
-    """Begin another epoch where the stored transaction ids cannot be this database's own; gives the current one.
+    """Begin another epoch if the stored transaction ids cannot be this database's own; gives the current one.
 
     To be called once at the start of each server. A restored dump shows by its stored ids being ahead of the counter,
     or by living in another database than the one that wrote them.
@@ -270,7 +270,7 @@ async def _prune(tx: Transaction, before: datetime, limit: int) -> int:
 
 
 async def lag_seconds() -> float:
-    """How long the oldest writing transaction of the cluster has held subscribers back; 0 where none does."""
+    """How long the oldest writing transaction of the cluster has held subscribers back; 0 if none does."""
     if not db.is_postgres():
         return 0.0
     rows = await db.fetch(

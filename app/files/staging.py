@@ -79,7 +79,7 @@ def _copy_value(value: Any) -> str:
 
 
 def mask(target: CheckedTarget) -> int:
-    """Bit n is set where destination n is."""
+    """Bit n is set if destination n is."""
     return sum(1 << index for index, value in enumerate(target.destinations) if value is not None)
 
 

@@ -59,7 +59,7 @@ class Decided:
 async def commit(
     viewer: Viewer, run: Run, chunk: Chunk, *, options: ImportOptions, seen: Seen | None = None
 ) -> ImportJob:
-    """Take in the chunk, or stop the job where its outdial was paused or deleted meanwhile; gives the job after it.
+    """Take in the chunk, or stop the job if its outdial was paused or deleted meanwhile; gives the job after it.
 
     Args:
         viewer: whose job it is.
@@ -172,7 +172,7 @@ def _reject(chunk: Chunk, row: int, code: RejectCode, index: int | None) -> Reje
 
 
 def _exhausted(outdial: Outdial, chunk: Chunk, created: Sequence[int]) -> list[int]:
-    """Those of which nothing may be tried: where a target stands is for the policy in force now to say."""
+    """Those without a usable destination under the policy in force now."""
     answers: dict[tuple[int, tuple[int, ...]], bool] = {}
     found = []
     for row in created:

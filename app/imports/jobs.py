@@ -1,6 +1,6 @@
 """Import jobs, written: begun, taken up again, heard of, ended. What a job's chunks do stands in `chunks`.
 
-A job belongs to the upload that began or took it up last: `run` counts them. Whoever writes to a job does so under its
+A job belongs to the upload that began or took it up last: `run` counts them. Each write to a job is made under its
 run; an upload that was thought dead and still goes on finds that the job is no longer its own, and stops. A use-case
 holds the job's row while it changes it, so what it read of it is what is there.
 """
@@ -62,7 +62,7 @@ async def begin(viewer: Viewer, outdial_id: str, *, options: ImportOptions, idem
     """A new job, or the one that has this key, taken up after what it settled.
 
     Raises:
-        Rejected: NOT_FOUND, or CONFLICT where the key stands for another import.
+        Rejected: NOT_FOUND, or CONFLICT if the key stands for another import.
     """
     return await db.transaction(_begin, viewer, outdial_id, options, idempotency_key)
 
@@ -155,7 +155,7 @@ def _run(held: models.ImportJob, *, is_over: bool = False) -> Run:
 
 
 async def _write(tx: Transaction, held: models.ImportJob, **values: Any) -> ImportJob:
-    """Change a job that the transaction holds, and tell its watchers; gives the job after it."""
+    """Change a job that the transaction holds, and wake its watchers; gives the job after it."""
     await models.ImportJob.filter(customer_id=held.customer_id, id=held.id).using_db(tx.orm).update(**values)
     held.update_from_dict(values)
     tx.wake(str(held.id))
@@ -244,7 +244,7 @@ async def settle(
 async def finish(
     run: Run, *, reason: ImportStopReason | None = None, message: str = "", warnings: Sequence[str] = ()
 ) -> ImportJob:
-    """End it: completed, or stopped for a reason. Gives the job as it is then, whoever ended it."""
+    """End it: completed, or stopped for a reason. Gives the job as it is then, whatever ended it."""
     return await db.transaction(_finish, run, reason, message, warnings)
 
 
@@ -309,7 +309,7 @@ async def _cancel(tx: Transaction, viewer: Viewer, job_id: str) -> ImportJob:
 
 
 async def end_abandoned(*, seconds: float = ABANDONED_SECONDS) -> int:
-    """End the jobs of servers that are gone, so that nobody waits for them; gives how many.
+    """End the jobs of servers that are gone, so that no watcher waits for them; gives how many.
 
     Args:
         seconds: for how long their servers were not heard of.
@@ -337,7 +337,7 @@ async def _end_abandoned(tx: Transaction, seconds: float) -> int:
 
 
 async def prune(*, days: int) -> bool:
-    """Remove a part of what ended so many days ago, rows first; gives whether there may be more."""
+    """Remove a part of what ended `days` ago, rows first; gives whether there may be more."""
     return await db.transaction(_prune, days)
 
 

@@ -4,7 +4,7 @@ A use-case reads what it needs under locks, decides, makes changes (`app.changes
 Whatever it decides, the row, the counts and the event agree, because they are made of the same change. The rooms:
 
 - `locks`: what is held still while a use-case decides.
-- `saving`: changes, written one by one or told by one event.
+- `saving`: changes, written with an event each, or with one for all.
 - `claims`: due targets, taken in one guarded statement.
 - `staged`: new targets of a file, thousands at once.
 - `counters`: the counters that all of them move.

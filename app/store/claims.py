@@ -39,7 +39,7 @@ async def take_due(tx: Transaction, outdial: Outdial, *, limit: int, now: dateti
             last_attempt_id = lease.attempt_id, last_index = {next_index}, {counts}
         FROM placed JOIN {db.rowset("$5", _PLACES, "lease")} ON lease.place = placed.place
         WHERE target.id = placed.id AND target.customer_id = $1
-        RETURNING {tables.TARGET.qualified()}, target.last_index
+        RETURNING {tables.TARGET.qualified}, target.last_index
         """,
         outdial.customer_id,
         outdial.id,

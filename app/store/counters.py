@@ -1,4 +1,4 @@
-"""The counters of an outdial's targets, moved in the transaction of what moves them."""
+"""The counters of an outdial's targets, which move in the transaction of the change."""
 
 import random
 from collections.abc import Mapping

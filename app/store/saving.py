@@ -8,12 +8,12 @@ from app.db import Transaction
 from app.records import Attempt, Target
 from app.store import counters
 
-_KEY = ("id", "customer_id")
-_TARGET_FIXED = (*_KEY, "outdial_id", "tm_create")
-"""What a target keeps for good."""
-_ATTEMPT_CHANGED = tables.ATTEMPT.but(
+_TARGET_CHANGED = tables.TARGET.but("id", "customer_id", "outdial_id", "tm_create")
+"""All of a target but what it keeps for good."""
+_ATTEMPT_WRITTEN = tables.ATTEMPT.but(
     "outdial_id", "target_id", "destination_index", "destination", "try_number", "dialer", "claimed_at"
 )
+_ATTEMPT_CHANGED = _ATTEMPT_WRITTEN.but("id", "customer_id")
 """All of an attempt but what it is made with and keeps for good."""
 
 
@@ -23,7 +23,7 @@ async def save(
     *,
     attempts: Sequence[Attempt] = (),
     attempts_made: Mapping[tuple[str, str], int] | None = None,
-    told: Event | None = None,
+    one_event: Event | None = None,
 ) -> None:
     """Write changes in the order in which they happened.
 
@@ -32,7 +32,7 @@ async def save(
         changes: several may be of one target.
         attempts: those that changed, as they are now.
         attempts_made: by (customer, outdial), how many tries more (or fewer, if they were given back) there are.
-        told: one event in the place of the changes' own.
+        one_event: one for all changes, instead of one for each.
     """
     last = {change.after.id: change.after for change in changes}
     fresh = {change.after.id for change in changes if change.before is None}
@@ -40,7 +40,7 @@ async def save(
     await update_targets(tx, [target for target in last.values() if target.id not in fresh])
     await _update_attempts(tx, attempts)
     await counters.move_all(tx, counted(changes, attempts_made or {}))
-    await events.append(tx, [change.event for change in changes] if told is None else [told])
+    await events.append(tx, [change.event for change in changes] if one_event is None else [one_event])
 
 
 async def _insert_targets(tx: Transaction, targets: Sequence[Target]) -> None:
@@ -59,7 +59,7 @@ async def update_targets(tx: Transaction, targets: Sequence[Target]) -> None:
         return
     await tx.fetch(
         f"""
-        UPDATE target SET {_assignments(tables.TARGET.but(*_TARGET_FIXED))}
+        UPDATE target SET {_assignments(_TARGET_CHANGED)}
         FROM {db.rowset("$1", tables.TARGET.kinds, "new")}
         WHERE target.id = new.id AND target.customer_id = new.customer_id
         """,
@@ -72,12 +72,12 @@ async def _update_attempts(tx: Transaction, attempts: Sequence[Attempt]) -> None
         return
     await tx.fetch(
         f"""
-        UPDATE attempt SET {_assignments(_ATTEMPT_CHANGED.but(*_KEY))}
-        FROM {db.rowset("$1", _ATTEMPT_CHANGED.kinds, "new")}
+        UPDATE attempt SET {_assignments(_ATTEMPT_CHANGED)}
+        FROM {db.rowset("$1", _ATTEMPT_WRITTEN.kinds, "new")}
         WHERE attempt.id = new.id AND attempt.customer_id = new.customer_id
         """,
         db.rows_value(
-            [{column: getattr(attempt, column) for column in _ATTEMPT_CHANGED.kinds} for attempt in attempts]
+            [{column: getattr(attempt, column) for column in _ATTEMPT_WRITTEN.kinds} for attempt in attempts]
         ),
     )
 

@@ -1,4 +1,4 @@
-"""New targets of a file: thousands in one statement, told by one event for each standing."""
+"""New targets of a file: thousands in one statement, with one event for each standing."""
 
 from collections.abc import Sequence
 from datetime import datetime

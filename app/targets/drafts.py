@@ -1,4 +1,4 @@
-"""From what somebody wrote to a target: checked, canonical, and ready to be stored. Pure."""
+"""From a draft to a target: checked, canonical, and ready to be stored. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -13,7 +13,7 @@ from app.records import CheckedTarget, Destination, Outdial, Target
 
 
 def new_target(outdial: Outdial, draft: CheckedTarget, now: datetime) -> Target:
-    """A target that was never tried: due at once or when the draft says, or exhausted where no try is allowed."""
+    """A target that was never tried: due at once or when the draft says, or exhausted if no try is allowed."""
     blank = Target(
         id=ids.new(),
         customer_id=outdial.customer_id,
@@ -66,7 +66,7 @@ def destination_names(changes: Mapping[str, Any]) -> list[str]:
 
 
 def replacing(draft: CheckedTarget) -> dict[str, Any]:
-    """The changes that put a draft in the place of a whole row. Where it names no time, the target's own stays."""
+    """The changes that put a draft in the place of a whole row. If it names no time, the target's own stays."""
     changes: dict[str, Any] = {
         "name": draft.name,
         "detail": draft.detail,
@@ -80,13 +80,13 @@ def replacing(draft: CheckedTarget) -> dict[str, Any]:
 
 
 def updated(target: Target, outdial: Outdial, changes: Mapping[str, Any], now: datetime) -> Change | None:
-    """What an update makes of a target; None where it changes nothing.
+    """What an update makes of a target; None if it changes nothing.
 
     A changed address loses the mark that the old one proved invalid, and keeps its try count. An idle target with
     nothing usable left is finished; one that is progressing is judged when its attempt ends; done stays done.
 
     Raises:
-        Rejected: INVALID, where no destination would be left.
+        Rejected: INVALID, if no destination would be left.
     """
     plain = {name: value for name, value in changes.items() if name in _PLAIN}
     destinations = tuple(

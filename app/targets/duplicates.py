@@ -15,7 +15,7 @@ class Known:
 
     keys: set[str] = field(default_factory=set)
     addresses: dict[str, str | None] = field(default_factory=dict)
-    """The id of the target that has each; None where it is not stored yet."""
+    """The id of the target that has each; None if it is not stored yet."""
 
     def repeats_key(self, key: str | None) -> bool:
         return key is not None and key in self.keys
@@ -34,11 +34,11 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Repeat:
-    """What becomes of a row that repeats another; `code` is None where it is skipped."""
+    """What becomes of a row that repeats another; `code` is None if it is skipped."""
 
     code: RejectCode | None
     index: int | None = None
-    """Which destination, where it is an address that is repeated."""
+    """Which destination, if an address is repeated."""
 
 
 def judge(
@@ -104,8 +104,8 @@ async def taken_addresses(
 ) -> dict[str, str | None]:
     """Those of the addresses that a target has in any of its destinations, with one such target's id.
 
-    Whoever looks here has the customer's addresses alone until the transaction ends; who creates targets without
-    looking is not held up.
+    A caller has the customer's addresses alone until its transaction ends. A caller that creates targets without
+    looking here does not wait.
     """
     await tx.lock(f"addresses of {outdial.customer_id}")
     if scope is DedupeScope.OUTDIAL:

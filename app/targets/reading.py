@@ -18,7 +18,7 @@ LISTING = Listing(tables.TARGET, parent="outdial_id", instant="tm_create")
 
 
 async def get_many(viewer: Viewer, target_ids: Sequence[str], *, deleted: bool = False) -> dict[str, Target]:
-    """The viewer's targets by id; deleted ones, and those of deleted outdials, only where they are asked for."""
+    """The viewer's targets by id; deleted ones, and those of deleted outdials, only if `deleted`."""
     alive = """
         AND tm_delete IS NULL AND EXISTS (
             SELECT 1 FROM outdial WHERE outdial.id = target.outdial_id AND outdial.customer_id = target.customer_id
@@ -67,7 +67,7 @@ async def counts(viewer: Viewer, outdial_ids: Sequence[str], *, where: TargetFil
     """How many targets each outdial has.
 
     Raises:
-        LimitExceeded: counting takes too long. It does not where only status and reason are asked for.
+        LimitExceeded: counting takes too long. It never does if only status and reason are asked for.
     """
     wanted = where or TargetFilter()
     if wanted.destination is None and wanted.key is None:
@@ -112,7 +112,7 @@ def _conditions(viewer: Viewer, where: TargetFilter) -> Callable[[Parameters], s
 
 
 def _one_of(column: str, values: Sequence[str], parameter: Parameters) -> str:
-    """Equality where there is one value, which lets an index give the order as well."""
+    """Equality if there is one value, which lets an index give the order as well."""
     if len(values) == 1:
         return f"{column} = {parameter(values[0])}"
     return f"{column} {db.any_of(parameter(list(values)), 'text')}"

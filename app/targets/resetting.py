@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from app import db, destinations, rows, store, tables, validation
 from app.auth import Viewer
-from app.changes import changed, moved, told_at_once
+from app.changes import changed, event_of_all, moved
 from app.db import Transaction
 from app.errors import Rejected, UserError, invalid
 from app.lifecycle import DESTINATIONS, DoneReason, Standing, TargetEventType, TargetStatus
@@ -28,8 +28,8 @@ async def reset(
 ) -> Reset:
     """Bring done targets back to idle, due now, at most 10,000 in a call, in steps that each hold on their own.
 
-    Targets of which nothing would be usable stay as they are and do not count. Somebody who asked not to be called
-    comes back only where `done_reasons` says so by name.
+    Targets without a usable destination stay as they are and do not count. A target that is done for DO_NOT_CALL comes
+    back only if `done_reasons` names that reason.
 
     Raises:
         Rejected: INVALID or NOT_FOUND.
@@ -117,5 +117,5 @@ async def _chunk(
         idle = moved(target, Standing(TargetStatus.IDLE, next_try_at=now))
         fresh = replace(idle, try_counts=(0,) * DESTINATIONS, last_attempt_id=None)
         changes.append(changed(target, fresh, TargetEventType.RESET, now))
-    await store.save(tx, changes, told=told_at_once(outdial, changes) if len(changes) > 1 else None)
+    await store.save(tx, changes, one_event=event_of_all(outdial, changes) if len(changes) > 1 else None)
     return len(changes)

@@ -25,7 +25,7 @@ async def create(viewer: Viewer, outdial_id: str, *, draft: TargetDraft, idempot
     """One target, idle and due.
 
     Raises:
-        Rejected: INVALID, NOT_FOUND, or CONFLICT where its key or the idempotency key is taken.
+        Rejected: INVALID, NOT_FOUND, or CONFLICT if its key or the idempotency key is taken.
     """
     errors: list[UserError] = []
     outdial_id = validation.object_id(outdial_id, errors, "outdial_id")
@@ -76,8 +76,8 @@ async def create_many(
     """Up to 1,000 targets. Good rows are stored, bad ones reported by index.
 
     Args:
-        viewer: who asks.
-        outdial_id: of which outdial.
+        viewer: the caller.
+        outdial_id: the outdial.
         drafts: the rows.
         on_duplicate_key: what becomes of a row whose key is taken; with `dedupe` also of one whose address is.
         dedupe: among which targets an address may stand once.
@@ -239,7 +239,7 @@ def _change(
     addresses: Sequence[str | None],
     now: datetime,
 ) -> tuple[Change | None, Target]:
-    """What a row makes, with the target as it is then; no change where it is skipped."""
+    """What a row makes, with the target as it is then; no change if it is skipped."""
     if found is None:
         fresh = created(drafts.new_target(outdial, draft, now))
         return fresh, fresh.after
@@ -275,13 +275,13 @@ async def update(
     """Change the given fields and leave the rest.
 
     Args:
-        viewer: who asks.
-        target_id: of what.
+        viewer: the caller.
+        target_id: the target.
         changes: any of name, detail, data, priority, max_try_counts, not_before and destination_0 … destination_4.
-        if_version: only where the target still has it.
+        if_version: change it only if it still has this version.
 
     Raises:
-        Rejected: INVALID, NOT_FOUND, or CONFLICT where the version is another.
+        Rejected: INVALID, NOT_FOUND, or CONFLICT if the version is another.
     """
     target_id = _known_id(target_id)
     return await db.transaction(_update, viewer, target_id, drafts.checked_changes(changes), if_version)
