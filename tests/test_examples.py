@@ -12,6 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.conftest import Databases
@@ -206,6 +207,35 @@ async def test_urql_reads_a_list_and_is_sent_its_changes(client: Client, script_
             assert await process.stdout.readline() == b"CREATED\n"
             await client.good("claimTargets", outdialId=outdial_id)
             assert await process.stdout.readline() == b"CLAIMED\n"
+    finally:
+        process.kill()
+        await process.wait()
+
+
+# ---------------------------------------------------------------- apollo-client.mjs
+
+
+async def test_apollo_client_shows_each_change_of_a_target(client: Client, script_folder: Path) -> None:
+    outdial_id = (await client.outdial())["id"]
+    await client.target(outdial_id, name="Ana")
+    process = await asyncio.create_subprocess_exec(
+        *node.commands()[0], "apollo-client.mjs", f"{client.url}/graphql", outdial_id,
+        cwd=script_folder, env={**os.environ, "OUTDIAL_TOKEN": client.token},
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(WAIT_SECONDS_MAX):
+            assert await process.stdout.readline() == b"Ana IDLE\n"
+            (attempt,) = (await client.good("claimTargets", outdialId=outdial_id))["attempts"]
+            assert await process.stdout.readline() == b"Ana PROGRESSING\n"
+            result = {"attemptId": attempt["id"], "disposition": "ANSWERED"}
+            await client.good("completeAttempts", results=[result])
+            assert await process.stdout.readline() == b"Ana DONE\n"
+            url, headers = f"/v1.0/outdials/{outdial_id}/targets/import", {"Content-Type": "text/csv"}
+            done = await client.http.post(url, content=b"name,phone\nBo,+12125550142\n", headers=headers)
+            assert done.status_code == httpx.codes.OK
+            assert await process.stdout.readline() == b"Bo IDLE\n"
     finally:
         process.kill()
         await process.wait()
