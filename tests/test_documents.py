@@ -24,6 +24,7 @@ import app as package
 from app import errors, lifecycle, metrics
 from app.addresses import DestinationType, InvalidAddress, canonical
 from app.cli import app as command_line
+from app.database_url import parameters
 from app.files import columns
 from app.graphql.schema import schema
 from app.graphql.transport import masking
@@ -226,6 +227,15 @@ def test_every_setting_is_named_with_its_default() -> None:
     shown = {row[0].strip("`"): row[1].strip("`") for row in _table(OPERATIONS, "variable")}
     fields = {f"{PREFIX}{name.upper()}": field.default for name, field in Settings.model_fields.items()}
     assert shown == {name: "" if value in (None, ()) else str(value) for name, value in fields.items()}
+
+
+def test_every_parameter_of_a_postgres_url_is_named_as_what_it_is() -> None:
+    honoured, refused = (
+        set(re.findall(r"`([a-z_]+)`", row))
+        for row in re.findall(r"^\| (?:honoured|refused).*", OPERATIONS.read_text(), re.MULTILINE)
+    )
+    never = {name for name, check in parameters.NAMES.items() if (check("") or "").startswith("is not supported")}
+    assert (honoured, refused) == (set(parameters.NAMES) - never, never)
 
 
 def test_every_metric_is_named() -> None:
