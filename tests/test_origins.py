@@ -110,6 +110,16 @@ async def test_a_page_of_an_allowed_origin_may_send_what_its_client_sends(
         assert response.headers["x-request-id"]
 
 
+async def test_a_server_in_a_private_network_lets_pages_of_allowed_origins_in(client: httpx.AsyncClient) -> None:
+    """https://wicg.github.io/private-network-access/: Chrome asks so before a public page calls a private address."""
+    asked = {"Access-Control-Request-Private-Network": "true"}
+    allowed = await client.options(GRAPHQL, headers=preflight(ORIGIN, "authorization") | asked)
+    assert allows(allowed, "authorization", "POST")
+    assert allowed.headers["access-control-allow-private-network"] == "true"
+    stranger = await client.options(GRAPHQL, headers=preflight(STRANGERS[0], "authorization") | asked)
+    assert (stranger.status_code, "access-control-allow-origin" in stranger.headers) == (400, False)
+
+
 @given(st.lists(st.text(TOKEN_CHARACTERS, min_size=1, max_size=30), min_size=1, max_size=5).map(", ".join))
 @settings(deadline=None)
 async def test_and_any_other_header(headers: str) -> None:

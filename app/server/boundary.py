@@ -47,6 +47,7 @@ def middleware(allowed_origins: Sequence[str]) -> list[Middleware]:
             CORSMiddleware,
             allow_origins=allowed_origins,
             allow_credentials=True,
+            allow_private_network=True,  # the server may be in a network that the page is not from
             allow_methods=["GET", "POST", "PUT", "DELETE"],
             # Any header. Clients and tracers each send their own, which no list can keep up with. A list would protect
             # nothing: an allowed origin may send a token and JSON, and this server trusts no header of a proxy.
