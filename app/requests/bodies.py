@@ -1,4 +1,4 @@
-"""Bodies of requests: which are taken, how much of them, and for how long one waits. The same for both faces."""
+"""Bodies of requests: accepted types, size limits and time limits. The same for GraphQL and REST."""
 
 import asyncio
 import re
@@ -13,7 +13,7 @@ from starlette.types import Receive
 from app.errors import BadUserInput, Expected, LimitExceeded, SenderLost
 
 DISCARDED_BYTES_MAX = 32 * 1024 * 1024
-"""Of a body that is too long, so much is read, since most clients read no answer before they have sent it all."""
+"""How much of a body that is too long is read: most clients read no answer before they have sent everything."""
 DISCARD_SECONDS_MAX = 5.0
 _UTF_8 = {"utf-8", "utf8"}
 _DIGITS = re.compile(r"[0-9]{1,18}")
@@ -38,12 +38,12 @@ class Silent(HttpRefusal, SenderLost):
 
 
 def media_type(headers: Headers) -> str:
-    """What the body is said to be, lower-case and without parameters; "" where nothing is said."""
+    """The media type of the body, in lower case and without parameters; empty if there is none."""
     return headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 def charset(headers: Headers) -> str | None:
-    """What the content type says of the text's encoding, lower-case."""
+    """The charset of the content type, in lower case; None if there is none."""
     for parameter in headers.get("content-type", "").split(";")[1:]:
         name, _, value = parameter.partition("=")
         if name.strip().lower() == "charset":
@@ -52,7 +52,7 @@ def charset(headers: Headers) -> str | None:
 
 
 def check_headers(headers: Headers, media_types: Container[str]) -> None:
-    """See that a body is JSON in UTF-8 by one of these names.
+    """Check that the content type is one of these, in UTF-8.
 
     Raises:
         HttpRefusal: 415.
@@ -72,7 +72,7 @@ async def read(receive: Receive, headers: Headers, *, bytes_max: int, seconds_ma
     """
     announced = headers.get("content-length", "")
     if _DIGITS.fullmatch(announced) and int(announced) > bytes_max and "expect" in headers:
-        _refuse(bytes_max)  # before it is sent
+        _refuse(bytes_max)  # before the client sends it
     chunks: list[bytes] = []
     length = 0
     try:
@@ -98,12 +98,12 @@ async def read(receive: Receive, headers: Headers, *, bytes_max: int, seconds_ma
 
 
 class Upload:
-    """A body that is taken as it comes, no faster than it is used.
+    """A body that is read piece by piece, no faster than the pieces are used.
 
     Args:
         receive: of the request.
         headers: of the request.
-        seconds_max: how long one waits for the next piece.
+        seconds_max: how long to wait for the next piece.
     """
 
     def __init__(self, receive: Receive, headers: Headers, *, seconds_max: float) -> None:
@@ -111,7 +111,7 @@ class Upload:
         self._seconds_max = seconds_max
         self._is_over = False
         self._is_held_back = "expect" in headers
-        """The client waits to be told that its body is wanted."""
+        """The client waits for 100 Continue before it sends the body."""
 
     async def pieces(self) -> AsyncIterator[bytes]:
         """The body's bytes.
@@ -137,7 +137,7 @@ class Upload:
                 yield piece
 
     async def discard(self) -> None:
-        """Read on for a while where an answer comes before the body's end: most clients read none before that."""
+        """Read on for a while if the answer comes before the end of the body: most clients read none earlier."""
         if self._is_held_back:
             return
         discarded = 0
@@ -155,7 +155,7 @@ def _refuse(bytes_max: int) -> NoReturn:
 
 
 def decode(text: bytes | str) -> Any:
-    """What the JSON says.
+    """The value of the JSON text.
 
     Raises:
         HttpRefusal: 400.

@@ -1,4 +1,4 @@
-"""Files of targets, sent as the body of a request and taken in as they come."""
+"""Imports over REST: the file is the body of the request, and its rows are stored as they arrive."""
 
 import asyncio
 from http import HTTPMethod
@@ -26,7 +26,7 @@ from app.rest.problems import Problem, Reason
 PATH = f"{PREFIX}/outdials/{{id}}/targets/import"
 IDEMPOTENCY_KEY_HEADER = "Idempotency-Key"
 PIECE_SECONDS_MAX = 60.0
-"""How long a sender may be silent."""
+"""How long the server waits for the next piece of the file."""
 REJECTS_SHOWN_MAX = 100
 MEDIA_TYPES = {
     "text/csv": CSV,
@@ -35,8 +35,8 @@ MEDIA_TYPES = {
     "application/ndjson": NDJSON,
     "application/jsonl": NDJSON,
 }
-_UNTOLD = {"application/octet-stream", "application/gzip", "application/x-gzip"}
-"""They do not say what is in them."""
+_UNSPECIFIC = {"application/octet-stream", "application/gzip", "application/x-gzip"}
+"""Types that do not say what is in the file."""
 
 # ---------------------------------------------------------------- what is asked for
 
@@ -107,7 +107,7 @@ PARAMETERS = (
 
 
 def _options(query: QueryParams, headers: Headers) -> ImportOptions:
-    """What the query and the content type ask for.
+    """The options that the query and the content type give.
 
     Raises:
         Rejected: INVALID, with everything that is wrong.
@@ -133,7 +133,7 @@ def _format(named: str | None, headers: Headers) -> str:
     # content type is never taken, whatever the query says.
     media_type = bodies.media_type(headers)
     found = MEDIA_TYPES.get(media_type) if named is None else named
-    if found is None or media_type not in {*MEDIA_TYPES, *_UNTOLD}:
+    if found is None or media_type not in {*MEDIA_TYPES, *_UNSPECIFIC}:
         message = "Content-Type must be text/csv or application/x-ndjson, or application/octet-stream with ?format=."
         raise bodies.HttpRefusal(415, BadUserInput(message))
     return found
@@ -271,7 +271,7 @@ async def _render(viewer: Viewer, job: ImportJob) -> Rendered:
 
 
 def _problem(job: ImportJob, rendered: Rendered) -> Problem | None:
-    """Why the file is not in, whole; None where it is."""
+    """Why the import is incomplete; None if it is complete."""
     if job.state is ImportState.COMPLETED:
         return None
     if job.stop_reason is None:
@@ -287,7 +287,7 @@ class ImportEndpoint:
 
     Args:
         reader: of tokens.
-        stopping: set when the server is told to end.
+        stopping: set when the server begins to stop.
     """
 
     def __init__(self, reader: TokenReader, *, stopping: asyncio.Event) -> None:

@@ -29,7 +29,7 @@ def render(document: Document, document_path: str) -> str:
 
     Args:
         document: in OpenAPI.
-        document_path: where that is served, to link to.
+        document_path: the path of the document, for a link.
     """
     info = document["info"]
     base_path = document["servers"][0]["url"].rstrip("/")

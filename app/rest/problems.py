@@ -1,4 +1,4 @@
-"""What a REST call answers where it does not do what it was asked: one envelope, and a reason that clients go by."""
+"""What a REST call answers if it fails: one envelope for all errors, with a reason for programs."""
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
@@ -20,11 +20,11 @@ from app.errors import (
 from app.requests import bodies
 
 RETRY_AFTER_SECONDS = 1
-"""What keeps a database from answering is mostly over by then."""
+"""Most outages of a database are over by then."""
 
 
 class Reason(StrEnum):
-    """Why; the names are the reference's where it has one."""
+    """Why a call failed. The names are the reference's if it has one for the case."""
 
     INVALID_ID = "INVALID_ID"
     INVALID_JSON_BODY = "INVALID_JSON_BODY"
@@ -91,14 +91,14 @@ STATUSES = {
     500: "INTERNAL",
     503: "UNAVAILABLE",
 }
-"""The envelope's `status` by HTTP status: one each, where there is one by Google's names (AIP-193)."""
+"""The envelope's `status` by HTTP status, with Google's names (AIP-193) if there is one."""
 
 HEADERS: Mapping[int, Mapping[str, str]] = {
     401: {"WWW-Authenticate": "Bearer"},
     429: {"Retry-After": str(RETRY_AFTER_SECONDS)},
     503: {"Retry-After": str(RETRY_AFTER_SECONDS)},
 }
-"""What an answer of that status says besides."""
+"""Headers of an answer with that status."""
 
 _BODY_REASONS = {
     400: Reason.INVALID_JSON_BODY,
@@ -124,7 +124,7 @@ _log = structlog.get_logger("outdial.rest")
 
 
 class Problem(Exception):  # noqa: N818 - an answer on its way
-    """An answer that is no result."""
+    """An answer that is an error."""
 
     def __init__(
         self,
@@ -157,11 +157,11 @@ class Problem(Exception):  # noqa: N818 - an answer on its way
 
 
 def of(error: Exception, *, missing: Reason, body_path: tuple[str, ...] = ()) -> Problem:
-    """What a call answers to whatever was raised in it; a bug is logged under the request's id.
+    """What a call answers if this was raised in it. A bug is logged with the request's id.
 
     Args:
         error: what was raised.
-        missing: the reason where something is not found.
+        missing: the reason if something is not found.
         body_path: the steps under which the use-case knows the body, which the caller does not.
     """
     if isinstance(error, Problem):

@@ -73,10 +73,10 @@ def create_app(settings: Settings) -> Starlette:
                 ),
                 name="housekeeping",
             )
-            # What lives as long as the process is no business of the garbage collector's full rounds.
+            # What is here now lives as long as the process: the garbage collector need not look at it again.
             gc.collect()
             gc.freeze()
-            with _told_of_signals(stopping):
+            with _set_by_signals(stopping):
                 yield
             stopping.set()
             keeping.cancel()
@@ -115,7 +115,7 @@ async def _health(_request: Request) -> Response:
 
 
 async def _metrics(_request: Request) -> Response:
-    # Adding up the files of several workers takes milliseconds, which the loop need not wait for.
+    # Adding up the files of several workers takes milliseconds. The loop does not wait for it.
     content, media_type = await asyncio.to_thread(metrics.render)
     return Response(content, headers={"Content-Type": media_type})
 
@@ -134,8 +134,8 @@ async def _problem(request: Request, error: Exception) -> Response:
 
 
 @contextmanager
-def _told_of_signals(stopping: asyncio.Event) -> Iterator[None]:
-    """Set `stopping` when the process is told to end.
+def _set_by_signals(stopping: asyncio.Event) -> Iterator[None]:
+    """Set `stopping` when the process gets SIGTERM or SIGINT.
 
     uvicorn closes WebSockets then, but waits for streams, which do not end by themselves; and it tells the lifespan
     only after that.
@@ -151,8 +151,8 @@ def _told_of_signals(stopping: asyncio.Event) -> Iterator[None]:
         if callable(before[number]):
             before[number](number, frame)
 
-    for told in (signal.SIGTERM, signal.SIGINT):
-        before[told] = signal.signal(told, handle)
+    for ending in (signal.SIGTERM, signal.SIGINT):
+        before[ending] = signal.signal(ending, handle)
     try:
         yield
     finally:
@@ -161,7 +161,7 @@ def _told_of_signals(stopping: asyncio.Event) -> Iterator[None]:
 
 
 def _silence_query_strings() -> None:
-    """Keep from the log what uvicorn says of each request: URLs with their query, which may be a token."""
+    """Keep uvicorn's own lines about requests out of the log: they have the query string, which may hold a token."""
     for name in ("uvicorn.access", "uvicorn.error"):
         logger = logging.getLogger(name)
         if _says_no_url not in logger.filters:

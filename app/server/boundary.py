@@ -17,7 +17,7 @@ from app.graphql.transport import masking
 
 REQUEST_ID_HEADER = "X-Request-Id"
 PATH_CHARACTERS_MAX = 200
-"""In a log line."""
+"""In a line of the log."""
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _NO_ROUTE = "none"
 _QUIET_ROUTES = {"/healthz", "/readyz", "/metrics"}
@@ -130,7 +130,7 @@ class _Socket:
     outer_send: Send
     is_open: bool = False
     close_code: int | None = None
-    """Null where the client closed it."""
+    """None if the client closed it."""
 
     async def serve(self, app: ASGIApp, receive: Receive) -> None:
         started_at = time.perf_counter()

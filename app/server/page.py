@@ -1,6 +1,6 @@
 """What a browser gets: the dashboard at /, GraphiQL at /graphql, both built from app/web with the package.
 
-Nothing comes from elsewhere. Where the pages were not built, both say how to build them.
+Everything they load is on this server. If the pages were not built, both say how to build them.
 """
 
 import mimetypes
@@ -34,13 +34,13 @@ _GRAPHIQL_POLICY = (
 )
 _HEADERS = {
     "Cache-Control": "no-cache",
-    # A page of another origin that opens this one gets no hold of its window.
+    # A page of another origin that opens this one cannot reach its window.
     "Cross-Origin-Opener-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
 _ASSET_HEADERS = {"Cache-Control": "public, max-age=31536000, immutable", "Vary": "Accept-Encoding"}
-"""Names of assets change with their content: a year is as good as for ever."""
+"""The name of an asset changes with its content, so a browser may keep it for good."""
 # Browsers run no script of another type, and what Python thinks of .js depends on the machine.
 _TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".woff2": "font/woff2"}
 
@@ -78,7 +78,7 @@ class Pages:
         self._assets = folder / "assets"
         self._dashboard = _Page(_read(folder / "index.html", base_path), _DASHBOARD_POLICY)
         self.graphiql = _Page(_read(folder / "graphiql.html", base_path), _GRAPHIQL_POLICY, vary="Accept")
-        """An ASGI application; the GraphQL endpoint knows who prefers it to an answer."""
+        """An ASGI application. The GraphQL endpoint calls it if the client prefers HTML."""
 
     def routes(self) -> list[BaseRoute]:
         """The dashboard, and what both pages load."""
@@ -101,7 +101,7 @@ class _Page:
 
 
 class _Assets(StaticFiles):
-    """Files, as the build compressed them where the browser takes that: GraphiQL's editor is megabytes of script."""
+    """Files, compressed by the build if the browser accepts that: GraphiQL's editor is megabytes of script."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(directory=folder)
@@ -125,7 +125,7 @@ class _Assets(StaticFiles):
 
 
 def _takes_gzip(headers: Headers) -> bool:
-    """Whether Accept-Encoding names gzip and does not refuse it by a weight of 0."""
+    """Whether Accept-Encoding has gzip with a weight above 0."""
     for item in headers.get("accept-encoding", "").split(","):
         coding, _, weight = item.partition(";")
         if coding.strip().lower() == "gzip":

@@ -1,4 +1,4 @@
-"""How uvicorn is to speak HTTP and WebSocket here: `uvicorn.Config(app, **options(settings))`."""
+"""How uvicorn speaks HTTP and WebSocket here: `uvicorn.Config(app, **options(settings))`."""
 
 import asyncio
 from typing import Any
@@ -9,7 +9,7 @@ from app.graphql.transport.http import BODY_BYTES_MAX
 from app.settings import Settings
 
 DRAIN_SECONDS_MAX = 5.0
-"""So long a client has, once its socket has ended, to take what was sent before."""
+"""How long a client may take to read what was sent before its socket ended."""
 
 
 class WebSocketProtocol(WebSocketsSansIOProtocol):
@@ -18,8 +18,8 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
     _dropping: asyncio.TimerHandle | None = None
 
     def keepalive_timeout(self) -> None:
-        # uvicorn would close with 1011, after which graphql-ws never connects again: a laptop that wakes up must.
-        # A connection that is cut it takes for a lost network, and comes back.
+        # uvicorn would close with 1011, and graphql-ws does not connect again after that. But a laptop that wakes up
+        # must connect again. A cut connection looks like a lost network, and graphql-ws comes back.
         self.transport.abort()
 
     async def run_asgi(self) -> None:
@@ -41,7 +41,7 @@ def options(settings: Settings) -> dict[str, Any]:
         "ws_max_size": BODY_BYTES_MAX,
         "ws_ping_interval": 20.0,
         "ws_ping_timeout": 20.0,
-        # It would cost each socket memory and each message more time than its execution.
+        # Compression costs memory for each socket, and for each message more time than its execution.
         "ws_per_message_deflate": False,
         "access_log": False,  # ours leaves query strings out
         "server_header": False,

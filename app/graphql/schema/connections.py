@@ -1,4 +1,4 @@
-"""Connections: a page of records, and what only some ask of it."""
+"""Connections: a page of records, its cursors, and the count of the whole list."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ def request(first: int | None, after: str | None, last: int | None = None, befor
 
 @dataclass(frozen=True, slots=True)
 class CountedPage(Generic[T]):
-    """A page with the count of the whole list, which runs only where it is selected."""
+    """A page with the count of the whole list, which runs only if it is selected."""
 
     page: Page[T]
     cursor: Callable[[T], str]

@@ -30,7 +30,7 @@ EVENT_CURSOR = "eventCursor"
 
 
 def _loader(fetch: Callable[[list[str]], Awaitable[Mapping[str, T]]]) -> DataLoader[str, T | None]:
-    """One call of `fetch` for all the ids that are asked for at the same time; null where it knows none."""
+    """One call of `fetch` for all the ids that are asked for at the same time; None for an unknown id."""
 
     async def load(keys: list[str]) -> list[T | None]:
         found = await fetch(keys)
@@ -146,7 +146,7 @@ class Context:
         self._names_event_cursor = False
 
     async def prepare(self, query_text: str) -> None:
-        """Read the position first where the operation's document speaks of it. To be awaited before execution."""
+        """Read the position first if the document names it. Await this before execution."""
         self._names_event_cursor = EVENT_CURSOR in query_text
         await self.refresh()
 

@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 def given(value: T | None) -> T | None:
-    """What an optional argument or input field holds; null where it was left out."""
+    """The value of an optional argument or input field; None if it was left out."""
     return None if value is strawberry.UNSET else value
 
 
@@ -64,7 +64,7 @@ def resolved(resolver: Callable[..., object], description: str) -> Any:
 
 
 class Root(StrawberryField):
-    """A field of a root type; whoever selects it must have its scope, before anything is read or written."""
+    """A field of a root type. The viewer's scope is checked before anything is read or written."""
 
     scope: Scope | None = None
     renews: bool = False

@@ -24,7 +24,7 @@ class Outcome(Generic[T]):
 
 
 async def outcome(work: Awaitable[T], *, refused: T) -> Outcome[T]:
-    """Await a use-case; where it refuses, answer `refused` and why."""
+    """Await a use-case. If it refuses, answer `refused` and the reasons."""
     try:
         return Outcome(await work)
     except Rejected as refusal:

@@ -1,4 +1,4 @@
-"""How the fields of outdials, targets and attempts are found where they are no plain attributes of their records.
+"""How the fields of outdials, targets and attempts are found if they are no plain attributes of their records.
 
 Each asks a loader. Those that need not wait are no coroutines: in a list of 100 targets that saves as many tasks.
 """

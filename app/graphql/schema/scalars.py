@@ -19,7 +19,7 @@ def instant_text(value: datetime) -> str:
 def instant(value: object) -> datetime:
     """The instant that an ISO 8601 text names, in UTC.
 
-    What it raises is told to the client, with the place that graphql-core adds.
+    The client gets the message that it raises, with the place that graphql-core adds.
 
     Raises:
         TypeError: it is no text.

@@ -1,4 +1,4 @@
-"""Subscription: what can be watched, and the types that only a watcher sees."""
+"""Subscriptions, and the types that only they return."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from datetime import datetime

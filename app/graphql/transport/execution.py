@@ -98,7 +98,7 @@ class Prepared:
 
     kind: OperationType
     name: str
-    """Empty where the document gives none."""
+    """Empty if the document gives none."""
     query: str
     context: OperationContext
     executor: Executor[Any]
@@ -175,7 +175,7 @@ class Execution:
         return payload
 
     async def subscribe(self, prepared: Prepared) -> AsyncGenerator[Payload, None]:
-        """The responses of a subscription. Close it when nobody listens any more.
+        """The responses of a subscription. Close it when the subscriber is gone.
 
         Raises:
             NotExecuted: the subscription cannot start, or ended by an error.

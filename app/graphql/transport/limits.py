@@ -1,4 +1,4 @@
-"""What one operation may ask for, judged before it runs.
+"""What one operation may ask for, checked before it runs.
 
 The shape of a document is judged once, before validation, whose own cost it bounds. What an operation may return
 depends on its variables: a plan that is made once for each document is evaluated for each request in microseconds.
@@ -46,7 +46,7 @@ ROOT_FIELDS_MAX = 50
 ALIASES_MAX = 100
 """Aliases, and repeated fields in one selection set: comparing those costs validation their number squared."""
 NODES_MAX = 25_000
-"""Objects that the lists of one operation may return at the most."""
+"""The most objects that the lists of one operation may return."""
 FIELDS_MAX = 250_000
 """Fields of all those objects: about two seconds of the loop."""
 

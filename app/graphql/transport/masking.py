@@ -1,4 +1,4 @@
-"""Errors as clients may see them: expected ones under their code, bugs as INTERNAL with an id that the log has too."""
+"""Errors as clients see them: expected ones with their code, bugs as INTERNAL with an id that is also in the log."""
 
 from collections.abc import Iterable
 from typing import Any

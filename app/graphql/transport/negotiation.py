@@ -20,13 +20,13 @@ class Accepted:
     """How a client wants its answer."""
 
     json: JsonType | None
-    """None where it takes no JSON."""
+    """None if it accepts no JSON."""
     stream: bool
     """It names event streams. A subscription is answered as one."""
     prefers_stream: bool
-    """Rather than as JSON; merely naming both, as urql does, is no preference."""
+    """It prefers a stream to JSON. Naming both alike, as urql does, is no preference."""
     prefers_html: bool
-    """As a browser does that opens a page."""
+    """It is a browser that opens a page."""
 
 
 def accepted(header: str | None) -> Accepted:

@@ -23,12 +23,12 @@ from app.requests.tokens import TokenReader
 SUBPROTOCOL = "graphql-transport-ws"
 INIT_SECONDS_MAX = 10.0
 SEND_SECONDS_MAX = 30.0
-"""A client that takes nothing for so long is left; it catches up from its last cursor when it comes back."""
+"""A client that reads nothing for this time is dropped. It catches up from its last cursor when it reconnects."""
 CLOSE_SECONDS_MAX = 1.0
 OPERATIONS_MAX = 100
-"""On one socket at once."""
+"""At the same time on one socket."""
 ENDING_OPERATIONS_MAX = 100
-"""Beyond these the socket is read again only after some that were stopped are gone."""
+"""If more stopped operations are still ending, the socket is read again only after some are gone."""
 OPERATION_ID_CHARACTERS_MAX = 255
 REASON_BYTES_MAX = 123
 """RFC 6455: a control frame has 125 bytes, two of them for the code."""
