@@ -49,7 +49,7 @@ GLOSSARY_WORDS = 15
 DECISIONS = tuple(sorted((REPOSITORY / "docs" / "decisions").glob("[0-9]*.md")))
 DECISION_PARTS = ["Context", "Decision", "Consequences", "Figures"]
 COMMANDS = click.Group(commands=typer.main.get_command(command_line).commands)  # type: ignore[attr-defined]
-ODD_PHRASES = ("whoever", "is told", "are told", "the first so many", "at first", "lets you in by", "TODO", "helper")
+ODD_PHRASES = ("whoever", "is told", "are told", "the first so many", "at first", "lets you in by", "TODO")
 
 
 def _by_place(blocks: list[Block]) -> Any:
