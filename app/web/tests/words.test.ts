@@ -1,17 +1,6 @@
 import { expect, it, vi } from "vitest";
-import { sheet } from "../src/lib/csv";
 import { count, counted, label, percent, relative, span } from "../src/lib/format";
 import { withoutHeaders } from "../src/graphiql/storage";
-
-it("a sheet of rejected rows runs no formula and keeps rows whole", () => {
-  const text = sheet([
-    { lineNumber: 3, column: "phone", code: "INVALID", message: 'Say "no", please', row: "=1+1;x" },
-    { lineNumber: 1_000, column: null, code: "MALFORMED", message: "-", row: "a\nb" },
-  ]);
-  expect(text).toBe(
-    'line_number,column,code,message,row\r\n3,phone,INVALID,"Say ""no"", please",\'=1+1;x\r\n1000,,MALFORMED,\'-,"a\nb"\r\n',
-  );
-});
 
 it("says things in English", () => {
   const now = Date.parse("2026-11-25T12:00:00Z");

@@ -35,7 +35,7 @@ type Documents = {
     "\n  query ImportByKey($id: ID!, $key: String!) {\n    outdial(id: $id) {\n      imports(first: 1, where: { idempotencyKey: $key }) {\n        nodes {\n          ...JobFields\n        }\n      }\n    }\n  }\n": typeof types.ImportByKeyDocument,
     "\n  subscription ImportProgress($id: ID!) {\n    importProgress(id: $id) {\n      ...JobFields\n    }\n  }\n": typeof types.ImportProgressDocument,
     "\n  mutation CancelImport($id: ID!) {\n    cancelImport(id: $id) {\n      userErrors {\n        message\n        path\n      }\n    }\n  }\n": typeof types.CancelImportDocument,
-    "\n  query Rejects($id: ID!, $after: String) {\n    importJob(id: $id) {\n      rejects(first: 100, after: $after) {\n        pageInfo {\n          hasNextPage\n          endCursor\n        }\n        nodes {\n          lineNumber\n          column\n          code\n          message\n          row\n        }\n      }\n    }\n  }\n": typeof types.RejectsDocument,
+    "\n  query Rejects($id: ID!) {\n    importJob(id: $id) {\n      rejects(first: 100) {\n        nodes {\n          lineNumber\n          column\n          message\n          row\n        }\n      }\n    }\n  }\n": typeof types.RejectsDocument,
 };
 const documents: Documents = {
     "\n  fragment OutdialFields on Outdial {\n    id\n    campaignId\n    name\n    detail\n    state\n    tmCreate\n    tmDelete\n    dialPolicy {\n      maxTryCounts\n      retryIntervalSeconds\n      leaseSeconds\n      onUnconfirmed\n    }\n    progress {\n      total\n      idle\n      progressing\n      done\n      doneByReason {\n        reason\n        count\n      }\n      attempts\n    }\n  }\n": types.OutdialFieldsFragmentDoc,
@@ -58,7 +58,7 @@ const documents: Documents = {
     "\n  query ImportByKey($id: ID!, $key: String!) {\n    outdial(id: $id) {\n      imports(first: 1, where: { idempotencyKey: $key }) {\n        nodes {\n          ...JobFields\n        }\n      }\n    }\n  }\n": types.ImportByKeyDocument,
     "\n  subscription ImportProgress($id: ID!) {\n    importProgress(id: $id) {\n      ...JobFields\n    }\n  }\n": types.ImportProgressDocument,
     "\n  mutation CancelImport($id: ID!) {\n    cancelImport(id: $id) {\n      userErrors {\n        message\n        path\n      }\n    }\n  }\n": types.CancelImportDocument,
-    "\n  query Rejects($id: ID!, $after: String) {\n    importJob(id: $id) {\n      rejects(first: 100, after: $after) {\n        pageInfo {\n          hasNextPage\n          endCursor\n        }\n        nodes {\n          lineNumber\n          column\n          code\n          message\n          row\n        }\n      }\n    }\n  }\n": types.RejectsDocument,
+    "\n  query Rejects($id: ID!) {\n    importJob(id: $id) {\n      rejects(first: 100) {\n        nodes {\n          lineNumber\n          column\n          message\n          row\n        }\n      }\n    }\n  }\n": types.RejectsDocument,
 };
 
 /**
@@ -144,7 +144,7 @@ export function graphql(source: "\n  mutation CancelImport($id: ID!) {\n    canc
 /**
  * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
  */
-export function graphql(source: "\n  query Rejects($id: ID!, $after: String) {\n    importJob(id: $id) {\n      rejects(first: 100, after: $after) {\n        pageInfo {\n          hasNextPage\n          endCursor\n        }\n        nodes {\n          lineNumber\n          column\n          code\n          message\n          row\n        }\n      }\n    }\n  }\n"): typeof import('./graphql').RejectsDocument;
+export function graphql(source: "\n  query Rejects($id: ID!) {\n    importJob(id: $id) {\n      rejects(first: 100) {\n        nodes {\n          lineNumber\n          column\n          message\n          row\n        }\n      }\n    }\n  }\n"): typeof import('./graphql').RejectsDocument;
 
 
 export function graphql(source: string) {

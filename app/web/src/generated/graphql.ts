@@ -141,19 +141,6 @@ export type GapReason =
   /** The cursor is ahead of the log, for example after a backup was restored. */
   | 'CURSOR_UNKNOWN';
 
-/** Why a row of a file was rejected. */
-export type ImportRejectCode =
-  /** Another target has one of the row's addresses, and dedupe does not allow that. */
-  | 'DUPLICATE_ADDRESS'
-  /** Another target of the outdial has this key. */
-  | 'DUPLICATE_KEY'
-  /** A value is not valid. */
-  | 'INVALID'
-  /** The line cannot be read: its quotes, its JSON or its number of cells is wrong. */
-  | 'MALFORMED'
-  /** A spreadsheet turned a phone number into scientific notation (4.91512E+11). Its last digits are lost. */
-  | 'SCIENTIFIC_NOTATION';
-
 /** The state of an import. */
 export type ImportState =
   /** The owner stopped the import. Stored rows stay. */
@@ -451,11 +438,10 @@ export type CancelImportMutation = { cancelImport: { userErrors: Array<{ message
 
 export type RejectsQueryVariables = Exact<{
   id: string | number;
-  after?: string | null | undefined;
 }>;
 
 
-export type RejectsQuery = { importJob: { rejects: { pageInfo: { hasNextPage: boolean, endCursor: string | null }, nodes: Array<{ lineNumber: number, column: string | null, code: ImportRejectCode, message: string, row: string }> } } | null };
+export type RejectsQuery = { importJob: { rejects: { nodes: Array<{ lineNumber: number, column: string | null, message: string, row: string }> } } | null };
 
 export class TypedDocumentString<TResult, TVariables>
   extends String
@@ -977,17 +963,12 @@ export const CancelImportDocument = new TypedDocumentString(`
 }
     `) as unknown as TypedDocumentString<CancelImportMutation, CancelImportMutationVariables>;
 export const RejectsDocument = new TypedDocumentString(`
-    query Rejects($id: ID!, $after: String) {
+    query Rejects($id: ID!) {
   importJob(id: $id) {
-    rejects(first: 100, after: $after) {
-      pageInfo {
-        hasNextPage
-        endCursor
-      }
+    rejects(first: 100) {
       nodes {
         lineNumber
         column
-        code
         message
         row
       }

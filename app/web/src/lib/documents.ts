@@ -326,17 +326,12 @@ export const CancelImportMutation = graphql(`
 `);
 
 export const RejectsQuery = graphql(`
-  query Rejects($id: ID!, $after: String) {
+  query Rejects($id: ID!) {
     importJob(id: $id) {
-      rejects(first: 100, after: $after) {
-        pageInfo {
-          hasNextPage
-          endCursor
-        }
+      rejects(first: 100) {
         nodes {
           lineNumber
           column
-          code
           message
           row
         }

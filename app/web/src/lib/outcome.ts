@@ -1,0 +1,39 @@
+// What an import came to, in words that hold for every mix of counts. Pure.
+import type { JobFieldsFragment } from "../generated/graphql";
+import { count } from "./format";
+
+export type Job = JobFieldsFragment;
+
+/**
+ * The headline of an import.
+ *
+ * @param isSending Whether this page still sends the file, or waits for the answer.
+ */
+export function headline(job: Job, isSending: boolean): string {
+  if (job.state === "QUEUED") return isSending ? "Queued. Other imports go first." : GOES_ON;
+  if (job.state === "RUNNING") {
+    if (!isSending) return `${GOES_ON} So far: ${share(job)}.`;
+    return job.dryRun ? "Checking…" : "Importing…";
+  }
+  if (job.state === "COMPLETED") {
+    if (!job.counts.read) return job.dryRun ? `Dry run: ${NO_ROWS}` : `0 of 0 imported. ${NO_ROWS}`;
+    return job.dryRun ? `Dry run: ${share(job)}. Nothing was stored.` : `${share(job)}.`;
+  }
+  const ended = { CANCELED: "stopped", FAILED: job.stopReason === "INTERRUPTED" ? "interrupted" : "failed" }[job.state];
+  const what = `${job.dryRun ? "Dry run" : "Import"} ${ended}.`;
+  if (!job.counts.read) return `${what} No row was read.`;
+  return `${what} Until then: ${share(job)}.${job.dryRun ? " Nothing was stored." : ""}`;
+}
+
+const GOES_ON = "This page no longer sends the file, and the import has not ended yet.";
+const NO_ROWS = "The file has no rows.";
+
+/** "3 of 5 imported (2 new, 1 updated), 1 skipped, 1 rejected" */
+function share({ counts, dryRun }: Job): string {
+  const taken = counts.created + counts.updated;
+  const parts = [`${count(taken)} of ${count(counts.read)} ${dryRun ? "would be imported" : "imported"}`];
+  if (counts.updated) parts[0] += ` (${count(counts.created)} new, ${count(counts.updated)} updated)`;
+  if (counts.skipped) parts.push(`${count(counts.skipped)} skipped`);
+  if (counts.rejected) parts.push(`${count(counts.rejected)} rejected`);
+  return parts.join(", ");
+}
