@@ -5,13 +5,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from tortoise.exceptions import DoesNotExist
 
-from app import db, ids, models
+from app import db, ids, models, outdials
 from app.auth import Viewer
 from app.db import statements, units
 from app.db.units import Transaction
 from app.errors import Unavailable
+from app.lifecycle import UnconfirmedAction
+from app.records import OutdialDraft, PolicyDraft
 from tests.conftest import Databases, Kind
 from tests.support import factories
 
@@ -245,3 +249,49 @@ def test_a_process_may_serve_one_kind_of_database_after_the_other(databases: Dat
     kinds: tuple[Kind, ...] = ("sqlite", "postgres", "sqlite", "postgres")
     for kind in kinds:
         asyncio.run(use(kind))
+
+
+TEXT = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), max_size=255)
+DRAFTS = st.builds(
+    OutdialDraft,
+    name=TEXT,
+    detail=TEXT,
+    data=TEXT,
+    campaign_id=st.none() | st.uuids().map(str),
+    dial_policy=st.none()
+    | st.builds(
+        PolicyDraft,
+        max_try_counts=st.none() | st.tuples(*[st.integers(0, 9)] * 5),
+        retry_interval_seconds=st.none() | st.integers(0, 86_400),
+        on_unconfirmed=st.none() | st.sampled_from(UnconfirmedAction),
+    ),
+)
+
+
+@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(many=st.lists(st.tuples(DRAFTS, DRAFTS), min_size=1, max_size=20))
+def test_what_a_model_takes_a_statement_gives_back(
+    many: list[tuple[OutdialDraft, OutdialDraft]], kind: Kind, databases: Databases
+) -> None:
+    """Any outdial that the rules allow, created and changed by its model, read by SQL."""
+
+    async def compare() -> None:
+        viewer = factories.make_viewer()
+        for draft, other in many:
+            made = await outdials.create(viewer, draft=draft)
+            assert await outdials.get_many(viewer, [made.id]) == {made.id: made}
+            assert (made.name, made.detail, made.data) == (draft.name, draft.detail, draft.data)
+            changes = {"name": other.name, "data": other.data, "dial_policy": other.dial_policy}
+            after = await outdials.update(viewer, made.id, changes=changes)
+            assert await outdials.get_many(viewer, [made.id]) == {made.id: after}
+            assert (after.name, after.detail, after.data) == (other.name, draft.detail, other.data)
+
+    async def check() -> None:
+        async with databases.fresh(kind) as url:
+            await db.connect(url)
+            try:
+                await compare()
+            finally:
+                await db.close()
+
+    asyncio.run(check())
