@@ -305,6 +305,16 @@ def test_the_glossary_has_fifteen_words() -> None:
     assert len({row[0] for row in _table(GLOSSARY, "word")}) == len(_table(GLOSSARY, "word")) == GLOSSARY_WORDS
 
 
+def test_the_glossary_has_the_words_that_the_page_shows() -> None:
+    said = (REPOSITORY / "app" / "web" / "src" / "lib" / "words.ts").read_text()
+    shown = {name: word for name, word, _ in ((row[0].strip("`"), *row[1:]) for row in _table(GLOSSARY, "API"))}
+    for kind in ("STATUS", "REASON"):
+        (members,) = re.findall(rf"const {kind}\b[^{{]*\{{([^}}]*)\}}", said)
+        words = dict(re.findall(r'(\w+): "([^"]*)"', members))
+        assert words
+        assert words.items() <= shown.items()
+
+
 @pytest.mark.parametrize("path", DECISIONS, ids=lambda path: path.name)
 def test_a_decision_says_why_and_what_follows(path: Path) -> None:
     assert re.findall(r"^## (.+)$", path.read_text(), re.MULTILINE) == DECISION_PARTS
