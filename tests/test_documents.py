@@ -24,7 +24,7 @@ import app as package
 from app import errors, lifecycle, metrics
 from app.addresses import DestinationType, InvalidAddress, canonical
 from app.cli import app as command_line
-from app.database_url import parameters
+from app.database_url import DatabaseUrl, parameters
 from app.files import columns
 from app.graphql.schema import schema
 from app.graphql.transport import masking
@@ -73,6 +73,7 @@ def test_there_are_documents() -> None:
     assert len(documents.pages()) > 15
     assert len(documents.blocks("graphql")) > 20
     assert len(documents.blocks("sh")) > 15
+    assert len(URLS) > 5
 
 
 # ---------------------------------------------------------------- examples
@@ -227,6 +228,14 @@ def test_every_setting_is_named_with_its_default() -> None:
     shown = {row[0].strip("`"): row[1].strip("`") for row in _table(OPERATIONS, "variable")}
     fields = {f"{PREFIX}{name.upper()}": field.default for name, field in Settings.model_fields.items()}
     assert shown == {name: "" if value in (None, ()) else str(value) for name, value in fields.items()}
+
+
+URLS = re.findall(r"(?:postgresql|sqlite)://[^\s`\"\)]+", OPERATIONS.read_text())
+
+
+@pytest.mark.parametrize("url", URLS)
+def test_every_databases_url_is_one(url: str) -> None:
+    DatabaseUrl.parse(url)
 
 
 def test_every_parameter_of_a_postgres_url_is_named_as_what_it_is() -> None:
