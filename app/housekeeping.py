@@ -49,7 +49,7 @@ def chores(*, event_retention_hours: int, import_retention_days: int) -> list[Ch
         Chore("measure the lag of events", _measure, LAG_EVERY_SECONDS),
     ]
     if db.is_postgres():
-        listed.append(Chore("listen to other servers", db.listen, RELISTEN_SECONDS))
+        listed.append(Chore("listen to other servers", _listen, RELISTEN_SECONDS))
     return listed
 
 
@@ -91,6 +91,12 @@ async def _open() -> None:
     if not db.is_postgres():
         # one process serves a file, so whatever was under way ended with the last one
         await imports.end_abandoned(seconds=0)
+
+
+async def _listen() -> None:
+    # The server that answers may be another one than before, and count its transactions from elsewhere.
+    await events.open_epoch()
+    await db.listen()
 
 
 async def _sweep() -> None:

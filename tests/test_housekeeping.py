@@ -9,6 +9,7 @@ import structlog
 
 from app import db, events, housekeeping, imports
 from app.errors import Unavailable
+from tests.support import postgres
 
 WAIT_SECONDS_MAX = 20
 
@@ -90,3 +91,31 @@ async def test_chores_begin_when_the_log_of_events_is_open(database: str, monkey
         ("error", "open the log of events"),
     ]
     assert swept[0] == 3
+
+
+async def test_another_database_behind_the_same_address_gets_an_epoch_of_its_own(postgres_url: str) -> None:
+    listening = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'"
+
+    async def rows_of(sql: str) -> list[db.Row]:
+        async with asyncio.timeout(WAIT_SECONDS_MAX):
+            while not (rows := await db.fetch(sql)):  # noqa: ASYNC110 - it happens in other tasks
+                await asyncio.sleep(0.05)
+        return rows
+
+    await db.connect(postgres_url)
+    keeping = asyncio.create_task(housekeeping.run(event_retention_hours=1, import_retention_days=1))
+    try:
+        listener = (await rows_of(listening))[0]["pid"]
+        before = (await rows_of("SELECT max(epoch) AS epoch FROM event_epoch"))[0]["epoch"]
+        # as after a switchover by logical replication: the rows are the same, the counter is another one
+        await postgres.execute(
+            postgres_url, "UPDATE event_epoch SET database_oid = 1", f"SELECT pg_terminate_backend({listener})"
+        )
+        opened = await rows_of("SELECT epoch FROM event_epoch WHERE database_oid <> 1")
+        assert [row["epoch"] for row in opened] == [before + 1]
+        await rows_of(listening)
+    finally:
+        keeping.cancel()
+        with suppress(asyncio.CancelledError):
+            await keeping
+        await db.close()

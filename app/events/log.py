@@ -177,8 +177,8 @@ async def read_outdials(
 async def open_epoch() -> int:
     """Begin another epoch if the stored transaction ids cannot be this database's own; gives the current one.
 
-    To be called once at the start of each server. A restored dump shows by its stored ids being ahead of the counter,
-    or by living in another database than the one that wrote them.
+    To be called at the start of each server, and whenever the database may be another one. A restored dump shows by its
+    stored ids being ahead of the counter, or by living in another database than the one that wrote them.
     """
     return await db.transaction(_open_epoch)
 
