@@ -178,7 +178,9 @@ def _codec(head: bytes, encoding: str | None) -> tuple[bytes, str]:
     mark, marked = next(((mark, codec) for mark, codec in _MARKS if head.startswith(mark)), (b"", ""))
     named = (encoding or "").removesuffix("-sig")
     if not marked.startswith(named) and marked:
-        raise FileProblem(f"The file begins with the mark of {marked.upper()}, and encoding says {encoding}.")
+        raise FileProblem(
+            f"The file begins with the mark of {marked.upper()}, but encoding is {encoding}. Leave encoding out."
+        )
     if head and not marked and named in {"utf-16", "utf-32"}:
         raise FileProblem(
             f"Line 1: {named.upper()} needs a byte order mark, and the file has none. Name {named}-le or {named}-be."

@@ -20,6 +20,8 @@ KEPT_CHARACTERS_MAX = 256 * 1024 * 1024
 must not fill the disk."""
 PART_ROWS = 200
 """Rendering so many takes about 5 ms, in which nobody else is served."""
+PART_CHARACTERS = 1024 * 1024
+"""Of the rows of a part, if there are long ones; the last of them may go beyond it."""
 
 
 # ---------------------------------------------------------------- kept
@@ -114,8 +116,15 @@ async def _parts(viewer: Viewer, job_id: str, layout: FileLayout, *, expected: i
 async def _after(viewer: Viewer, job_id: str, line_number: int) -> Sequence[Mapping[str, object]]:
     return await db.fetch(
         f"""
-        SELECT line_number, message, COALESCE(whole_text, row_text) AS text, is_whole FROM import_reject
-        WHERE customer_id = $1 AND job_id = $2 AND line_number > $3 ORDER BY line_number LIMIT {PART_ROWS}
+        SELECT line_number, message, text, is_whole FROM (
+            SELECT line_number, message, text, is_whole,
+                   SUM(LENGTH(text)) OVER (ORDER BY line_number) - LENGTH(text) AS characters_before
+            FROM (
+                SELECT line_number, message, COALESCE(whole_text, row_text) AS text, is_whole FROM import_reject
+                WHERE customer_id = $1 AND job_id = $2 AND line_number > $3 ORDER BY line_number LIMIT {PART_ROWS}
+            ) AS following
+        ) AS measured
+        WHERE characters_before <= {PART_CHARACTERS} ORDER BY line_number
         """,
         viewer.customer_id,
         job_id,
