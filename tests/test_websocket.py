@@ -545,6 +545,7 @@ def test_sockets_close_with_1012_when_the_server_stops() -> None:
 
 
 def test_a_server_stops_in_seconds_whatever_its_clients_do() -> None:
+    deaf: list[Deaf] = []
     with Served(timeout_graceful_shutdown=2) as served:
 
         async def connect() -> None:
@@ -552,7 +553,7 @@ def test_a_server_stops_in_seconds_whatever_its_clients_do() -> None:
             await initialise(socket)
             await subscribe(socket, "1", FOREVER)
             await receive(socket)
-            Deaf(served, "subscription { count(to: 999999999, size: 100000) { text } }").connection.detach()
+            deaf.append(Deaf(served, "subscription { count(to: 999999999, size: 100000) { text } }"))
             await eventually(lambda: watch.opened == 2)
             served.on_loop(served.stopping.set)
             assert (await closed(socket))[0] == 1012
@@ -561,3 +562,4 @@ def test_a_server_stops_in_seconds_whatever_its_clients_do() -> None:
         started = time.monotonic()
     assert time.monotonic() - started < 6
     assert watch.open == 0
+    deaf[0].connection.close()

@@ -233,6 +233,9 @@ class Served:
         async def serve() -> None:
             self.loop = asyncio.get_running_loop()
             await self.server.serve()
+            for left in list(self.server.server_state.connections):
+                left.transport.abort()  # a client that reads nothing holds its connection, which the loop would leak
+            await asyncio.sleep(0.01)
 
         asyncio.run(serve())
 
