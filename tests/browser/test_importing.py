@@ -12,7 +12,7 @@ import pytest
 from playwright.async_api import Dialog, Download, Page, expect
 
 from tests.support import importing
-from tests.support.browsing import Sight, becomes, counts
+from tests.support.browsing import PHONE, Sight, barriers, becomes, counts
 from tests.support.graphql_client import Client
 
 SLOW_BYTES_A_SECOND = 40_000
@@ -53,7 +53,7 @@ async def test_a_file_of_which_nothing_goes_in_is_not_said_to_be_imported_and_is
     dialog = page.get_by_role("dialog")
     await expect(dialog.get_by_role("status")).to_have_text("0 of 5 imported, 5 rejected.")
     async with page.expect_download() as download:
-        await dialog.get_by_role("button", name="Download 5 rejected").click()
+        await dialog.get_by_role("button", name="Download rejected rows (5)").click()
     assert (await download.value).suggested_filename == "people-rejects.csv"
     content = await saved(await download.value)
     rows = list(csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""), delimiter=";"))
@@ -91,7 +91,7 @@ def long_list(tmp_path: Path) -> Path:
 
 
 async def test_an_import_whose_dialog_is_closed_is_seen_and_stopped_on_every_page(
-    seen: Sight, client: Client, long_list: Path
+    seen: Sight, client: Client, long_list: Path, axe: str
 ) -> None:
     page = seen.page
     outdial_id = await opened(seen, client)
@@ -117,6 +117,10 @@ async def test_an_import_whose_dialog_is_closed_is_seen_and_stopped_on_every_pag
         await expect(dialog.get_by_role("button", name="Stop")).to_be_visible()
         await dialog.get_by_role("button", name="Close").click()
         await expect(bar.get_by_role("progressbar")).to_be_visible()
+        await expect(bar.get_by_role("button", name="Show the import of")).to_be_focused()
+        assert await barriers(page, axe) == []
+        await page.emulate_media(color_scheme="dark")
+        assert await barriers(page, axe, "color-contrast") == []
 
         # leaving the page would cut it off: the browser asks first
         asked: list[str] = []
@@ -136,6 +140,9 @@ async def test_an_import_whose_dialog_is_closed_is_seen_and_stopped_on_every_pag
         await bar.get_by_role("button", name="Stop the import of people.csv into Spring list").click()
         await expect(bar.get_by_role("status")).to_contain_text("Import stopped.")
     await expect(bar.get_by_role("progressbar")).to_have_count(0)
+    await expect(bar.get_by_role("button", name="Dismiss the import of")).to_be_focused()
+    await page.set_viewport_size(PHONE)
+    assert await page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
     taken = len(await importing.targets(client, outdial_id))
     assert 0 <= taken < MANY
     await bar.get_by_role("button", name="Dismiss the import of people.csv into Spring list").click()
