@@ -171,6 +171,21 @@ async def test_nothing_else_is_given_out(pages: httpx.AsyncClient, path: str) ->
     assert "immutable" not in response.headers.get("cache-control", "")
 
 
+def test_no_page_makes_an_address_from_the_root() -> None:
+    """Or it would not work below OUTDIAL_BASE_PATH: addresses begin with `base`."""
+    sources = [path for path in (BUILT.parent / "src").rglob("*") if path.suffix in {".ts", ".svelte"}]
+    assert len(sources) > 30
+    rooted = re.compile(r"""["'`]/(?![/*])""")
+    found = [
+        f"{path.name}: {line.strip()}"
+        for path in sources
+        if path.parent.name != "generated" and path.name != "base.ts"
+        for line in path.read_text().splitlines()
+        if rooted.search(line)
+    ]
+    assert found == []
+
+
 # ---------------------------------------------------------------- on a whole server
 
 

@@ -10,6 +10,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, expect
 
 from tests.browser.test_graphiql import shows, write
+from tests.browser.test_importing import choose, send
 from tests.support.browsing import becomes, connection, sight
 from tests.support.graphql_client import Client
 from tests.support.proxying import ReverseProxy
@@ -40,7 +41,9 @@ async def below(proxy: ReverseProxy) -> AsyncIterator[Client]:
 
 
 @pytest.mark.parametrize("start", ["/", ""])
-async def test_the_dashboard_is_live_below_it(browser: Browser, proxy: ReverseProxy, below: Client, start: str) -> None:
+async def test_the_dashboard_is_live_below_it(
+    browser: Browser, proxy: ReverseProxy, below: Client, tmp_path: Path, start: str
+) -> None:
     outdial = await below.outdial(name="Spring")
     async with sight(browser, proxy.url) as seen:
         page = seen.page
@@ -51,6 +54,11 @@ async def test_the_dashboard_is_live_below_it(browser: Browser, proxy: ReversePr
         await becomes(lambda: connection(page), "live")
         await below.target(outdial["id"], name="Ana Silva")
         await expect(page.get_by_text("Ana Silva").first).to_be_visible()
+        people = tmp_path / "people.csv"
+        people.write_text("name,phone\nBo Lindqvist,+46701740605\n")
+        await choose(page, people)
+        await send(page)
+        await expect(page.get_by_role("dialog").get_by_role("status")).to_have_text("1 of 1 imported.")
         await page.reload()
         await expect(page.get_by_text("Ana Silva").first).to_be_visible()
         await page.get_by_role("button", name="Export").first.click()
