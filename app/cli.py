@@ -1,32 +1,35 @@
 """The command line: it parses, calls and prints."""
 
 import asyncio
+import logging
+import math
 import os
-import shutil
 import socket
 import sqlite3
 import sys
-import tempfile
 from collections.abc import Coroutine
-from contextlib import ExitStack, suppress
 from datetime import timedelta
 from importlib.metadata import PackageNotFoundError, version
+from io import TextIOWrapper
 from typing import Annotated, Any, NoReturn, TypeVar
 
 import asyncpg
+import structlog
 import typer
 from tortoise.exceptions import DBConnectionError, OperationalError
 
 from app import auth, db, ids, logs
 from app.auth import Scope
 from app.errors import Unavailable
-from app.settings import Settings, SettingsError, ensure_secret
-from app.transfers import commands
+from app.settings import Settings, SettingsError, ensure_secret, find_secret
+from app.transfers import commands, remote
+from app.transfers.remote import TransferFailed
 
 T = TypeVar("T")
 
 EXIT_FAILED = 1
 EXIT_WRONG_SETTING = 2
+DEFAULT_URL = "http://127.0.0.1:8000"
 # What a database that is away, closed to us or no database makes the drivers raise.
 _DATABASE_ERRORS = (
     Unavailable,
@@ -37,10 +40,7 @@ _DATABASE_ERRORS = (
     DBConnectionError,
     OperationalError,
 )
-DEFAULT_URL = "http://127.0.0.1:8000"
-BACKLOG_MAX = 2048
-SHUTDOWN_SECONDS = 10
-"""After SIGTERM, requests under way have so long to finish; sockets are told to come back at once."""
+_log = structlog.get_logger("outdial.cli")
 
 # Typer's own tracebacks show local variables, and those hold secrets.
 app = typer.Typer(
@@ -55,10 +55,15 @@ app = typer.Typer(
 
 def main() -> None:
     """The program. What the user can put right is one line on standard error, never a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # a name of a file may have bytes that are no text
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except SettingsError as error:
         _fail(str(error), EXIT_WRONG_SETTING)
+    except OSError as error:  # a full disk, a folder that is gone: the machine's state, and no bug
+        _fail(commands.words_of(error), EXIT_FAILED)
 
 
 def _print_version(wanted: bool) -> None:
@@ -88,24 +93,21 @@ def serve(
     workers: Annotated[int, typer.Option(min=1, max=64, help="Processes; more than one needs PostgreSQL.")] = 1,
 ) -> None:
     """Serve the API."""
-    settings = Settings.load()
+    settings = _settings_of_server()
     if workers > 1 and settings.is_sqlite:
         _fail("--workers above 1 needs PostgreSQL: set OUTDIAL_DATABASE_URL to postgresql://…", EXIT_WRONG_SETTING)
     settings = ensure_secret(settings, announce=_say)
     auth.TokenReader(settings)  # so that a wrong key stops the start and not a request
-    logs.configure(settings)
+    logs.configure(settings)  # again: the log must not repeat the secret
     if not _run_on_database(_prepare(settings)):
         _fail("the database's schema is not the one of this version; run: outdial migrate", EXIT_FAILED)
 
     listener = _listen(host, port)
     url = f"http://{_link_host(host)}:{listener.getsockname()[1]}{settings.base_path}"
-    typer.echo(f"Outdial listens on {url}")
-    typer.echo(f"Dashboard: {url}/")
-    typer.echo(f"GraphiQL: {url}/graphql")
-    if workers == 1:
-        _serve_here(settings, listener)
-    else:
-        _serve_by_workers(settings, workers, listener)
+    for line in (f"Outdial listens on {url}", f"Dashboard: {url}/", f"GraphiQL: {url}/graphql"):
+        _print(line)
+    if not _serve(settings, listener, workers):
+        raise typer.Exit(EXIT_FAILED)
 
 
 @app.command()
@@ -119,12 +121,36 @@ def demo(
 
 
 @app.command()
+def dial(
+    outdial: commands.OutdialId,
+    token: commands.Token = "",
+    url: commands.Url = DEFAULT_URL,
+    name: Annotated[
+        str, typer.Option(help="The dialer's own name, which no other dialer has. A restart needs the same one.")
+    ] = "dialer-1",
+    lines: Annotated[int, typer.Option(min=1, max=100, help="How many calls at once.")] = 10,
+) -> None:
+    """Call the targets of an outdial with the reference dialer, which only pretends to call.
+
+    Ctrl-C ends it after the calls under way, a second Ctrl-C at once.
+    """
+    from app.demo import dialer
+
+    with commands.told_in_one_line():
+        logging.basicConfig(format="outdial: %(message)s", level=logging.WARNING)
+        try:
+            asyncio.run(dialer.main(remote.client(url, token), commands.checked_id(outdial), name, lines))
+        except* dialer.CannotDial as problem:
+            raise TransferFailed(str(problem.exceptions[0])) from None
+
+
+@app.command()
 def migrate() -> None:
     """Bring the database's schema up to date."""
-    settings = Settings.load()
-    logs.configure(settings)
+    settings = _settings_of_server()
     applied = _run_on_database(db.migrate(settings.database_url))
-    typer.echo("\n".join(f"Applied {name}" for name in applied) if applied else "The schema is current.")
+    for line in [f"Applied {name}" for name in applied] or ["The schema is current."]:
+        _print(line)
 
 
 @app.command()
@@ -144,9 +170,14 @@ def token(
     """Print a token that this server takes, or a link that logs a browser in with one."""
     if ids.parse(customer) is None:
         raise typer.BadParameter("must be a UUID", param_hint="--customer")
+    if math.isnan(hours):
+        raise typer.BadParameter("must be a number", param_hint="--hours")
+    for option, text in (("--subject", subject), ("--url", url or "")):
+        if not text.isprintable():  # as what is typed in another encoding than UTF-8
+            raise typer.BadParameter("must be printable text in UTF-8", param_hint=option)
     if url is not None and not url.startswith(("http://", "https://")):
         raise typer.BadParameter("must begin with http:// or https://", param_hint="--url")
-    settings = ensure_secret(Settings.load())
+    settings = find_secret(Settings.load())
     made = auth.issue(settings, customer, subject, scope or list(Scope), timedelta(hours=hours))
     # What follows # stays in the browser: no server and no proxy sees it.
     place = f"{DEFAULT_URL}{settings.base_path}" if url is None else url.rstrip("/")
@@ -196,21 +227,14 @@ def _refuse_database(error: Exception) -> NoReturn:
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """Bind before anything is announced: what is printed is true, port 0 and a taken port included."""
-    with ExitStack() as stack:
-        try:
-            family, kind, protocol, _, address = socket.getaddrinfo(
-                host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-            )[0]
-            listener = stack.enter_context(socket.socket(family, kind, protocol))
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(address)
-            listener.listen(BACKLOG_MAX)
-        except OSError as error:
-            _fail(f"cannot listen on {host}, port {port}: {error.strerror}", EXIT_FAILED)
-        stack.pop_all()  # it is the server's to close from here on
-    listener.set_inheritable(True)
-    return listener
+    from app.server import running
+
+    try:
+        return running.listen(host, port)
+    except OSError as error:
+        _fail(f"cannot listen on {host}, port {port}: {error.strerror}", EXIT_FAILED)
+    except UnicodeError:  # of a name that DNS cannot hold
+        _fail(f"cannot listen on {host}, port {port}: this is no name of a host", EXIT_FAILED)
 
 
 def _link_host(host: str) -> str:
@@ -219,54 +243,52 @@ def _link_host(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def _server_options(settings: Settings) -> dict[str, Any]:
-    from app.server import sockets
+def _serve(settings: Settings, listener: socket.socket, workers: int) -> bool:
+    """Serve until told to end; gives whether it ever served."""
+    from app.server import running
 
-    return {
-        **sockets.options(settings),
-        "log_config": None,  # everything goes through app.logs
-        "lifespan": "on",  # a start that fails ends the process
-        "proxy_headers": False,  # anybody can send them
-        "timeout_graceful_shutdown": SHUTDOWN_SECONDS,
-    }
-
-
-def _serve_here(settings: Settings, listener: socket.socket) -> None:
-    import uvicorn
-
-    from app import server
-
-    runner = uvicorn.Server(uvicorn.Config(server.create_app(settings), **_server_options(settings)))
-    with suppress(KeyboardInterrupt):  # raised again by uvicorn once everything is closed
-        runner.run(sockets=[listener])
-    if not runner.started:
-        raise typer.Exit(EXIT_FAILED)
-
-
-def _serve_by_workers(settings: Settings, workers: int, listener: socket.socket) -> None:
-    """Each worker reads the environment for itself; there is no made secret to hand on, that is for SQLite alone."""
-    import uvicorn
-    from uvicorn.supervisors import Multiprocess
-
-    directory = tempfile.mkdtemp(prefix="outdial-metrics-")
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = directory  # before any worker imports prometheus_client
-    try:
-        config = uvicorn.Config("app.server:create", factory=True, workers=workers, **_server_options(settings))
-        with suppress(KeyboardInterrupt):
-            Multiprocess(config, sockets=[listener]).run()
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
+    if workers == 1:
+        return running.serve_here(settings, listener)
+    running.serve_by_workers(settings, workers, listener)
+    return True
 
 
 # ---------------------------------------------------------------- printing
 
 
+def _settings_of_server() -> Settings:
+    """The settings, with the log as they ask for it.
+
+    A wrong setting is reported in that format too: whatever collects the log of a server takes no other line.
+    """
+    if any(name.upper() == "OUTDIAL_LOG_FORMAT" and text.lower() == "json" for name, text in os.environ.items()):
+        logs.configure(Settings.model_construct(log_format="json"))
+    settings = Settings.load()
+    logs.configure(settings)
+    return settings
+
+
+def _print(line: str) -> None:
+    """A line of what the command gives: on standard output, or in the log if that is JSON."""
+    if logs.writes_json():
+        _log.info(line)
+    else:
+        typer.echo(line)
+
+
 def _say(sentence: str) -> None:
-    typer.echo(sentence, err=True)
+    """A sentence beside it: on standard error, or in the log if that is JSON."""
+    if logs.writes_json():
+        _log.info(sentence)
+    else:
+        typer.echo(sentence, err=True)
 
 
 def _fail(line: str, code: int) -> NoReturn:
-    _say(f"outdial: {line}")
+    if logs.writes_json():
+        _log.error(line)
+    else:
+        typer.echo(f"outdial: {line}", err=True)
     sys.exit(code)
 
 

@@ -4,11 +4,14 @@ What is redacted is redacted in the finished line, so it makes no difference whe
 an exception's text or a library's.
 """
 
+import json
 import logging
 import re
 import sys
+import threading
 from collections.abc import Iterable, MutableMapping
 from contextvars import ContextVar
+from types import TracebackType
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -83,7 +86,7 @@ def configure(settings: Settings) -> None:
             redaction,
         ],
     )
-    handler = _Handler()
+    handler = _Handler(is_json=settings.log_format == "json")
     handler.setFormatter(formatter)
     root = logging.getLogger()
     for old in [old for old in root.handlers if isinstance(old, _Handler)]:
@@ -98,6 +101,11 @@ def configure(settings: Settings) -> None:
         logger.handlers.clear()
         logger.propagate = True
     logging.captureWarnings(capture=True)
+    if settings.log_format == "json":
+        # What nobody catches is logged as well: Python's own tracebacks are no JSON.
+        sys.excepthook = _log_uncaught
+        threading.excepthook = lambda caught: _log_uncaught(caught.exc_type, caught.exc_value, caught.exc_traceback)
+        sys.unraisablehook = lambda caught: _log_uncaught(caught.exc_type, caught.exc_value, caught.exc_traceback)
 
     structlog.configure(
         processors=[
@@ -110,6 +118,11 @@ def configure(settings: Settings) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,  # so that a second call reaches the loggers that have been used
     )
+
+
+def writes_json() -> bool:
+    """Whether `configure` has asked for JSON."""
+    return any(isinstance(handler, _Handler) and handler.is_json for handler in logging.getLogger().handlers)
 
 
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
@@ -134,15 +147,27 @@ class _Redaction:
 class _Handler(logging.Handler):
     """Writes to what standard error is at that moment, whatever the text."""
 
+    def __init__(self, *, is_json: bool) -> None:
+        super().__init__()
+        self.is_json = is_json
+
     def emit(self, record: logging.LogRecord) -> None:
         try:
             line = self.format(record)
         except Exception:  # noqa: BLE001 - a line that cannot be made must not end what it tells about
             # logging's own complaint would print the values, which nobody has redacted.
             line = f"a log line of {record.name} at {record.pathname}:{record.lineno} could not be made"
+            if self.is_json:
+                line = json.dumps({"event": line, "level": "error"})
         # Half a character, as JSON escapes can make, is no UTF-8.
         sys.stderr.write(line.encode(errors="backslashreplace").decode() + "\n")
         sys.stderr.flush()
+
+
+def _log_uncaught(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
+    if issubclass(kind, SystemExit):  # a thread may end itself so
+        return
+    logging.getLogger("outdial").critical("uncaught", exc_info=(kind, error or kind(), trace))
 
 
 def _add_request_id(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -212,13 +212,7 @@ def ensure_secret(settings: Settings, announce: Callable[[str], None] | None = N
     """
     if settings.has_key:
         return settings
-    database = settings.sqlite_path
-    if database is None:
-        raise SettingsError(
-            f"{_variable('jwt_secret')} is not set, nor {_variable('jwt_public_key')} or {_variable('jwt_jwks_url')}: "
-            "with PostgreSQL the server does not make one"
-        )
-    path = database.with_name(f"{database.name}.secret")
+    path = _secret_path(settings)
     try:
         made = _make_secret(path)
         secret = _read_secret(path)
@@ -232,6 +226,46 @@ def ensure_secret(settings: Settings, announce: Callable[[str], None] | None = N
             if made
             else f"{_variable('jwt_secret')} is not set: using the secret in {path}."
         )
+    return _with_secret(settings, secret)
+
+
+def find_secret(settings: Settings) -> Settings:
+    """Settings that know the server's key: unchanged if they do already, else with the secret beside its database.
+
+    None is made here: a server elsewhere would not know it.
+
+    Raises:
+        SettingsError: there is no such secret, or it cannot be used.
+    """
+    if settings.has_key:
+        return settings
+    path = _secret_path(settings)
+    try:
+        secret = _read_secret(path)
+    except FileNotFoundError:
+        raise SettingsError(
+            f"{_variable('jwt_secret')} is not set, and no server keeps a secret in {path.absolute()}. Run this in the "
+            f"server's folder, or set {_variable('database_url')} or {_variable('jwt_secret')} as the server has it. "
+            "A server makes its secret when it first starts: outdial serve"
+        ) from None
+    except OSError as error:
+        raise SettingsError(
+            f"{_variable('jwt_secret')} is not set, and {path.absolute()} cannot be read: {error.strerror}"
+        ) from None
+    return _with_secret(settings, secret)
+
+
+def _secret_path(settings: Settings) -> Path:
+    database = settings.sqlite_path
+    if database is None:
+        raise SettingsError(
+            f"{_variable('jwt_secret')} is not set, nor {_variable('jwt_public_key')} or {_variable('jwt_jwks_url')}: "
+            "with PostgreSQL the server does not make one"
+        )
+    return database.with_name(f"{database.name}.secret")
+
+
+def _with_secret(settings: Settings, secret: SecretStr) -> Settings:
     # model_copy checks nothing, so the new value is checked through a new object.
     return Settings.load(**{**settings.model_dump(), "jwt_secret": secret})
 

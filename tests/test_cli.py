@@ -20,6 +20,7 @@ from typer.testing import CliRunner
 from app import auth, cli, db
 from app.auth import Scope, TokenReader
 from app.errors import Unavailable
+from app.server import running
 from app.settings import Settings
 from tests.conftest import aside
 from tests.support import postgres
@@ -84,10 +85,12 @@ def database(monkeypatch):
 def served(monkeypatch):
     """What would be served, without serving it."""
     calls = []
-    monkeypatch.setattr(cli, "_serve_here", lambda settings, listener: calls.append((settings, listener, 1)))
-    monkeypatch.setattr(
-        cli, "_serve_by_workers", lambda settings, workers, listener: calls.append((None, listener, workers))
-    )
+
+    def serve(settings, listener, workers):
+        calls.append((settings, listener, workers))
+        return True
+
+    monkeypatch.setattr(cli, "_serve", serve)
     yield calls
     for _, listener, _ in calls:
         listener.close()
@@ -116,11 +119,57 @@ def test_token_allows_everything_for_a_day_unless_told_otherwise(run, monkeypatc
     assert "sub" not in claims
 
 
-def test_token_signs_with_the_secret_beside_the_database(run, tmp_path):
+def test_token_signs_with_the_secret_that_the_server_made_beside_its_database(run, database, served, tmp_path):
+    assert run("serve", "--port", "0")[0] == 0
     code, out, err = run("token", "--customer", CUSTOMER)
     assert (code, err) == (0, "")
     secret = (tmp_path / "outdial.db.secret").read_text().strip()
     assert TokenReader(Settings(jwt_secret=secret)).read(out.strip()).customer_id == CUSTOMER
+
+
+@pytest.mark.parametrize("arguments", [(), ("--link",), ("--scope", "read")])
+def test_token_makes_no_secret_and_says_where_it_looked(run, database, served, monkeypatch, tmp_path, arguments):
+    """A secret of its own would sign tokens that the server refuses."""
+    folder, elsewhere = tmp_path / "server", tmp_path / "elsewhere"
+    folder.mkdir()
+    elsewhere.mkdir()
+    monkeypatch.chdir(folder)
+    assert run("serve", "--port", "0")[0] == 0
+
+    monkeypatch.chdir(elsewhere)
+    code, out, err = run("token", "--customer", CUSTOMER, *arguments)
+    assert (code, out) == (2, "")
+    assert err == (
+        f"outdial: OUTDIAL_JWT_SECRET is not set, and no server keeps a secret in {elsewhere}/outdial.db.secret. Run "
+        "this in the server's folder, or set OUTDIAL_DATABASE_URL or OUTDIAL_JWT_SECRET as the server has it. A server "
+        "makes its secret when it first starts: outdial serve\n"
+    )
+    assert list(elsewhere.iterdir()) == []
+
+    monkeypatch.setenv("OUTDIAL_DATABASE_URL", f"sqlite:///{folder}/outdial.db")
+    assert run("token", "--customer", CUSTOMER, *arguments)[0] == 0
+    assert list(elsewhere.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", [("token", "--customer", CUSTOMER), ("migrate",), ("schema",), ("--help",)])
+def test_no_command_but_serve_and_demo_makes_a_secret(run, database, monkeypatch, tmp_path, command):
+    run(*command)
+    assert [path for path in tmp_path.rglob("*") if "secret" in path.name] == []
+
+
+def test_a_secret_that_cannot_be_read_is_one_line(run, tmp_path):
+    (tmp_path / "outdial.db.secret").mkdir()
+    code, out, err = run("token", "--customer", CUSTOMER)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert str(tmp_path / "outdial.db.secret") in err
+
+
+@pytest.mark.parametrize("arguments", [("--hours", "nan"), ("--subject", "a\nb"), ("--subject", "\udcff")])
+def test_token_takes_no_value_that_no_token_can_have(run, monkeypatch, arguments):
+    monkeypatch.setenv("OUTDIAL_JWT_SECRET", SECRET)
+    code, out, err = run("token", "--customer", CUSTOMER, *arguments)
+    assert (code, out) == (2, "")
+    assert arguments[0] in err
 
 
 @pytest.mark.parametrize(
@@ -131,7 +180,8 @@ def test_token_signs_with_the_secret_beside_the_database(run, tmp_path):
         (("--url", "https://example.com/behind/a/proxy"), "https://example.com/behind/a/proxy/"),
     ],
 )
-def test_token_prints_the_dashboards_link_with_the_token_where_no_server_sees_it(run, arguments, where):
+def test_token_prints_the_dashboards_link_with_the_token_where_no_server_sees_it(run, monkeypatch, arguments, where):
+    monkeypatch.setenv("OUTDIAL_JWT_SECRET", SECRET)
     code, out, err = run("token", "--customer", CUSTOMER, "--link", *arguments)
     assert (code, err) == (0, "")
     match = re.fullmatch(rf"{where}#token=([\w-]+\.[\w-]+\.[\w-]+)\n", out)
@@ -301,13 +351,13 @@ def test_the_link_is_one_that_a_browser_opens(host, link):
 
 
 def test_the_server_logs_nothing_that_was_asked_for_and_trusts_no_proxy():
-    options = cli._server_options(Settings.load(keep_alive_seconds=90))
-    assert options["access_log"] is False
-    assert options["log_config"] is None
-    assert options["server_header"] is False
-    assert options["proxy_headers"] is False
-    assert options["timeout_graceful_shutdown"] == 10
-    assert options["timeout_keep_alive"] == 90
+    config = running.config("app.server:create", Settings.load(keep_alive_seconds=90))
+    assert config.access_log is False
+    assert config.log_config is None
+    assert config.server_header is False
+    assert config.proxy_headers is False
+    assert config.timeout_graceful_shutdown == 10
+    assert config.timeout_keep_alive == 90
 
 
 def started(tmp_path, workers, **environment):
@@ -407,7 +457,7 @@ def test_version_is_printed(run):
 
 def test_help_names_every_command():
     out = CliRunner().invoke(cli.app, ["--help"]).output
-    for command in ("serve", "demo", "migrate", "token", "schema"):
+    for command in ("serve", "demo", "dial", "migrate", "token", "schema", "import", "export"):
         assert re.search(rf"^\s+{command}\b", out, re.MULTILINE)
 
 

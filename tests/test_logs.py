@@ -2,6 +2,8 @@
 
 import json
 import logging
+import sys
+import threading
 import warnings
 
 import jwt
@@ -22,7 +24,9 @@ POSTGRES = "postgresql://ann:hunter2%21x@db.example.com:5432/calls"
 def _as_it_was():
     root = logging.getLogger()
     level = root.level
+    hooks = sys.excepthook, threading.excepthook, sys.unraisablehook
     yield
+    sys.excepthook, threading.excepthook, sys.unraisablehook = hooks
     for handler in [handler for handler in root.handlers if isinstance(handler, logs._Handler)]:
         root.removeHandler(handler)
     root.setLevel(level)

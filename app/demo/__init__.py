@@ -7,7 +7,7 @@ def run(port: int) -> None:
     Args:
         port: to listen on; 0 takes a free one.
     """
-    # Not before it is needed: `python -m app.demo.dialer` has no use for a server.
+    # Not before it is needed: `outdial dial` has no use for a server.
     from app.demo import stage
 
     stage.run(port)

@@ -1,9 +1,7 @@
 """The reference dialer: it claims the targets of one outdial, calls them and reports how the calls ended.
 
 Start here for a dialer of your own: copy this file, which needs httpx alone, and replace `call`. The token needs the
-scopes read and dial. Ctrl-C ends it after the calls under way, a second Ctrl-C at once.
-
-    OUTDIAL_TOKEN=… python -m app.demo.dialer --url http://127.0.0.1:8000 --outdial ID
+scopes read and dial. Ctrl-C ends it after the calls under way, a second Ctrl-C at once. `outdial dial` runs it.
 """
 
 import argparse
@@ -171,17 +169,11 @@ class Dialer:
             wait = min(2 * wait, RETRY_SECONDS_MAX)
 
 
-async def main() -> None:
-    parser = argparse.ArgumentParser(description="Call the targets of one outdial.")
-    parser.add_argument("--url", default="http://127.0.0.1:8000")
-    parser.add_argument("--outdial", required=True, metavar="ID")
-    parser.add_argument("--name", default="dialer-1", help="its own and no other's")
-    parser.add_argument("--lines", type=int, default=10, help="calls at once")
-    options = parser.parse_args()
-    headers = {"Authorization": f"Bearer {os.environ.get('OUTDIAL_TOKEN')}"}
+async def main(http: httpx.AsyncClient, outdial_id: str, name: str, lines: int) -> None:
+    """Dial until Ctrl-C or SIGTERM."""
     stopping, loop = asyncio.Event(), asyncio.get_running_loop()
-    async with httpx.AsyncClient(base_url=options.url, headers=headers, timeout=10) as http:
-        running = asyncio.create_task(Dialer(http, options.outdial, options.name, options.lines).run(stopping))
+    async with http:
+        running = asyncio.create_task(Dialer(http, outdial_id, name, lines).run(stopping))
 
         def stop() -> None:
             loop.call_later(0 if stopping.is_set() else GRACE_SECONDS, running.cancel)
@@ -194,7 +186,15 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="Call the targets of one outdial.")
+    parser.add_argument("--url", default="http://127.0.0.1:8000")
+    parser.add_argument("--outdial", required=True, metavar="ID")
+    parser.add_argument("--name", default="dialer-1", help="its own and no other's")
+    parser.add_argument("--lines", type=int, default=10, help="calls at once")
+    options = parser.parse_args()
+    bearer = {"Authorization": f"Bearer {os.environ.get('OUTDIAL_TOKEN', '').strip()}"}
+    client = httpx.AsyncClient(base_url=options.url, headers=bearer, timeout=10)
     try:
-        asyncio.run(main())
+        asyncio.run(main(client, options.outdial, options.name, options.lines))
     except* CannotDial as problem:
         raise SystemExit(f"dialer: {problem.exceptions[0]}") from None

@@ -5,6 +5,7 @@ from another machine. A list that is done is called anew, apart from those who a
 """
 
 import asyncio
+import shlex
 import shutil
 import signal
 import socket
@@ -26,7 +27,7 @@ from app import auth, db, ids, logs, server
 from app.auth import Scope
 from app.demo.dialer import CannotDial, Dialer
 from app.demo.samples import JsonObject, Sample, samples
-from app.server import sockets
+from app.server import running
 from app.settings import Settings
 
 HOST = "127.0.0.1"
@@ -65,15 +66,14 @@ def run(port: int) -> None:
         tempfile.TemporaryDirectory(prefix="outdial-demo-", ignore_cleanup_errors=True) as folder,
     ):
         # Nothing that is set for a server of one's own counts here.
+        defaults = {name: field.get_default() for name, field in Settings.model_fields.items()}
         settings = Settings.load(
-            database_url=f"sqlite:///{Path(folder) / 'demo.db'}",
-            jwt_secret=token_urlsafe(48),
-            jwt_public_key=None,
-            jwt_jwks_url=None,
-            jwt_audience=None,
-            jwt_issuer=None,
-            default_region=None,
-            log_level="WARNING",
+            **defaults
+            | {
+                "database_url": f"sqlite:///{Path(folder) / 'demo.db'}",
+                "jwt_secret": token_urlsafe(48),
+                "log_level": "WARNING",
+            }
         )
         logs.configure(settings)
         asyncio.run(_show(settings, listener))
@@ -81,16 +81,11 @@ def run(port: int) -> None:
 
 
 def _listen(port: int) -> socket.socket:
-    listener = socket.socket()
     try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((HOST, port))
-        listener.listen()
+        return running.listen(HOST, port)
     except OSError as error:
-        listener.close()
         typer.echo(f"outdial: cannot listen on port {port}: {error.strerror}; try outdial demo --port 0", err=True)
         sys.exit(1)
-    return listener
 
 
 class _Server(uvicorn.Server):
@@ -109,14 +104,7 @@ class _Server(uvicorn.Server):
 
 async def _show(settings: Settings, listener: socket.socket) -> None:
     await db.migrate(settings.database_url)
-    config = uvicorn.Config(
-        server.create_app(settings),
-        **sockets.options(settings),
-        log_config=None,
-        lifespan="on",
-        timeout_graceful_shutdown=SERVER_STOP_SECONDS,
-    )
-    runner = _Server(config)
+    runner = _Server(running.config(server.create_app(settings), settings, shutdown_seconds=SERVER_STOP_SECONDS))
     serving = asyncio.create_task(runner.serve(sockets=[listener]))
     token = auth.issue(settings, ids.new(), "demo", list(Scope), TOKEN_LIFETIME)
     async with httpx.AsyncClient(
@@ -232,10 +220,19 @@ def _say(text: str) -> None:
     typer.echo(f"{_CLEAR if sys.stdout.isatty() else ''}{text}")
 
 
-def _python() -> str:
-    """This Python, as one can type it where the demo was started."""
-    here = Path(sys.executable)
-    return str(here.relative_to(Path.cwd())) if here.is_relative_to(Path.cwd()) else str(here)
+def _command() -> str:
+    """This program, as one can type it in the folder in which the demo was started."""
+    typed = Path(sys.argv[0])
+    if typed.name != "outdial":  # python -m app.cli
+        return f"{_short(Path(sys.executable))} -m app.cli"
+    if shutil.which("outdial") == str(typed.absolute()):
+        return "outdial"
+    return _short(typed.absolute())
+
+
+def _short(path: Path) -> str:
+    here = Path.cwd()
+    return shlex.quote(str(path.relative_to(here) if path.is_relative_to(here) else path))
 
 
 def _introduction(url: str, token: str, outdials: list[JsonObject]) -> str:
@@ -291,7 +288,7 @@ mutation Pause {{
 A list of your own is dialed by nobody until you do it. In a shell:
 
 export OUTDIAL_TOKEN={token}
-{_python()} -m app.demo.dialer --url {url} --outdial ID
+{_command()} dial --url {url} --outdial ID
 
 Ctrl-C stops the demo and removes its database.
 """

@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+import os
 import sys
 import uuid
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, TypeVar
 
@@ -14,8 +16,9 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 from app import ids
 from app.transfers import fetching, sending
-from app.transfers.remote import JsonObject, Passing, Remote, TransferFailed
+from app.transfers.remote import JsonObject, Remote, TransferFailed
 from app.transfers.sending import Delivered, Watch, Wish
+from app.transfers.sources import Source
 
 T = TypeVar("T")
 
@@ -25,9 +28,9 @@ REJECTS_SHOWN_MAX = 10
 COUNTS = ("read", "created", "updated", "skipped", "rejected")
 
 OutdialId = Annotated[str, typer.Option("--outdial", metavar="ID", help="The outdial's id.")]
-Url = Annotated[str, typer.Option(envvar="OUTDIAL_URL", help="The server.")]
+Url = Annotated[str, typer.Option(envvar="OUTDIAL_URL", help="The server's address.")]
 Token = Annotated[
-    str, typer.Option(envvar="OUTDIAL_TOKEN", help="What the server lets you in by.", show_envvar=True, metavar="JWT")
+    str, typer.Option(envvar="OUTDIAL_TOKEN", help="The token that opens the server.", show_envvar=True, metavar="JWT")
 ]
 LOCAL = "http://127.0.0.1:8000"
 
@@ -38,9 +41,9 @@ def add_to(app: typer.Typer) -> None:
 
 
 def import_(
-    file: Annotated[Path, typer.Argument(help="CSV or NDJSON, either one gzipped.", exists=True, dir_okay=False)],
+    file: Annotated[Path, typer.Argument(help="CSV or NDJSON, also gzipped; - is standard input.")],
     outdial: OutdialId,
-    token: Token,
+    token: Token = "",
     url: Url = LOCAL,
     kind: Annotated[str | None, typer.Option("--format", help="csv or ndjson; else by the file's name.")] = None,
     mapping: Annotated[
@@ -63,7 +66,6 @@ def import_(
         typer.Option(
             metavar="FILE",
             help="Write the rejected rows to a file, with the reasons. Mend it and import it.",
-            dir_okay=False,
         ),
     ] = None,
     again: Annotated[
@@ -73,30 +75,32 @@ def import_(
 ) -> None:
     """Import a file of targets. Stopped or cut off, the same command goes on after the last row that is in."""
     optional = {"map": mapping, "extra": extra, "encoding": encoding, "region": region}
-    try:
-        parameters: dict[str, Any] = {
-            "format": sending.file_format(file, kind),
-            "file_name": file.name[-255:],
-            "dedupe": dedupe,
-            "on_duplicate_key": on_duplicate_key,
-            "dry_run": str(dry_run).lower(),
-            "max_rejects": str(max_rejects),
-            **{name: value for name, value in optional.items() if value},
-        }
-        outdial_id = _outdial(outdial)
-        _check_rejects(rejects, file)
-        key = f"again-{uuid.uuid4()}" if again else sending.key_of(file, outdial_id, parameters)
-        wish = Wish(file, outdial_id, parameters, key)
-        is_in = _run(_import(wish, Remote(url, token), rejects, as_json=as_json))
-    except (TransferFailed, OSError) as error:
-        _fail(str(error))
+    with told_in_one_line():
+        outdial_id, remote = checked_id(outdial), Remote(url, token)
+        if rejects is not None:
+            fetching.check_writable(rejects)
+            _check_rejects(rejects, file)
+        with Source.opened(file) as source:
+            parameters = _sendable(
+                {
+                    "format": sending.file_format(source.name, kind),
+                    "file_name": source.name[-255:],
+                    "dedupe": dedupe,
+                    "on_duplicate_key": on_duplicate_key,
+                    "dry_run": str(dry_run).lower(),
+                    "max_rejects": str(max_rejects),
+                    **{name: value for name, value in optional.items() if value},
+                }
+            )
+            key = f"again-{uuid.uuid4()}" if again else sending.key_of(source, outdial_id, parameters)
+            is_in = _run(_import(Wish(source, outdial_id, parameters, key), remote, rejects, as_json=as_json))
     if not is_in:
         raise typer.Exit(EXIT_FAILED)
 
 
 def export(
     outdial: OutdialId,
-    token: Token,
+    token: Token = "",
     url: Url = LOCAL,
     output: Annotated[
         Path | None,
@@ -128,33 +132,63 @@ def export(
         "call_id": call_id,
         "bom": "true" if bom else None,
     }
-    try:
-        form = "csv" if output is None and kind is None else sending.file_format(output or Path("-"), kind)
-        parameters = {"format": form, **{name: value for name, value in wishes.items() if value is not None}}
-        path = f"/v1.0/outdials/{_outdial(outdial)}/{'attempts' if attempts else 'targets'}/export"
+    with told_in_one_line():
+        form = "csv" if output is None and kind is None else sending.file_format(output.name if output else "", kind)
+        parameters = _sendable({"format": form, **{name: value for name, value in wishes.items() if value is not None}})
+        path = f"/v1.0/outdials/{checked_id(outdial)}/{'attempts' if attempts else 'targets'}/export"
         _run(_export(Remote(url, token), path, parameters, output))
         if output is not None:
             typer.echo(f"Wrote {output}, {output.stat().st_size:,} bytes.", err=True)
+
+
+@contextmanager
+def told_in_one_line() -> Iterator[None]:
+    """What the user can put right ends the command with one line."""
+    try:
+        yield
     except BrokenPipeError:
-        raise  # whoever read has seen enough; the interpreter knows what to do
-    except (TransferFailed, OSError) as error:
-        _fail(str(error))
+        raise  # the reader of the output has seen enough; the interpreter knows what to do
+    except TransferFailed as error:
+        fail(str(error))
+    except OSError as error:
+        fail(words_of(error))
 
 
-def _outdial(text: str) -> str:
+def words_of(error: OSError) -> str:
+    """What the system says, with the file that it says it of."""
+    said = error.strerror or str(error) or type(error).__name__
+    return said if error.filename is None else f"{os.fsdecode(error.filename)}: {said}"
+
+
+def fail(line: str) -> NoReturn:
+    typer.echo(f"outdial: {line}", err=True)
+    raise typer.Exit(EXIT_FAILED)
+
+
+def _sendable(parameters: dict[str, Any]) -> sending.Parameters:
+    """The parameters of a request.
+
+    Raises:
+        TransferFailed: one of them is no text: the shell gives on what is typed in another encoding byte by byte.
+    """
+    for name, value in parameters.items():
+        for text in [value] if isinstance(value, str) else value:
+            try:
+                text.encode()
+            except UnicodeEncodeError:
+                raise TransferFailed(f"--{name.replace('_', '-')} is not in UTF-8.") from None
+    return parameters
+
+
+def checked_id(text: str) -> str:
     if ids.parse(text) is None:
         raise TransferFailed("--outdial must be a UUID.")
     return text
 
 
-def _check_rejects(path: Path | None, imported: Path) -> None:
-    if path is not None and path.exists() and path.samefile(imported):
+def _check_rejects(path: Path, imported: Path) -> None:
+    if path.is_file() and imported.exists() and path.samefile(imported):
         raise TransferFailed("--rejects names the file that is imported. Give it another name.")
-
-
-def _is_pipe(path: Path) -> bool:
-    """Whether it is a pipe or a terminal, which no file may take the place of."""
-    return path.exists() and not path.is_file()
 
 
 def _run(work: Coroutine[Any, Any, T]) -> T:
@@ -163,11 +197,6 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
     except KeyboardInterrupt:
         typer.echo("outdial: stopped. The same command goes on where this one ended.", err=True)
         raise typer.Exit(EXIT_INTERRUPTED) from None
-
-
-def _fail(line: str) -> NoReturn:
-    typer.echo(f"outdial: {line}", err=True)
-    raise typer.Exit(EXIT_FAILED)
 
 
 # ---------------------------------------------------------------- import
@@ -198,7 +227,7 @@ async def _deliver(remote: Remote, wish: Wish) -> Delivered:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task(wish.path.name, total=wish.size, rows="")
+        task = progress.add_task(wish.source.name, total=wish.source.size, rows="")
 
         def counted(counts: JsonObject) -> None:
             seconds = progress.tasks[0].elapsed or 0.0
@@ -217,15 +246,10 @@ async def _deliver(remote: Remote, wish: Wish) -> Delivered:
 
 async def _write_rejects(remote: Remote, outdial_id: str, job_id: str, path: Path) -> None:
     """Write the file of rejected rows that the server makes. It can be mended and imported."""
-    address = f"/v1.0/outdials/{outdial_id}/imports/{job_id}/rejects"
-    if _is_pipe(path):
-        with path.open("wb") as pipe:
-            await fetching.fetch(remote, address, {}, pipe, received=lambda _: None)
-        return
     console = Console(stderr=True)
     await fetching.fetch_file(
         remote,
-        address,
+        f"/v1.0/outdials/{outdial_id}/imports/{job_id}/rejects",
         {},
         path,
         received=lambda _: None,
@@ -237,13 +261,13 @@ def _report(wish: Wish, delivered: Delivered, shown: list[JsonObject], rejects: 
     job, counts = delivered.job, delivered.job["counts"]
     name = delivered.outdial_name or wish.outdial_id
     if job["state"] != "COMPLETED":
-        headline = f"Not all of {wish.path.name} went into {name}: {job['message'] or job['state'].lower()}"
+        headline = f"Not all of {wish.source.name} went into {name}: {job['message'] or job['state'].lower()}"
     elif delivered.is_repeat:
         headline = (
-            f"{wish.path.name} was imported into {name} before, and is left at that; --again imports it once more."
+            f"{wish.source.name} was imported into {name} before, and is left at that; --again imports it once more."
         )
     else:
-        rows = f"{counts['created'] + counts['updated']:,} of {counts['read']:,} rows of {wish.path.name}"
+        rows = f"{counts['created'] + counts['updated']:,} of {counts['read']:,} rows of {wish.source.name}"
         headline = f"{rows} imported into {name}:"
         if job["dryRun"]:
             headline = f"{rows} would be imported into {name}. Nothing is stored:"
@@ -271,11 +295,9 @@ async def _export(remote: Remote, path: str, parameters: sending.Parameters, out
     columns = (TextColumn("{task.description}"), DownloadColumn(), TransferSpeedColumn())
     async with remote:
         if output is None:
-            try:
-                await fetching.fetch(remote, path, parameters, sys.stdout.buffer, received=lambda _: None)
-            except Passing as problem:
-                raise TransferFailed(f"{problem} What was written is not whole.") from None
-            sys.stdout.buffer.flush()
+            if sys.stdout is None:
+                raise TransferFailed("There is no standard output. Give --output FILE.")
+            await fetching.fetch_to(remote, path, parameters, sys.stdout.buffer)
             return
         with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
             task = progress.add_task(output.name, total=None)

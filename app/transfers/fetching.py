@@ -10,7 +10,7 @@ from typing import BinaryIO, cast
 
 import httpx
 
-from app.transfers.remote import PASSING, Passing, Remote, TransferFailed, lost, refusal, retry_after
+from app.transfers.remote import PASSING, Passing, Remote, TransferFailed, failure, refusal, retry_after
 from app.transfers.sending import Parameters
 
 TRIES_MAX = 6
@@ -29,6 +29,8 @@ async def fetch_file(
 ) -> None:
     """Fetch into a file beside the target that takes its place at the end. A name that ends in .gz has it compressed.
 
+    A pipe or a device stays in its place and gets the export as it comes; what went wrong is not tried again then.
+
     Args:
         remote: the server.
         path: of the REST call.
@@ -41,7 +43,12 @@ async def fetch_file(
         TransferFailed: the server will not, or was away `TRIES_MAX` times in a row.
         OSError: the file cannot be written.
     """
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    check_writable(target)
+    if _is_stream(target):
+        with target.open("wb") as stream:
+            await _fetch_once(remote, path, parameters, stream, received=received)
+        return
+    target, part = _places(target)
     wait = 1.0
     try:
         for attempt in range(1, TRIES_MAX + 1):
@@ -67,6 +74,50 @@ async def fetch_file(
         part.unlink(missing_ok=True)
 
 
+def _places(target: Path) -> tuple[Path, Path]:
+    """The file itself, if the target is a link to it, and the one beside it that becomes it."""
+    found = target.resolve()
+    return found, found.with_name(f".{found.name[:200]}.{os.getpid()}.part")
+
+
+def _is_stream(target: Path) -> bool:
+    return target.exists() and not target.is_file()
+
+
+def check_writable(target: Path) -> None:
+    """See that a file can be written, before there is anything to write.
+
+    Raises:
+        TransferFailed: it cannot.
+    """
+    if target.is_dir():
+        raise TransferFailed(f"{target} is a folder.")
+    folder = target.resolve().parent
+    if not folder.is_dir():
+        raise TransferFailed(f"{target}: there is no folder {folder}.")
+    if not os.access(folder if not target.exists() or target.is_file() else target, os.W_OK):
+        raise TransferFailed(f"{target} cannot be written: permission denied.")
+
+
+async def fetch_to(remote: Remote, path: str, parameters: Parameters, file: BinaryIO) -> None:
+    """Write an export as it comes to what cannot be begun anew.
+
+    Raises:
+        TransferFailed.
+    """
+    await _fetch_once(remote, path, parameters, file, received=lambda _: None)
+
+
+async def _fetch_once(
+    remote: Remote, path: str, parameters: Parameters, file: BinaryIO, *, received: Callable[[int], None]
+) -> None:
+    try:
+        await fetch(remote, path, parameters, file, received=received)
+    except Passing as problem:
+        raise TransferFailed(f"{problem} What was written is not whole.") from None
+    file.flush()
+
+
 async def fetch(
     remote: Remote, path: str, parameters: Parameters, file: BinaryIO, *, received: Callable[[int], None]
 ) -> None:
@@ -88,5 +139,5 @@ async def fetch(
                 file.write(piece)
                 total += len(piece)
                 received(total)
-    except httpx.TransportError as error:
-        raise lost(error) from None
+    except httpx.RequestError as error:
+        raise failure(error) from None

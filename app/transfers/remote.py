@@ -1,20 +1,31 @@
-"""The server at the other end: what is asked of it, and what its refusals say."""
+"""The server at the other end: how it is reached, what is asked of it, and what its refusals say."""
 
-from typing import Any, Self
+import ipaddress
+import re
+import ssl
+from typing import Any, Self, TypeVar
+from urllib.request import getproxies
 
 import httpx
+
+from app import logs
 
 CONNECT_SECONDS_MAX = 10
 ANSWER_SECONDS_MAX = 30
 PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 """Statuses that asking again may mend."""
 _PASSING_CODES = {"UNAVAILABLE", "RATE_LIMITED", "INTERNAL"}
+_HOST = re.compile(rb"[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?")
+PORT_MAX = 65_535
+# RFC 6750, section 2.1
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 
 JsonObject = dict[str, Any]
+E = TypeVar("E", bound=BaseException)
 
 
 class TransferFailed(Exception):  # noqa: N818 - what the server did
-    """What asking again does not mend; the message is for whoever runs the command."""
+    """What asking again does not mend; the message is for the person who runs the command."""
 
 
 class Passing(Exception):  # noqa: N818 - a state of the server or the network
@@ -22,7 +33,7 @@ class Passing(Exception):  # noqa: N818 - a state of the server or the network
 
     Args:
         message: what happened.
-        wait: seconds until it is worth another try, where the server said so.
+        wait: seconds until it is worth another try, if the server said so.
         never_connected: there is no server at that address, or not now.
     """
 
@@ -32,34 +43,158 @@ class Passing(Exception):  # noqa: N818 - a state of the server or the network
         self.never_connected = never_connected
 
 
-def lost(error: httpx.TransportError) -> Passing:
-    """What happened to the connection, in words."""
+# ---------------------------------------------------------------- the way there
+
+
+def checked_token(text: str) -> str:
+    """The token, without the line end that files and clipboards add.
+
+    Raises:
+        TransferFailed: it is none, and could not even be sent.
+    """
+    token = text.strip()
+    if not token:
+        raise TransferFailed("No token. Set OUTDIAL_TOKEN, or give --token. On the server, outdial token prints one.")
+    if _TOKEN.fullmatch(token) is None:
+        raise TransferFailed(
+            "The token is not valid: a token has only letters, digits and - . _ ~ + / =. Copy it again as a whole, "
+            "without quotes and without the word Bearer."
+        )
+    return token
+
+
+def checked_url(text: str) -> httpx.URL:
+    """The server's address.
+
+    Raises:
+        TransferFailed: it is none.
+    """
+    try:
+        url = httpx.URL(text.strip())
+    except (httpx.InvalidURL, ValueError) as error:
+        raise TransferFailed(f"--url: {_one_line(error)}") from None
+    if url.scheme not in {"http", "https"} or not _is_place(url):
+        raise TransferFailed("--url must be like https://outdial.example.com.")
+    if url.userinfo or url.query or url.fragment:
+        raise TransferFailed(
+            "--url must be the server's address alone, like https://outdial.example.com, without a user, ? and #."
+        )
+    return url
+
+
+def _is_place(url: httpx.URL) -> bool:
+    """Whether one can connect there: libraries find out late, and fail in ways of their own."""
+    is_host = _HOST.fullmatch(url.raw_host) is not None or ":" in url.host
+    return is_host and (url.port is None or 0 < url.port <= PORT_MAX)
+
+
+def client(url: str, token: str) -> httpx.AsyncClient:
+    """HTTP to a server, by the proxy that the environment names; to this machine itself without one.
+
+    Raises:
+        TransferFailed: the address, the token, or what the environment says of proxies and certificates is wrong.
+    """
+    base, bearer = checked_url(url), checked_token(token)
+    is_near = _is_this_machine(base.host)
+    try:
+        if not is_near:
+            _check_proxies()
+        return httpx.AsyncClient(
+            base_url=base,
+            headers={"Authorization": f"Bearer {bearer}"},
+            timeout=httpx.Timeout(ANSWER_SECONDS_MAX, connect=CONNECT_SECONDS_MAX),
+            trust_env=not is_near,
+        )
+    except ImportError:  # socksio, which httpx does not bring
+        raise TransferFailed(
+            "The environment names a SOCKS proxy (ALL_PROXY, HTTP_PROXY or HTTPS_PROXY). For that, run: pip install "
+            f"socksio. To reach the server without a proxy, set NO_PROXY={base.host}."
+        ) from None
+    except (httpx.InvalidURL, ValueError, TypeError) as error:
+        raise TransferFailed(
+            f"The environment names a proxy that is none (ALL_PROXY, HTTP_PROXY or HTTPS_PROXY): {_one_line(error)}"
+        ) from None
+    except OSError as error:
+        raise TransferFailed(
+            f"The certificates that SSL_CERT_FILE or SSL_CERT_DIR names cannot be read: {error.strerror or error}"
+        ) from None
+
+
+def _check_proxies() -> None:
+    """See that the proxies of the environment are places.
+
+    Raises:
+        httpx.InvalidURL, ValueError.
+    """
+    proxies = getproxies()
+    for text in filter(None, map(proxies.get, ("http", "https", "all"))):
+        if not _is_place(httpx.URL(text if "://" in text else f"http://{text}")):
+            raise ValueError(text)
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def _one_line(error: Exception) -> str:
+    """What a library says, without passwords."""
+    return logs.redact(" ".join(str(error).split())) or type(error).__name__
+
+
+def failure(error: httpx.RequestError) -> Passing | TransferFailed:
+    """What happened to a request that got no answer, in words."""
+    return _lasting(error) or _passing(error)
+
+
+def _lasting(error: httpx.RequestError) -> TransferFailed | None:
+    """What no other try mends."""
+    if certificate := _cause(error, ssl.SSLCertVerificationError):
+        return TransferFailed(
+            f"The server's certificate is not trusted: {certificate.verify_message}. To trust it, set SSL_CERT_FILE to "
+            "a file with the certificate of its issuer."
+        )
+    if _cause(error, ssl.SSLError):
+        return TransferFailed("The server does not speak TLS as it should. Is its address http:// and not https://?")
+    if isinstance(error, (httpx.UnsupportedProtocol, httpx.LocalProtocolError, httpx.DecodingError)):
+        return TransferFailed(f"The request cannot be made: {_one_line(error)}")
+    return None
+
+
+def _passing(error: httpx.RequestError) -> Passing:
+    if isinstance(error, httpx.ProxyError):
+        return Passing(f"The proxy does not lead to the server: {_one_line(error)}.", never_connected=True)
     if isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout)):
         return Passing("The server cannot be reached.", never_connected=True)
     if isinstance(error, httpx.TimeoutException):
         return Passing("The server gave no answer in time.")
+    if isinstance(error, httpx.RemoteProtocolError) and "illegal" in str(error):  # h11's word for what is no HTTP
+        return Passing("What answers does not speak HTTP.", never_connected=True)
     return Passing("The connection was cut.")
+
+
+def _cause(error: BaseException, kind: type[E]) -> E | None:
+    """The first of that kind among an error and what it came from."""
+    found: BaseException | None = error
+    while found is not None and not isinstance(found, kind):
+        found = found.__cause__ or found.__context__
+    return found
+
+
+# ---------------------------------------------------------------- what is asked
 
 
 class Remote:
     """A server, by its address and a token.
 
     Raises:
-        TransferFailed: the address is none.
+        TransferFailed: as `client`.
     """
 
     def __init__(self, url: str, token: str) -> None:
-        try:
-            base = httpx.URL(url)
-        except httpx.InvalidURL as error:
-            raise TransferFailed(f"--url: {error}") from None
-        if base.scheme not in {"http", "https"} or not base.host:
-            raise TransferFailed("--url must be like https://outdial.example.com.")
-        self.http = httpx.AsyncClient(
-            base_url=base,
-            headers={"Authorization": f"Bearer {token}"},
-            timeout=httpx.Timeout(ANSWER_SECONDS_MAX, connect=CONNECT_SECONDS_MAX),
-        )
+        self.http = client(url, token)
 
     async def __aenter__(self) -> Self:
         await self.http.__aenter__()
@@ -77,43 +212,69 @@ class Remote:
         """
         try:
             response = await self.http.post("/graphql", json={"query": query, "variables": variables})
-        except httpx.TransportError as error:
-            raise lost(error) from None
+        except httpx.RequestError as error:
+            raise failure(error) from None
         body = _object(response)
-        if errors := body.get("errors"):
-            message = str(errors[0].get("message"))
-            if response.status_code in PASSING or errors[0].get("extensions", {}).get("code") in _PASSING_CODES:
+        if problem := _first_error(body):
+            message = str(problem.get("message"))
+            extensions = problem.get("extensions")
+            code = extensions.get("code") if isinstance(extensions, dict) else None
+            if response.status_code in PASSING or code in _PASSING_CODES:
                 raise Passing(message, retry_after(response))
             raise TransferFailed(message)
         if response.status_code in PASSING:
             raise Passing(f"The server answered {response.status_code}.", retry_after(response))
         data = body.get("data")
         if not isinstance(data, dict):
-            raise TransferFailed(
-                f"There is no Outdial server at {self.http.base_url}: it answered {response.status_code}."
-            )
+            raise self.is_no_outdial_server(response)
         return data
+
+    def is_no_outdial_server(self, response: httpx.Response | None = None) -> TransferFailed:
+        """For an answer that no such server gives."""
+        message = f"There is no Outdial server at {self.http.base_url}"
+        if response is None:
+            return TransferFailed(f"{message}.")
+        if response.has_redirect_location:
+            return TransferFailed(f"{message}: it leads to {response.headers['location']}.")
+        return TransferFailed(f"{message}: it answered {response.status_code}.")
 
 
 def _object(response: httpx.Response) -> JsonObject:
-    """The JSON object of an answer; an empty one where there is none."""
+    """The JSON object of an answer; an empty one if there is none."""
     try:
         body = response.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return body if isinstance(body, dict) else {}
 
 
+def _first_error(body: JsonObject) -> JsonObject | None:
+    errors = body.get("errors")
+    first = errors[0] if isinstance(errors, list) and errors else None
+    return first if isinstance(first, dict) else None
+
+
+def error_of(response: httpx.Response) -> JsonObject:
+    """The error of a REST answer; an empty one if there is none."""
+    error = _object(response).get("error")
+    return error if isinstance(error, dict) else {}
+
+
 def refusal(response: httpx.Response) -> str:
     """What a REST answer that is no result says, in words."""
-    error = _object(response).get("error")
-    if not isinstance(error, dict):
+    error = error_of(response)
+    if not error:
         return f"The server answered {response.status_code}."
-    details = [f"{'.'.join(detail['path'])}: {detail['message']}" for detail in error.get("details", ())]
-    return " ".join(details) or str(error.get("message"))
+    details = error.get("details")
+    told = [
+        f"{'.'.join(map(str, detail.get('path', ())))}: {detail.get('message')}"
+        for detail in (details if isinstance(details, list) else ())
+        if isinstance(detail, dict) and isinstance(detail.get("path", ()), list)
+    ]
+    return " ".join(told) or str(error.get("message"))
 
 
 def retry_after(response: httpx.Response) -> float | None:
     """The seconds that Retry-After gives."""
     text = response.headers.get("retry-after", "")
-    return float(text) if text.isascii() and text.isdecimal() else None
+    return float(text) if text.isascii() and text.isdecimal() and len(text) <= len("86400") else None

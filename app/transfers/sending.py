@@ -10,9 +10,19 @@ from pathlib import Path
 
 import httpx
 
-from app.transfers.remote import PASSING, JsonObject, Passing, Remote, TransferFailed, lost, refusal, retry_after
+from app.transfers.remote import (
+    PASSING,
+    JsonObject,
+    Passing,
+    Remote,
+    TransferFailed,
+    error_of,
+    failure,
+    refusal,
+    retry_after,
+)
+from app.transfers.sources import Source
 
-PIECE_BYTES = 64 * 1024
 STALLED_SECONDS_MAX = 900
 """How long the server may take no bytes: others' imports may have their turn first."""
 POLL_SECONDS = 0.5
@@ -46,15 +56,11 @@ REJECTS_PAGE = 100
 class Wish:
     """What is to be imported, and how."""
 
-    path: Path
+    source: Source
     outdial_id: str
     parameters: Parameters
     """As the REST call takes them."""
     key: str
-
-    @property
-    def size(self) -> int:
-        return self.path.stat().st_size
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +85,7 @@ class Delivered:
     """It was in already; nothing was sent."""
 
 
-def file_format(path: Path, named: str | None) -> str:
+def file_format(name: str, named: str | None) -> str:
     """What a file is, by what is said of it or by its name.
 
     Raises:
@@ -89,23 +95,18 @@ def file_format(path: Path, named: str | None) -> str:
         if named not in MEDIA_TYPES:
             raise TransferFailed("--format is csv or ndjson.")
         return named
-    name = path.name.lower().removesuffix(".gz")
-    suffix = Path(name).suffix
+    suffix = Path(name.lower().removesuffix(".gz")).suffix
     if suffix in _WORKBOOKS:
-        raise TransferFailed(f"{path.name} is a workbook: save its sheet as CSV.")
+        raise TransferFailed(f"{name} is a workbook. Save its sheet as CSV.")
     found = _SUFFIXES.get(suffix)
     if found is None:
-        raise TransferFailed(
-            f"{path.name}: the name does not tell what the file is. Give --format csv or --format ndjson."
-        )
+        raise TransferFailed(f"{name}: the name does not say what the file is. Give --format csv or --format ndjson.")
     return found
 
 
-def key_of(path: Path, outdial_id: str, parameters: Parameters) -> str:
+def key_of(source: Source, outdial_id: str, parameters: Parameters) -> str:
     """One and the same for the same file, outdial and parameters, on whatever machine: the import is done once."""
-    with path.open("rb") as file:
-        content = hashlib.file_digest(file, "sha256").hexdigest()
-    said = json.dumps([outdial_id.lower(), content, sorted(parameters.items())])
+    said = json.dumps([outdial_id.lower(), source.digest(), sorted(parameters.items())])
     return f"file-{hashlib.sha256(said.encode()).hexdigest()}"
 
 
@@ -150,21 +151,29 @@ async def rejects(remote: Remote, job_id: str, *, most: int | None = None) -> As
     after: str | None = None
     while most is None or most > 0:
         first = REJECTS_PAGE if most is None else min(most, REJECTS_PAGE)
-        job = (await remote.ask(_REJECTS, id=job_id, first=first, after=after))["importJob"]
-        page = job["rejects"]
-        for reject in page["nodes"]:
+        data = await remote.ask(_REJECTS, id=job_id, first=first, after=after)
+        try:
+            page = data["importJob"]["rejects"]
+            nodes, more, after = page["nodes"], page["pageInfo"]["hasNextPage"], page["pageInfo"]["endCursor"]
+        except (LookupError, TypeError):
+            raise remote.is_no_outdial_server() from None
+        for reject in nodes:
             yield reject
-        if not page["pageInfo"]["hasNextPage"]:
+        if not more:
             return
-        after = page["pageInfo"]["endCursor"]
         most = None if most is None else most - first
 
 
 async def _find(remote: Remote, wish: Wish) -> tuple[str, JsonObject | None]:
-    outdial = (await remote.ask(_BY_KEY, id=wish.outdial_id, key=wish.key))["outdial"]
-    if outdial is None:
+    data = await remote.ask(_BY_KEY, id=wish.outdial_id, key=wish.key)
+    try:
+        outdial = data["outdial"]
+        found = None if outdial is None else (outdial["name"], next(iter(outdial["imports"]["nodes"]), None))
+    except (LookupError, TypeError):
+        raise remote.is_no_outdial_server() from None
+    if found is None:
         raise TransferFailed(f"There is no outdial {wish.outdial_id}.")
-    return outdial["name"], next(iter(outdial["imports"]["nodes"]), None)
+    return found
 
 
 async def _standing(remote: Remote, wish: Wish) -> tuple[int, Delivered | None]:
@@ -194,27 +203,26 @@ async def _send(remote: Remote, wish: Wish, watch: Watch) -> None:
                 "Content-Type": MEDIA_TYPES[str(wish.parameters["format"])],
                 "Idempotency-Key": wish.key,
             },
-            content=_pieces(wish.path, watch.sent),
+            content=_pieces(wish.source, watch.sent),
             timeout=httpx.Timeout(STALLED_SECONDS_MAX, connect=10),
         )
-    except httpx.TransportError as error:
-        raise lost(error) from None
+    except httpx.RequestError as error:
+        raise failure(error) from None
     finally:
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
     if response.status_code in PASSING:
         raise Passing(refusal(response), retry_after(response))
-    if response.status_code != httpx.codes.OK and "import" not in response.json().get("error", {}):
+    if response.status_code != httpx.codes.OK and "import" not in error_of(response):
         raise TransferFailed(refusal(response))
 
 
-async def _pieces(path: Path, sent: Callable[[int], None]) -> AsyncIterator[bytes]:
+async def _pieces(source: Source, sent: Callable[[int], None]) -> AsyncIterator[bytes]:
     total = 0
-    with path.open("rb") as file:
-        while piece := file.read(PIECE_BYTES):
-            yield piece
-            total += len(piece)
-            sent(total)
+    for piece in source.pieces():
+        yield piece
+        total += len(piece)
+        sent(total)
 
 
 async def _watch(remote: Remote, wish: Wish, watch: Watch) -> None:
