@@ -41,8 +41,9 @@ TELEPHONE_TYPES = frozenset({DestinationType.TEL, DestinationType.WHATSAPP})
 # What spreadsheets run as a formula, by its first character; any apostrophes before it count as ours.
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 _NEUTRALISED = re.compile(r"'+[=+\-@\t\r]")
-_PLUS_NUMBER = re.compile(r"\+[0-9 ().]+")
-"""What a spreadsheet takes for a number or for text, and never calculates."""
+_TELEPHONE = re.compile(r"\+[0-9 ().]+|(?=.*([0-9)] +[0-9(]|[0-9]\(|\)[0-9]))\+[0-9 ()./-]+")
+"""What begins with + and is no formula: it has no - and no /, or two numbers without one of these between them. A
+spreadsheet shows `+1 (212) 555-0142`, and calculates `+49-30-123`."""
 
 
 def neutralised(text: str) -> str:
@@ -61,8 +62,8 @@ def restored(text: str) -> str:
 def protected(cell: str) -> str:
     """A cell of somebody's file as it can be shown in another one: `restored` makes the same of both.
 
-    A cell that is neutralised already stays as it is, and so does a telephone number.
+    A cell that is neutralised already stays as it is, and so does a telephone number that nothing calculates.
     """
-    if _NEUTRALISED.match(cell) or _PLUS_NUMBER.fullmatch(cell):
+    if _NEUTRALISED.match(cell) or _TELEPHONE.fullmatch(cell):
         return cell
     return neutralised(cell)

@@ -317,7 +317,49 @@ def test_a_mended_file_gives_the_rows_of_a_right_file_and_an_unmended_one_the_sa
 
 
 def is_telephone(cell: str) -> bool:
-    return cell.startswith("+") and set(cell) <= set("+0123456789 ().") and "+" not in cell[1:]
+    return cell.startswith("+") and set(cell) <= set("+0123456789 ()./-") and "+" not in cell[1:]
+
+
+@pytest.mark.parametrize(
+    ("cell", "shown"),
+    [
+        ("+493023125001", "+493023125001"),
+        ("+49 30 23125 001", "+49 30 23125 001"),
+        ("+1 (212) 555-0142", "+1 (212) 555-0142"),
+        ("+1(212)555-0142", "+1(212)555-0142"),
+        ("+49 30/23125-1", "+49 30/23125-1"),
+        ("+49-30-23125", "'+49-30-23125"),
+        ("+49/30", "'+49/30"),
+        ("+1 - 2", "'+1 - 2"),
+        ("+(1)-(2)", "'+(1)-(2)"),
+        ("+1+2", "'+1+2"),
+        ("+A1 (2)", "'+A1 (2)"),
+        ("-49 30 1", "'-49 30 1"),
+        ("'+49 30 1", "'+49 30 1"),
+        ("=1+1", "'=1+1"),
+        ("030 1", "030 1"),
+    ],
+)
+def test_a_telephone_number_is_left_alone_unless_a_spreadsheet_would_calculate_it(cell: str, shown: str) -> None:
+    assert sheets.protected(cell) == shown
+
+
+ODD = st.text(st.sampled_from("ab\"'=+-,;|\t\r\n 0é\x0b\u2028␀"), max_size=60)
+HINTS = ["", "sep=|\n", "sep= \n", "sep=a\n", "sep=;\r\n", "sep='\n", "sep==\n", "sep=é\n"]
+
+
+@given(st.sampled_from(HINTS), st.lists(st.sampled_from(["name", "Ort", "=x", *ADDED]), max_size=4), ODD)
+@example("sep= \n", ADDED, " 0")
+def test_whatever_the_rows_are_they_are_rejected_again(hint: str, names: list[str], rows: str) -> None:
+    delimiter = hint[4:5] or ","
+    try:
+        found = read(f"{hint}{delimiter.join(['phone', *names])}\n{rows}".encode())
+    except columns.ColumnProblem:  # "name" twice
+        assert names.count("name") > 1
+        return
+    again = read(found.file)
+    assert (again.rows, again.said) == ([], found.said)
+    assert read(again.file).said == found.said
 
 
 @given(TEXT)

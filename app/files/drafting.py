@@ -76,11 +76,12 @@ class CsvRows:
             return malformed(record, record.problem)
         cells: Sequence[str] = record.values
         width = len(self._columns.fields)
-        if self._columns.added and not self._is_mended(cells):
-            return _unmended(record, sheets.restored(cells[self._columns.added[1]]))
+        added = self._columns.added
+        if added and not any(cell.strip() for place, cell in enumerate(cells) if place not in added):
+            return _unmended(record, sheets.restored("".join(cells[added[1] : added[1] + 1])))
         if len(cells) > width:
             if any(cell.strip() for cell in cells[width:]):
-                more = len(self._columns.added or ())
+                more = len(added or ())
                 return malformed(record, f"The row has {len(cells) - more} cells and the header {width - more}.")
             cells = cells[:width]
         given: dict[str, Any] = {
@@ -94,11 +95,6 @@ class CsvRows:
                 if position < len(cells) and cells[position]
             }
         return _row(record, given, self._columns, extra, _CSV)
-
-    def _is_mended(self, cells: Sequence[str]) -> bool:
-        """Whether a row of a file of rejected rows says anything but why it is there."""
-        added = self._columns.added or ()
-        return len(cells) <= max(added) or any(cell.strip() for place, cell in enumerate(cells) if place not in added)
 
 
 class NdjsonRows:
