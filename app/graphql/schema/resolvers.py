@@ -53,8 +53,8 @@ InOrder: TypeAlias = Annotated[
 
 
 @dataclass(frozen=True, slots=True)
-class TargetDestination:
-    """A destination that is set, with what is known of it."""
+class NumberedDestination:
+    """A destination that is set, with its place among the target's and its tries."""
 
     index: int
     destination: records.Destination
@@ -63,7 +63,7 @@ class TargetDestination:
     usable: bool
 
 
-async def _listing(
+async def _counted_page(
     parent_id: str,
     pages: DataLoader[str, Page[T] | None],
     cursor: Callable[[T], str],
@@ -101,7 +101,7 @@ async def targets_of_outdial(
     )
     # The targets ask for their outdial, for the policy's limits; it is at hand.
     loaders.outdials_even_deleted.prime(outdial.id, outdial)
-    return await _listing(outdial.id, pages, created_cursor, lambda: loaders.target_counts_of_outdials(where))
+    return await _counted_page(outdial.id, pages, created_cursor, lambda: loaders.target_counts_of_outdials(where))
 
 
 async def attempts_of_outdial(
@@ -116,7 +116,7 @@ async def attempts_of_outdial(
     loaders = info.context.loaders
     where = which.where() if which else records.AttemptFilter()
     pages = loaders.attempts_of_outdials(request(first, after, last, before), where)
-    return await _listing(outdial.id, pages, claimed_cursor, lambda: loaders.attempt_counts_of_outdials(where))
+    return await _counted_page(outdial.id, pages, claimed_cursor, lambda: loaders.attempt_counts_of_outdials(where))
 
 
 async def imports_of_outdial(
@@ -131,7 +131,7 @@ async def imports_of_outdial(
     loaders = info.context.loaders
     where = which.where() if which else records.ImportFilter()
     pages = loaders.imports_of_outdials(request(first, after, last, before), where)
-    return await _listing(outdial.id, pages, created_cursor, lambda: loaders.import_counts_of_outdials(where))
+    return await _counted_page(outdial.id, pages, created_cursor, lambda: loaders.import_counts_of_outdials(where))
 
 
 def event_cursor(outdial: OfOutdial, info: Info) -> Awaitable[str]:
@@ -145,13 +145,13 @@ def outdial_of_target(target: OfTarget, info: Info) -> Awaitable[records.Outdial
     return info.context.loaders.outdials_even_deleted.load(target.outdial_id)
 
 
-async def destinations(target: OfTarget, info: Info) -> list[TargetDestination]:
+async def destinations(target: OfTarget, info: Info) -> list[NumberedDestination]:
     outdial = await info.context.loaders.outdials_even_deleted.load(target.outdial_id)
     if outdial is None:
         raise LookupError(f"target {target.id} without its outdial {target.outdial_id}")
     tries = target.tries(outdial.dial_policy)
     return [
-        TargetDestination(index, destination, tries.counts[index], tries.limits[index], tries.usable(index))
+        NumberedDestination(index, destination, tries.counts[index], tries.limits[index], tries.usable(index))
         for index, destination in enumerate(target.destinations)
         if destination is not None
     ]
@@ -171,7 +171,7 @@ async def attempts_of_target(
 ) -> CountedPage[records.Attempt]:
     loaders = info.context.loaders
     pages = loaders.attempts_of_targets(request(first, after))
-    return await _listing(target.id, pages, claimed_cursor, loaders.attempt_counts_of_targets)
+    return await _counted_page(target.id, pages, claimed_cursor, loaders.attempt_counts_of_targets)
 
 
 # ---------------------------------------------------------------- of an import
@@ -191,7 +191,7 @@ async def rejects_of_import(
 ) -> CountedPage[records.ImportReject]:
     loaders = info.context.loaders
     pages = loaders.rejects_of_imports(request(first, after, last, before))
-    return await _listing(job.id, pages, recorded_cursor, loaders.reject_counts_of_imports)
+    return await _counted_page(job.id, pages, recorded_cursor, loaders.reject_counts_of_imports)
 
 
 # ---------------------------------------------------------------- of an attempt and of events
