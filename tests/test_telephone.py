@@ -174,6 +174,57 @@ def test_a_search_finds_both_numbers_that_an_ambiguous_text_may_mean():
     assert addresses.spellings("+49 151 12345678", "DE") == ("+4915112345678", "+49 151 12345678")
 
 
+# ---------------------------------------------------------------- 00, or a country code that is there twice
+
+
+@pytest.mark.parametrize(
+    ("text", "region", "form"),
+    [
+        # In Brazil, 00 begins the choice of a carrier.
+        ("0049 151 12345678", "BR", "+4915112345678"),
+        ("0055 11 98765-4321", "BR", "+5511987654321"),
+        ("00 15 55 11 98765-4321", "BR", "+5511987654321"),
+        ("00 21 49 30 123456", "BR", "+4930123456"),
+        ("0081 90 1234 5678", "JP", "+819012345678"),
+        ("0081 (0)90 1234 5678", "JP", "+819012345678"),
+        ("010 81 90 1234 5678", "JP", "+819012345678"),
+        ("(0049) 30 123456", "AU", "+4930123456"),
+        ("0044 20 7946 0958", "SG", "+442079460958"),
+        ("00 (44) 20 7946 0958", "US", "+442079460958"),
+        ("0919876543210", "IN", "+919876543210"),
+        ("+91 919876543210", None, "+919876543210"),
+        ("+91 91987 65432", None, "+919198765432"),
+        ("0971 50 123 4567", "AE", "+971501234567"),
+        ("+971 971 50 123 4567", None, "+971501234567"),
+        ("04915 112345", "DE", "+494915112345"),
+    ],
+)
+def test_a_country_code_after_zeros_or_another_one_is_what_is_valid(text, region, form):
+    assert read(text, region) == form
+
+
+def test_00_before_what_may_be_a_carrier_an_area_code_or_a_country_code_is_ambiguous():
+    assert "ambiguous" in refusal("0055 34 98765-4321", "BR")
+    assert "ambiguous" in refusal("0049 30 123456", "BR")
+    assert set(addresses.spellings("0055 34 98765-4321", "BR")) >= {"+5534987654321", "+34987654321"}
+
+
+@pytest.mark.parametrize("spelling", ["00{}{}", "00 {} {}", "00{}{}.0"])
+def test_no_region_reads_00_and_a_country_code_as_somebody_elses_number(spelling):
+    source = random.Random(49)
+    for region in sorted(phonenumbers.SUPPORTED_REGIONS):
+        for _, number in source.sample(EXAMPLES, 12):
+            text = spelling.format(number.country_code, significant(number))
+            assert outcome(text, region) in {e164(number), REFUSED}, (region, text)
+
+
+@pytest.mark.parametrize("spelling", ["0{}{}", "+{0}{0}{1}", "{0}{0}{1}", "00{0}{0}{1}"])
+def test_no_region_adds_a_country_code_to_one_that_is_there(spelling):
+    for region, number in EXAMPLES:
+        form = outcome(spelling.format(number.country_code, significant(number)), region)
+        assert form in {e164(number), REFUSED} or phonenumbers.is_valid_number(phonenumbers.parse(form)), region
+
+
 # ---------------------------------------------------------------- a float's end
 
 

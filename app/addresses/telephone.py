@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Protocol
 
 import phonenumbers
-from phonenumbers import NumberParseException, PhoneNumber, PhoneNumberFormat, ValidationResult
+from phonenumbers import NumberParseException, PhoneMetadata, PhoneNumber, PhoneNumberFormat, ValidationResult
 
 from app.addresses import characters
 from app.addresses.refusals import InvalidAddress
@@ -144,10 +144,26 @@ def _international(text: str, parse: _Parse) -> list[PhoneNumber]:
         raise InvalidAddress(_NO_NUMBER) from None
     if number.italian_leading_zero:
         return _zero_readings(number, text, may_be_local=True)
+    number = _with_one_code(number, parse)
     # Possible, not valid: ranges are assigned faster than metadata is released. A number without its area code is
     # possible here: anyone who writes the country code is taken at their word.
     _require_possible(number, may_be_local=True)
     return [number]
+
+
+def _with_one_code(number: PhoneNumber, parse: _Parse) -> PhoneNumber:
+    """The number, without its country code if that is there twice: +91 91 98765 43210.
+
+    Only if the number is valid without it and not with it: an area code may be the same digits.
+    """
+    digits = phonenumbers.national_significant_number(number)
+    if not digits.startswith(str(number.country_code)) or phonenumbers.is_valid_number(number):
+        return number
+    try:
+        other = parse(f"+{digits}")
+    except NumberParseException:
+        return number
+    return other if phonenumbers.is_valid_number(other) else number
 
 
 _BRACKETED_ZERO = re.compile(r"\(\s*0\s*\)")
@@ -195,7 +211,8 @@ def _national(text: str, region: str | None, parse: _Parse) -> list[PhoneNumber]
 
     Spreadsheets drop the +. What begins with the region's own country code is read in both ways then: of two readings
     the valid one wins, and two that are equally good are two numbers. What begins with another country's code cannot
-    be told from a national number.
+    be told from a national number. What begins with 00 is read in both ways too: people write it in front of a country
+    code everywhere, and in some regions it begins something else (in Brazil the choice of a carrier).
     """
     refusal: InvalidAddress | None = None
     numbers: list[PhoneNumber] = []
@@ -203,11 +220,11 @@ def _national(text: str, region: str | None, parse: _Parse) -> list[PhoneNumber]
         numbers = _dialed_in(region, text, parse)
     except InvalidAddress as error:
         refusal = error
-    if numbers and text[0] == "0":
-        return numbers  # no country code begins with 0
     own_code = _country_code(region)
     digits = _NO_DIGITS.sub("", text)
-    if digits.startswith(own_code) and [_e164(number) for number in numbers] != [f"+{digits}"]:
+    if region is not None and digits[:1] == "0":
+        numbers, refusal = _after_zeros(numbers, digits, text, region, parse), refusal or InvalidAddress(_NO_NUMBER)
+    elif digits.startswith(own_code) and [_e164(number) for number in numbers] != [f"+{digits}"]:
         numbers = _weighed(
             numbers, _without_plus(text, parse), is_bracketed=_code_before_bracketed_zero(text) == own_code
         )
@@ -221,6 +238,38 @@ def _country_code(region: str | None) -> str:
     return str(phonenumbers.country_code_for_region(region or ""))
 
 
+_FIRST_ZEROS = re.compile(r"\D*0(?:\D*0)?[^\d(]*")
+
+
+def _after_zeros(numbers: list[PhoneNumber], digits: str, text: str, region: str, parse: _Parse) -> list[PhoneNumber]:
+    """The readings of a number that begins with 0, of those that the region reads it in.
+
+    People write 00 before a country code everywhere. In some regions it begins something else, such as the choice of a
+    carrier in Brazil: both readings are weighed then. After one zero, the region's own country code can only be meant
+    if the number is not valid otherwise: 0 91 98765 43210 in India.
+    """
+    is_double = digits.startswith("00")
+    if _is_dialed_with_00(region) if is_double else not digits.startswith(f"0{_country_code(region)}"):
+        return numbers
+    international = _without_plus(_FIRST_ZEROS.sub("", text, count=1), parse)
+    if is_double:
+        # No number begins with a zero twice, unless it is known to.
+        known = [
+            number for number in numbers if not number.italian_leading_zero or phonenumbers.is_valid_number(number)
+        ]
+        return _weighed(known, international, is_bracketed=False)
+    if any(map(phonenumbers.is_valid_number, numbers)):
+        return numbers
+    return [number for number in international if phonenumbers.is_valid_number(number)] or numbers
+
+
+@lru_cache(maxsize=512)
+def _is_dialed_with_00(region: str) -> bool:
+    """Whether a call from the region to another country begins with 00 and nothing else."""
+    metadata = PhoneMetadata.metadata_for_region(region)
+    return metadata is not None and metadata.international_prefix == "00"
+
+
 def _dialed_in(region: str | None, text: str, parse: _Parse) -> list[PhoneNumber]:
     """The number as it is dialed in a region: national, or abroad with the prefix for that (00, 011 …)."""
     try:
@@ -230,6 +279,7 @@ def _dialed_in(region: str | None, text: str, parse: _Parse) -> list[PhoneNumber
         raise InvalidAddress(_NO_COUNTRY if is_homeless else _NO_NUMBER) from None
     if number.italian_leading_zero:
         return _zero_readings(number, text, may_be_local=False)
+    number = _with_one_code(number, parse)
     # A short code ("110") or a number without its area code: with the country code put before it, it would be
     # another number.
     _require_possible(number, may_be_local=False)
