@@ -1,9 +1,12 @@
 """A database that is full, read-only, going or gone: UNAVAILABLE, and again where that is safe."""
 
 import asyncio
+import os
+import signal
 import sqlite3
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import ExitStack
 from typing import Any
 from uuid import uuid4
 
@@ -13,6 +16,7 @@ import pytest
 from app import db, outdials
 from app.auth import Viewer
 from app.db import connections, units
+from app.db import postgres as driver
 from app.db.configuration import SQLITE_READER, SQLITE_WRITER
 from app.db.failures import Failure, failure_of
 from app.errors import LimitExceeded, Unavailable
@@ -181,6 +185,18 @@ async def test_target_session_attrs_any_takes_a_read_only_server_and_leaves_it_a
         await db.close()
 
 
+async def test_a_server_that_lets_nobody_in_is_unavailable_until_it_does(connected: str) -> None:
+    name = connected.rpartition("/")[2]
+    server = postgres.named(connected, "postgres")
+    await db.ping()
+    await postgres.execute(server, f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
+    await connections.renew()
+    with pytest.raises(Unavailable, match="does not answer"):
+        await db.ping()
+    await postgres.execute(server, f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')
+    await db.ping()
+
+
 async def test_nothing_runs_again_once_commit_was_sent(connected: str) -> None:
     runs = []
     await postgres.execute(
@@ -200,6 +216,72 @@ async def test_nothing_runs_again_once_commit_was_sent(connected: str) -> None:
         await db.transaction(work)
     assert refused.value.message == units.UNCERTAIN
     assert len(runs) == 1
+    await db.ping()
+
+
+@pytest.fixture
+async def own_server() -> AsyncIterator[Callable[..., Awaitable[postgres.OwnServer]]]:
+    """A server of one test alone, with settings of its own."""
+    with ExitStack() as stack:
+
+        async def start(**settings: str) -> postgres.OwnServer:
+            return await asyncio.to_thread(stack.enter_context, postgres.OwnServer(settings))
+
+        yield start
+        await db.close()
+
+
+async def test_a_server_that_hangs_is_given_up_and_the_next_connection_serves(
+    own_server: Callable[..., Awaitable[postgres.OwnServer]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(driver, "SILENCE_SECONDS", 1)
+    server = await own_server()
+    await db.connect(server.url, pool_size=2)
+    hanging = []
+
+    async def work(tx: db.Transaction) -> None:
+        hanging.append(await own_pid(tx))
+        os.kill(hanging[-1], signal.SIGSTOP)
+        await tx.fetch("SELECT 1 AS one")
+
+    try:
+        began = time.monotonic()
+        with pytest.raises(Unavailable, match="does not answer"):
+            await db.transaction(work)
+        await asyncio.gather(*[db.ping() for _ in range(4)])
+        assert time.monotonic() - began < 10
+        assert len(hanging) == 1  # it was not sent again: the second one would wait as long
+    finally:
+        os.kill(hanging[0], signal.SIGCONT)
+
+
+@pytest.mark.parametrize("end", ["silence", "operator"])
+async def test_a_commit_that_no_standby_confirmed_is_not_acknowledged(
+    own_server: Callable[..., Awaitable[postgres.OwnServer]], monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    monkeypatch.setattr(driver, "SILENCE_SECONDS", 1 if end == "silence" else 30)
+    server = await own_server(synchronous_commit="on")
+    await db.connect(server.url, pool_size=2)
+    pids = []
+
+    async def work(tx: db.Transaction) -> None:
+        pids.append(await own_pid(tx))
+        await tx.fetch(f"CREATE TABLE written_{len(pids)} (id integer)")
+
+    await db.transaction(work)
+    await postgres.execute(
+        server.url, "ALTER SYSTEM SET synchronous_standby_names = 'nobody'", "SELECT pg_reload_conf()"
+    )
+    await asyncio.sleep(0.5)
+    writing = asyncio.create_task(db.transaction(work))
+    if end == "operator":
+        await asyncio.sleep(1)  # until it waits for the standby
+        await postgres.execute(server.url, f"SELECT pg_cancel_backend({pids[1]})")
+    with pytest.raises(Unavailable) as refused:
+        async with asyncio.timeout(15):
+            await writing
+    assert refused.value.message == units.UNCERTAIN
+    assert len(pids) == 2
     await db.ping()
 
 

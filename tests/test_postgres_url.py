@@ -306,6 +306,7 @@ async def test_a_file_that_cannot_be_used_is_named_by_its_parameter(postgres_url
     authority = Authority(tmp_path, "ours")
     certificate, key = authority.issue("client")
     (tmp_path / "text").write_text("no certificate")
+    (tmp_path / "text").chmod(0o644)
     for query, words in (
         (f"sslmode=require&sslrootcert={tmp_path}/none", "sslrootcert: the file cannot be read"),
         (f"sslmode=require&sslrootcert={tmp_path}/text", "sslrootcert: the file holds nothing of that kind"),
@@ -315,6 +316,7 @@ async def test_a_file_that_cannot_be_used_is_named_by_its_parameter(postgres_url
         (f"sslmode=require&sslcert={certificate}&sslkey={tmp_path}/text", "sslcert: the certificate, its key"),
         (f"sslmode=require&sslcert={certificate}", "sslcert: the certificate, its key"),
         (f"passfile={tmp_path}/none", "passfile: the file cannot be read"),
+        (f"passfile={tmp_path}/text", "passfile: others can read the file"),
     ):
         with pytest.raises(Unavailable, match=words) as refused:
             await db.connect(f"{postgres_url}?{query}")
@@ -328,3 +330,22 @@ async def test_a_password_file_is_read(postgres_server: str, postgres_url: str, 
     (tmp_path / "passwords").chmod(0o600)
     async with connected(f"{postgres_url}?passfile={tmp_path}/passwords") as connection:
         assert connection._params.password == "from-the-file"
+
+
+async def test_where_the_database_is_the_url_alone_says(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {
+        "PGHOST": "nowhere.invalid",
+        "PGPORT": "1",
+        "PGDATABASE": "nothing",
+        "PGOPTIONS": "-cwork_mem=9MB",
+        "PGAPPNAME": "another",
+        "PGTARGETSESSIONATTRS": "standby",
+        "PGUSER": "outdial",
+        "PGPASSWORD": "from-the-environment",
+    }.items():
+        monkeypatch.setenv(name, value)
+    async with connected(postgres_url.replace("outdial@", "")) as connection:
+        assert await connection.fetchval("SHOW work_mem") != "9MB"
+        assert await connection.fetchval("SHOW application_name") == "outdial"
+        assert await connection.fetchval("SELECT current_user") == "outdial"
+        assert connection._params.password == "from-the-environment"

@@ -14,7 +14,7 @@ from app import metrics
 from app.database_url import DatabaseUrl, Dialect
 from app.db import postgres
 from app.db.configuration import POSTGRES
-from app.db.failures import Failure, failure_of
+from app.db.failures import OF_NO_USE, Failure, failure_of, failure_of_connecting
 
 CONNECTION_WAIT_SECONDS = 10
 """How long an operation may wait for a free connection, or on SQLite for its turn to write."""
@@ -70,24 +70,25 @@ async def connection(name: str) -> AsyncIterator[Any]:
         Broken: the database is at fault.
     """
     wrapper = client(name).acquire_connection()
+    bound = asyncio.timeout(_wait_seconds())
     try:
-        async with asyncio.timeout(_wait_seconds()):
+        async with bound:
             held = await wrapper.__aenter__()
-    except TimeoutError:
-        raise _broken(Failure.BUSY, None, was_connected=False) from None
     except Exception as error:
-        # Whatever keeps us out, a wrong password included, is the database's; housekeeping and /readyz go on asking.
-        raise _broken(failure_of(error) or Failure.AWAY, error, was_connected=False) from error
+        failure = Failure.BUSY if bound.expired() else failure_of_connecting(error)
+        if failure is None:
+            raise
+        raise _broken(failure, error, was_connected=False) from error
     try:
         yield held
     except Exception as error:
-        failure = failure_of(error)
-        if failure is None:
+        reason = failure_of(error)
+        if reason is None:
             raise
-        if is_postgres() and failure in {Failure.LOST, Failure.READ_ONLY}:
+        if is_postgres() and reason in OF_NO_USE:
             postgres.drop(held)
             await renew()
-        raise _broken(failure, error, was_connected=True) from error
+        raise _broken(reason, error, was_connected=True) from error
     finally:
         await _give_back(wrapper)
 
@@ -109,13 +110,13 @@ def _wait_seconds() -> float:
     return max(CONNECTION_WAIT_SECONDS, postgres.connect_seconds(url()) * len(url().hosts))
 
 
-def _broken(failure: Failure, error: Exception | None, *, was_connected: bool) -> Broken:
+def _broken(failure: Failure, error: Exception, *, was_connected: bool) -> Broken:
     """Count it, log it, and make what is raised of it."""
     metrics.database_errors.inc()
     log.warning(
         "database_unavailable",
         reason=failure.value,
-        error=type(error).__name__ if error else None,
+        error=type(error).__name__,
         code=getattr(error, "sqlstate", None) or getattr(error, "sqlite_errorname", None),
     )
     return Broken(failure, was_connected=was_connected)

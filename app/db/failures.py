@@ -15,6 +15,8 @@ class Failure(StrEnum):
 
     LOST = "lost"
     """The connection is gone, or its server is going."""
+    SILENT = "silent"
+    """The connection is there, and nothing comes out of it."""
     READ_ONLY = "read-only"
     """The server takes no writes: it is not, or no longer, the primary."""
     FULL = "full"
@@ -23,11 +25,15 @@ class Failure(StrEnum):
     AWAY = "away"
 
 
+OF_NO_USE = frozenset({Failure.LOST, Failure.SILENT, Failure.READ_ONLY})
+"""The connection is to be closed, and with it all others: they lead to the same server."""
+
 _MESSAGES = {
     Failure.READ_ONLY: "The database takes no writes at the moment. Try again.",
     Failure.FULL: "The database has no space left. Try again later.",
     Failure.BUSY: "The database is busy. Try again.",
     Failure.LOST: "The database does not answer. Try again.",
+    Failure.SILENT: "The database does not answer. Try again.",
     Failure.AWAY: "The database does not answer. Try again.",
 }
 
@@ -59,6 +65,16 @@ _SQLITE = {
     sqlite3.SQLITE_CANTOPEN: Failure.AWAY,
     sqlite3.SQLITE_PERM: Failure.AWAY,
 }
+_OTHERS: tuple[tuple[type[Exception], Failure | None], ...] = (
+    (TargetServerAttributeNotMatched, Failure.READ_ONLY),
+    (TimeoutError, Failure.SILENT),
+    (ValueError, None),  # among asyncpg's own errors too, these are about a statement's values
+    (asyncpg.InterfaceError, Failure.LOST),
+    (asyncpg.InternalClientError, Failure.LOST),
+    (OSError, Failure.LOST),
+    (DBConnectionError, Failure.LOST),
+)
+"""In this order: the first kind that an error is of."""
 _PRIMARY_CODE = 0xFF
 """SQLite's extended codes hold the primary one in their lowest byte."""
 
@@ -72,12 +88,13 @@ def failure_of(error: BaseException) -> Failure | None:
     if isinstance(error, asyncpg.PostgresError):
         state = error.sqlstate or ""
         return _STATES.get(state) or _STATES.get(state[:2])
-    if isinstance(error, TargetServerAttributeNotMatched):
-        return Failure.READ_ONLY
-    # A ValueError among asyncpg's own errors is about the statement's values.
-    if isinstance(error, asyncpg.InterfaceError) and not isinstance(error, ValueError):
-        return Failure.LOST
-    return Failure.LOST if isinstance(error, OSError | asyncpg.InternalClientError | DBConnectionError) else None
+    return next((failure for kind, failure in _OTHERS if isinstance(error, kind)), None)
+
+
+def failure_of_connecting(error: BaseException) -> Failure | None:
+    """The same while there is no connection yet: no statement is at fault if a password is wrong by now."""
+    drivers = (asyncpg.PostgresError, asyncpg.InterfaceError, sqlite3.Error, BaseORMException)
+    return failure_of(error) or (Failure.AWAY if isinstance(error, drivers) else None)
 
 
 def unavailable(failure: Failure) -> Unavailable:

@@ -1,4 +1,8 @@
-"""A connection to PostgreSQL, as the URL describes it: for the pool, for listening and for migrating."""
+"""A connection to PostgreSQL, as the URL describes it: for the pool, for listening and for migrating.
+
+What the URL leaves open, asyncpg takes from the environment: PGUSER, PGPASSWORD, PGPASSFILE, ~/.pgpass, and PGSSLMODE
+with the other variables and files of TLS. Where the database is, the URL alone says: PGHOST and the like are not read.
+"""
 
 import asyncio
 import random
@@ -23,6 +27,8 @@ else:
 CONNECT_SECONDS = 8.0
 """For all hosts together, unless connect_timeout gives each its own: an operation waits ten."""
 STATEMENT_TIMEOUT_SECONDS = 30
+SILENCE_SECONDS = STATEMENT_TIMEOUT_SECONDS + 5
+"""When we give up a server that does not even keep to its own limit: its machine answers, and it hangs."""
 LOCK_TIMEOUT_SECONDS = 10
 IDLE_IN_TRANSACTION_SECONDS = 60
 """A transaction that nobody goes on with holds up every subscriber of the cluster (see app.events)."""
@@ -83,6 +89,8 @@ def connect_seconds(url: DatabaseUrl) -> float:
 
 def _arguments(url: DatabaseUrl, settings: Mapping[str, str]) -> dict[str, Any]:
     given = url.parameters
+    set_up = {**_settings(given), **settings}
+    is_bounded = set_up.get("statement_timeout") == _milliseconds(STATEMENT_TIMEOUT_SECONDS)
     arguments: dict[str, Any] = {
         # asyncpg takes TLS's files from a URL alone; this one says nothing else
         "dsn": _tls_url(given),
@@ -90,7 +98,8 @@ def _arguments(url: DatabaseUrl, settings: Mapping[str, str]) -> dict[str, Any]:
         "password": url.password,
         "database": url.database,
         "timeout": connect_seconds(url),
-        "server_settings": {**_settings(given), **settings},
+        "command_timeout": SILENCE_SECONDS if is_bounded else None,
+        "server_settings": set_up,
         "target_session_attrs": given.get("target_session_attrs", "read-write"),
     }
     for name in ("passfile", "krbsrvname", "gsslib"):
@@ -106,14 +115,18 @@ def _settings(given: Mapping[str, str]) -> dict[str, str]:
     ours = {
         "application_name": given.get("application_name", given.get("fallback_application_name", "outdial")),
         "timezone": "UTC",
-        "statement_timeout": str(STATEMENT_TIMEOUT_SECONDS * 1000),
-        "lock_timeout": str(LOCK_TIMEOUT_SECONDS * 1000),
-        "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_SECONDS * 1000),
+        "statement_timeout": _milliseconds(STATEMENT_TIMEOUT_SECONDS),
+        "lock_timeout": _milliseconds(LOCK_TIMEOUT_SECONDS),
+        "idle_in_transaction_session_timeout": _milliseconds(IDLE_IN_TRANSACTION_SECONDS),
     }
     options = given.get("options", "")
     theirs = settings_of(options)
     kept = {name: value for name, value in ours.items() if name not in theirs or name in given}
     return {**kept, "options": options} if options else kept
+
+
+def _milliseconds(seconds: int) -> str:
+    return str(seconds * 1000)
 
 
 # ---------------------------------------------------------------- TLS
@@ -148,8 +161,11 @@ def check_files(given: Mapping[str, str]) -> None:
         ValueError: one line that names the parameter whose file cannot be used.
     """
     _load_files(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), given)
-    if "passfile" in given and not _is_readable(given["passfile"]):
-        raise ValueError("passfile: the file cannot be read")
+    if "passfile" in given:
+        if not _is_readable(given["passfile"]):
+            raise ValueError("passfile: the file cannot be read")
+        if Path(given["passfile"]).stat().st_mode & 0o077:
+            raise ValueError("passfile: others can read the file; run chmod 600 on it")
 
 
 def _load_files(context: ssl.SSLContext, given: Mapping[str, str]) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import io
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -23,7 +24,7 @@ T = TypeVar("T")
 ATTEMPTS_MAX = 5
 """Of a unit of work that PostgreSQL picked as a deadlock's victim."""
 UNCERTAIN = (
-    "The connection to the database was lost while it saved the change, so it may or may not be saved. "
+    "The database did not confirm that the change is saved, so it may or may not be. "
     "Look before you send it again, or send it again with the same idempotency key."
 )
 
@@ -133,7 +134,7 @@ async def _unit(work: Callable[..., Awaitable[T]], *args: Any, **kwargs: Any) ->
             if attempt == ATTEMPTS_MAX:
                 raise Unavailable("Too many changes to the same targets at once. Try again.") from error
         except Broken as broken:
-            if end.commit_was_sent and broken.failure is Failure.LOST:
+            if end.commit_was_sent and broken.failure in {Failure.LOST, Failure.SILENT}:
                 raise Unavailable(UNCERTAIN) from broken.__cause__
             if end.commit_was_sent or attempt >= statements.ATTEMPTS_MAX or not statements.may_run_again(broken):
                 raise unavailable(broken.failure) from broken.__cause__
@@ -165,8 +166,32 @@ async def _postgres_unit(
             await _roll_back(connection, transaction)
             raise
         end.commit_was_sent = True
-        await transaction.commit()
+        await _commit(connection, transaction)
         return result, topics
+
+
+async def _commit(connection: Any, transaction: Any) -> None:
+    """Commit, and make sure that it is as safe as the server's settings promise.
+
+    If PostgreSQL is told not to wait for a standby any longer, it answers COMMIT as usual, with a warning beside it.
+    Should that standby take over, the change is lost.
+
+    Raises:
+        Unavailable: the change is saved here, and perhaps nowhere else.
+    """
+    warnings: list[Any] = []
+
+    def take(_connection: Any, message: Any) -> None:
+        warnings.append(message)
+
+    connection.add_log_listener(take)
+    try:
+        await transaction.commit()
+    finally:
+        with suppress(asyncpg.InterfaceError):  # the connection is gone, and its listeners with it
+            connection.remove_log_listener(take)
+    if any("synchronous replication" in str(warning.message) for warning in warnings):
+        raise Unavailable(UNCERTAIN)
 
 
 async def _roll_back(connection: Any, transaction: Any) -> None:
