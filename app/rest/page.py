@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import re
 from collections.abc import Iterator, Mapping
 from html import escape
 from typing import Any
@@ -18,6 +19,7 @@ caption { text-align: left; font-weight: 600; }
 th, td { text-align: left; vertical-align: top; padding: .25rem .75rem .25rem 0; border-bottom: 1px solid #8884; }
 """
 _STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
+_CODE = re.compile(r"`([^`]+)`")
 
 CONTENT_SECURITY_POLICY = (
     f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -34,7 +36,7 @@ def render(document: Document, document_path: str) -> str:
     info = document["info"]
     base_path = document["servers"][0]["url"].rstrip("/")
     below = f"<p>All paths are below <code>{escape(base_path)}</code>.</p>\n" if base_path else ""
-    paragraphs = "".join(f"<p>{escape(text)}</p>\n" for text in info["description"].split("\n\n"))
+    paragraphs = "".join(f"<p>{_prose(text)}</p>\n" for text in info["description"].split("\n\n"))
     calls = [
         (method, path, operation) for path, item in document["paths"].items() for method, operation in item.items()
     ]
@@ -64,7 +66,7 @@ def render(document: Document, document_path: str) -> str:
 
 
 def _call(method: str, path: str, operation: Document) -> str:
-    parts = [f"<p>{escape(operation['summary'])}</p>\n"]
+    parts = [f"<p>{_prose(operation['summary'])}</p>\n"]
     parameters = {f"{parameter['name']} ({parameter['in']})": parameter for parameter in operation["parameters"]}
     if parameters:
         rows = {name: {**given["schema"], "description": given["description"]} for name, given in parameters.items()}
@@ -73,7 +75,7 @@ def _call(method: str, path: str, operation: Document) -> str:
         parts.append(_body(operation["requestBody"]["content"]))
     answers = "".join(
         f"<tr><td><code>{status}</code></td><td>{_content(answer['content'])}</td>"
-        f"<td>{escape(answer['description'])}</td></tr>\n"
+        f"<td>{_prose(answer['description'])}</td></tr>\n"
         for status, answer in operation["responses"].items()
     )
     parts.append(f"<table>\n<caption>Answers</caption>\n{answers}</table>\n")
@@ -101,7 +103,7 @@ def _object(name: str, schema: Document) -> str:
 def _table(caption: str, properties: Mapping[str, Document], required: Any = ()) -> str:
     rows = "".join(
         f"<tr><td><code>{escape(name)}</code></td><td>{_type(schema)}{' required' if name in required else ''}</td>"
-        f"<td>{escape(schema.get('description', ''))}</td></tr>\n"
+        f"<td>{_prose(schema.get('description', ''))}</td></tr>\n"
         for name, schema in _flat(properties)
     )
     return f"<table>\n<caption>{caption}</caption>\n{rows}</table>\n"
@@ -135,6 +137,11 @@ def _type(schema: Document) -> str:
     if "default" in schema:
         words.append(f"default <code>{escape(str(schema['default']))}</code>")
     return " ".join(words)
+
+
+def _prose(text: str) -> str:
+    """A description, whose backticks set code apart."""
+    return _CODE.sub(r"<code>\1</code>", escape(text))
 
 
 def _shown(value: str | None) -> str:

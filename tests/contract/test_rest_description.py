@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
+from app.rest import openapi, page
 from tests.support import importing, rows
 from tests.support.factories import phone_number
 from tests.support.graphql_client import Client
@@ -185,3 +186,12 @@ async def test_the_page_shows_all_of_it_without_a_script_or_a_cdn(service: Serve
             assert operation["operationId"] in tags.ids
     for schema in described["components"]["schemas"].values():
         assert all(name in tags.text for name in schema["properties"])
+    assert "`" not in tags.text
+
+
+def test_code_in_a_description_is_shown_as_code_and_never_as_markup() -> None:
+    described = openapi.document("")
+    described["info"]["description"] = "Send `<b>` & `a`.\n\nA lone ` stays."
+    text = page.render(described, "/v1.0/openapi.json")
+    assert "<p>Send <code>&lt;b&gt;</code> &amp; <code>a</code>.</p>" in text
+    assert "<p>A lone ` stays.</p>" in text

@@ -37,7 +37,7 @@ export const current = (): Promise<Login | Nobody> => send("GET", {});
 
 export const enter = (token: string): Promise<Login> => {
   // A header holds no other characters, and a token neither.
-  if (!/^[\x21-\x7e]+$/.test(token)) return Promise.reject(new LoginProblem("The token is malformed.", false));
+  if (!/^[\x21-\x7e]+$/.test(token)) return Promise.reject(new LoginProblem("The token is not a valid JWT.", false));
   return send("POST", { Authorization: `Bearer ${token}` });
 };
 
