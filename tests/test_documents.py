@@ -310,6 +310,19 @@ def test_every_room_of_the_house_is_on_the_map() -> None:
     assert shown == rooms
 
 
+def test_the_map_shows_the_floors_from_the_top_down() -> None:
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
+    layers = project["tool"]["importlinter"]["contracts"][0]["layers"]
+    floors = {room.strip(): floor for floor, layer in enumerate(layers) for room in layer.split("|")}
+    shown = [
+        floors[room]
+        for row in _table(ARCHITECTURE, "where")
+        for room in re.findall(r"`app/([a-z_]+)(?:\.py|/)`", row[0])
+        if room != "web"
+    ]
+    assert shown == sorted(shown)
+
+
 def test_the_glossary_has_fifteen_words() -> None:
     assert len({row[0] for row in _table(GLOSSARY, "word")}) == len(_table(GLOSSARY, "word")) == GLOSSARY_WORDS
 
