@@ -2,6 +2,7 @@
 
 import asyncio
 import http.client
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -22,7 +23,7 @@ def routes() -> list[str]:
     """Every path of the server, with ids where it has a place for them."""
     app = server.create_app(Settings.load(jwt_secret=JWT_SECRET))
     paths = [getattr(route, "path") for route in app.routes]  # noqa: B009 - a route's base class has none
-    filled = [path.replace("{id}", str(uuid4())).replace("{target_id}", str(uuid4())) for path in paths]
+    filled = [re.sub(r"\{(\w+_)?id\}", str(uuid4()), path) for path in paths]
     return sorted({path.replace("{path:path}", "x") for path in filled})
 
 

@@ -123,7 +123,7 @@ def test_only_a_persisted_query_stands_for_a_document(wish: Any, others: dict[st
     elif query == "":
         assert Operation.read(parameters).query == ""
     else:
-        with pytest.raises(Exception, match="The parameter query must be text"):
+        with pytest.raises(Exception, match="query must be text: the GraphQL document"):
             Operation.read(parameters)
 
 

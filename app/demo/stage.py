@@ -40,6 +40,8 @@ SERVER_STOP_SECONDS = 1
 PROGRESS_SECONDS = 1.0
 PROGRESS_LINE_SECONDS = 10.0
 """Between two lines where lines cannot be overwritten."""
+_SETTINGS_OF_THE_WAY = {"allowed_origins", "base_path", "keep_alive_seconds"}
+"""The demo may be shown behind the same proxy."""
 AGAIN = ["ANSWERED", "EXHAUSTED", "UNCONFIRMED"]
 """Why targets were finished that are called anew once their list is done."""
 
@@ -65,8 +67,9 @@ def run(port: int) -> None:
         listener,
         tempfile.TemporaryDirectory(prefix="outdial-demo-", ignore_cleanup_errors=True) as folder,
     ):
-        # Nothing that is set for a server of one's own counts here.
-        defaults = {name: field.get_default() for name, field in Settings.model_fields.items()}
+        # What is set for a server of one's own does not count here, but for the way to it.
+        fields = Settings.model_fields.items()
+        defaults = {name: field.get_default() for name, field in fields if name not in _SETTINGS_OF_THE_WAY}
         settings = Settings.load(
             **defaults
             | {
