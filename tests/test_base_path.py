@@ -8,13 +8,18 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 
 import httpx
 import pytest
 import websockets
+from hypothesis import given
+from hypothesis import strategies as st
+from starlette.types import Receive, Scope, Send
 
+from app.server.prefix import BasePath
 from tests.support.graphql_client import Client
 from tests.support.proxying import ReverseProxy
 from tests.support.server import JWT_SECRET, REPOSITORY, ServerProcess
@@ -99,6 +104,25 @@ async def test_the_login_cookie_is_sent_nowhere_else_on_the_host(client: Client)
     response = await client.http.post("/session")
     assert response.status_code == 200
     assert re.search(rf"; Path={BASE}(;|$)", response.headers["set-cookie"])
+
+
+@given(st.text().map("/".__add__))
+async def test_both_ways_of_a_proxy_reach_the_same_path(path: str) -> None:
+    seen: list[str] = []
+
+    async def app(scope: Scope, _receive: Receive, _send: Send) -> None:
+        seen.append(scope["path"])
+
+    async def nothing(*_: object) -> Any:
+        raise AssertionError("the prefix sends and receives nothing")
+
+    for kind in ("http", "websocket"):
+        scope = {"type": kind, "path": f"{BASE}{path}"}
+        await BasePath(app, BASE)(scope, nothing, nothing)
+        assert scope["path"] == f"{BASE}{path}"  # the log has it as it came
+        await BasePath(app, BASE)({"type": kind, "path": path}, nothing, nothing)
+    stripped = path.removeprefix(BASE) or "/" if f"{path}/".startswith(f"{BASE}/") else path
+    assert seen == [path, stripped] * 2
 
 
 # ---------------------------------------------------------------- what is beside it
