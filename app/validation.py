@@ -67,7 +67,7 @@ def text(value: Any, limit: int, errors: list[UserError], *path: str) -> str:
 
 
 def _no_text(*path: str) -> UserError:
-    return invalid("Must be text, not null.", *path)
+    return invalid("Must be text.", *path)
 
 
 def sought(value: str) -> str:

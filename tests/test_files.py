@@ -117,10 +117,31 @@ def test_a_quote_too_many_spoils_one_row(text: str, found: list[tuple[int, Any]]
         ("SEP=;\r\nphone;name\r\n", ";"),
         ("phone\n", ","),
         ('"phone";"first\nname"\n', ";"),
+        ("\ufeff\ufeffphone\u200b;name,x,y\n", ";"),
+        (f'phone;"{"," * 200_000}"\n', ";"),
     ],
 )
 def test_the_delimiter_is_the_one_that_makes_columns_known(header: str, delimiter: str) -> None:
     assert parsing.csv_header(lines_of(header.encode()), {})[1] == delimiter
+
+
+@pytest.mark.parametrize("header", ["phone" + ",a" * 1_000_000, ";" * 10_001, "sep=|\nphone" + "|a" * 10_001])
+def test_a_header_with_too_many_columns_is_refused_as_such(header: str) -> None:
+    with pytest.raises(FileProblem, match=r"the header: a file has at most 1,000 columns"):
+        parsing.csv_header(lines_of(header.encode(), 100_000), {})
+
+
+@pytest.mark.parametrize("mark", ["\ufeff", "\u200b", "\u200e", "\xa0", "\xad"])
+def test_a_column_is_known_by_what_can_be_seen_of_its_name(mark: str) -> None:
+    assert columns.resolve([f"{mark}phone{mark}", "name"], {}).fields == ["destination_0_target", "name"]
+    assert columns.parse_mapping([f"{mark}Telefon:phone"]) == {"telefon": "phone"}
+
+
+@pytest.mark.parametrize("begin", [b"PK\x03\x04\x14\x00", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"])
+@pytest.mark.parametrize("encoding", [None, "cp1252", "utf-16-le"])
+def test_a_workbook_is_refused_as_one(begin: bytes, encoding: str | None) -> None:
+    with pytest.raises(FileProblem, match="workbook"):
+        list(parsing.decoded([begin, b"\x00" * 100], encoding))
 
 
 def test_a_quote_that_never_closes_holds_no_more_than_a_cell_may(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -128,7 +128,8 @@ def _misspelling(text: str) -> str:
         )
     if is_list(text) or _SHORTLY_LISTED.search(text):
         return SEVERAL
-    if _EXTENSION.search(text):
+    extension = _EXTENSION.search(text)
+    if extension and len(_NO_DIGITS.sub("", text[: extension.start()])) >= _OWN_DIGITS_MIN:
         return "The number has an extension. Leave it out: E.164 cannot hold it."
     return f"The number may contain {_ALLOWED}"
 

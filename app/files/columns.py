@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from app.addresses import DestinationType
+from app.addresses import DestinationType, characters
 from app.lifecycle import DESTINATIONS
 from app.sheets import LEDGER_COLUMNS, OWNER_COLUMNS, restored
 
@@ -56,8 +56,8 @@ class Columns:
 
 
 def plain(name: str) -> str:
-    """A column's name as it is looked up: "Phone 1" and "phone-1" are phone_1."""
-    return re.sub(r"[\s\-]+", "_", name.strip().casefold())
+    """A column's name as it is looked up: "Phone 1" and "phone-1" are phone_1, with or without marks nobody sees."""
+    return re.sub(r"[\s\-]+", "_", characters.trimmed(name).casefold())
 
 
 def added(names: Sequence[str], mapping: Mapping[str, str]) -> tuple[int, int] | None:

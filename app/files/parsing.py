@@ -46,6 +46,8 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
+_WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
+"""What .xlsx and .ods files begin with, as all zip archives do, and .xls files."""
 # A quote or a line end cannot part cells.
 _SEPARATOR_HINT = re.compile(r'sep=([^"\r\n])\s*', re.IGNORECASE)
 # What people's programs write, by the names of Python's codecs. Others (idna, unicode_escape) are no text of files.
@@ -153,7 +155,7 @@ def decoded(pieces: Iterable[bytes], encoding: str | None) -> Iterator[str]:
         encoding: a name that `known_encoding` gave.
 
     Raises:
-        FileProblem: the mark says one thing and the name another.
+        FileProblem: the mark says one thing and the name another, or the file is no text.
     """
     source = iter(pieces)
     head = b""
@@ -175,6 +177,8 @@ def decoded(pieces: Iterable[bytes], encoding: str | None) -> Iterator[str]:
 
 def _codec(head: bytes, encoding: str | None) -> tuple[bytes, str]:
     """The mark that the file begins with, which is none of its text, and how to read what follows."""
+    if head.startswith(_WORKBOOKS):
+        raise FileProblem("The file is a workbook or an archive. Save the sheet as CSV and import that file.")
     mark, marked = next(((mark, codec) for mark, codec in _MARKS if head.startswith(mark)), (b"", ""))
     named = (encoding or "").removesuffix("-sig")
     if not marked.startswith(named) and marked:
@@ -305,7 +309,8 @@ def csv_header(lines: Lines, mapping: Mapping[str, str]) -> tuple[Record, str]:
         )
     lines.push_back([line])
     delimiter = hinted or guessed_delimiter(line, mapping)
-    if line.count(delimiter) > HEADER_DELIMITERS_MAX:
+    is_known = _known_columns(line, delimiter, mapping)[0] > 0
+    if not is_known and max(map(line.count, {delimiter, *DELIMITERS})) > HEADER_DELIMITERS_MAX:
         raise FileProblem(f"Line {lines.number + 1}, the header: a file has at most {columns.COLUMNS_MAX:,} columns.")
     header = next(csv_records(lines, delimiter))
     if header.problem:
