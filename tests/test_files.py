@@ -207,7 +207,7 @@ def test_bytes_that_are_no_text_are_refused_at_their_line(
 
 
 def test_a_mark_and_a_name_that_differ_are_refused() -> None:
-    with pytest.raises(FileProblem, match="mark of UTF-8, and encoding says cp1252"):
+    with pytest.raises(FileProblem, match=r"mark of UTF-8, but encoding is cp1252\. Leave encoding out"):
         list(lines_of("\ufeffa\n".encode(), 100, "cp1252"))
 
 
