@@ -1,4 +1,4 @@
-"""What happens to targets and attempts: each step with its event and its effect on the counters. Pure.
+"""Changes of targets and attempts: each step with its event and its effect on the counters. Pure.
 
 The use-cases decide by the rules of `app.lifecycle`, make changes of it here, and hand them to `app.store`.
 """
@@ -39,8 +39,8 @@ def changed(
     attempt: Attempt | None = None,
     disposition: Disposition | None = None,
 ) -> Change:
-    """A step from one state to the next; the version and the time of change are set here."""
-    # never earlier than before: the clocks of two transactions are not ordered as their locks are
+    """A step from one state to the next. Sets the version and the time of change."""
+    # never earlier than before: the clocks of two transactions can be in another order than their locks
     stamped = replace(after, version=before.version + 1, tm_update=max(now, before.tm_update))
     return Change(
         before,
@@ -62,7 +62,7 @@ def moved(target: Target, standing: Standing) -> Target:
 
 
 def canceled(target: Target, now: datetime) -> Change:
-    """Finished by its owner. Without a last attempt, nothing that is reported late brings it back."""
+    """Finished by its owner. The last attempt is cleared, so no late report brings the target back."""
     finished = moved(target, Standing(TargetStatus.DONE, DoneReason.CANCELED))
     return changed(target, replace(finished, last_attempt_id=None), TargetEventType.CANCELED, now)
 
@@ -72,7 +72,7 @@ def canceled(target: Target, now: datetime) -> Change:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A target that a claim has taken: the attempt that begins, with its event."""
+    """A claimed target: its new attempt, with the event."""
 
     attempt: Attempt
     event: Event
@@ -82,7 +82,7 @@ def claimed(target: Target, index: int, now: datetime, *, lease_seconds: int, di
     """A lease on a target.
 
     Args:
-        target: as the claim left it, with this try counted.
+        target: after the claim, with this try counted.
         index: of the destination that the claim chose.
         now: when the lease begins.
         lease_seconds: how long it lasts.
@@ -169,7 +169,7 @@ def event_of_many(
     previous_status: TargetStatus | None,
     done_reason: DoneReason | None = None,
 ) -> Event:
-    """One event for many targets that all came from one status to another."""
+    """One event for many targets that all changed from one status to another."""
     return {
         "customer_id": outdial.customer_id,
         "outdial_id": outdial.id,
@@ -190,7 +190,7 @@ def event_of_many(
 
 
 def imported(outdial: Outdial, now: datetime, *, idle: int, exhausted: int) -> list[Event]:
-    """One event for each standing that new targets of a file have."""
+    """One event for each combination of status and reason among the new targets of a file."""
     standings = ((idle, TargetStatus.IDLE, None), (exhausted, TargetStatus.DONE, DoneReason.EXHAUSTED))
     return [
         event_of_many(
@@ -208,7 +208,7 @@ def imported(outdial: Outdial, now: datetime, *, idle: int, exhausted: int) -> l
 
 
 def event_of_all(outdial: Outdial, changes: Sequence[Change]) -> Event:
-    """One event for changes of one kind, which all led from one status to another."""
+    """One event for changes of one kind, all from the same status to the same status."""
     first = changes[0]
     assert first.before is not None
     return event_of_many(
@@ -238,11 +238,11 @@ def counter(target: Target | None) -> str | None:
 def counted(
     changes: Sequence[Change], attempts_made: Mapping[tuple[str, str], int]
 ) -> dict[tuple[str, str], Counter[str]]:
-    """By (customer, outdial), how far the changes move its counters.
+    """How much the changes add to each outdial's counters, by (customer, outdial).
 
     Args:
         changes: of any outdials.
-        attempts_made: by (customer, outdial), how many tries more (or fewer, if they were given back) there are.
+        attempts_made: by (customer, outdial), the number of new tries; negative if tries were released.
     """
     deltas: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
     for change in changes:
@@ -257,5 +257,5 @@ def counted(
 
 
 def counted_claims(number: int) -> dict[str, int]:
-    """The same for targets that one claim takes."""
+    """Like `counted`, for the targets of one claim."""
     return {"idle": -number, "progressing": number, "attempts": number}

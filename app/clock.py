@@ -11,5 +11,5 @@ def now() -> datetime:
 
 
 def spelled(instant: datetime) -> str:
-    """As SQLite keeps it: always the same width and in UTC, so that text compares as time does."""
+    """As SQLite stores it: always the same width and in UTC, so that texts sort as times."""
     return instant.astimezone(UTC).isoformat(" ", "microseconds")

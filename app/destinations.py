@@ -1,7 +1,7 @@
-"""Which destination of a target may be tried, as SQL: the text that says what `lifecycle.Tries` says. Pure.
+"""Which destination of a target may be tried, in SQL: the same rule as `lifecycle.Tries`. Pure.
 
-Every statement that has to repeat the rule takes it from here, and a property test holds both against each other on
-either database. The text is about a row of `target`; it knows nothing else of its statement.
+Every statement that needs the rule takes it from here. A property test compares both on both databases. The text only
+uses columns of `target`.
 """
 
 from collections.abc import Sequence
@@ -14,8 +14,8 @@ def usable(index: int, limit: object, *, from_zero: bool = False) -> str:
 
     Args:
         index: of the destination.
-        limit: the policy's for it, as a number or as a placeholder; a target's own limit goes before it.
-        from_zero: as if it had never been tried, which is how a reset leaves it.
+        limit: the policy's limit, as a number or a placeholder; a target's own limit has precedence.
+        from_zero: as if it had never been tried, as after a reset.
     """
     count = "0" if from_zero else f"try_count_{index}"
     return (

@@ -1,6 +1,6 @@
-"""The errors that a client can expect: one tree, each with the code it travels under.
+"""The errors that a client can expect: one tree, each with its code.
 
-Whatever else is raised is a bug. The edges mask it and log it with an id.
+Any other exception is a bug. GraphQL and REST hide it from the client and log it with an id.
 """
 
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ from typing import ClassVar
 
 
 class UserErrorCode(StrEnum):
-    """What the caller of a mutation can put right."""
+    """Errors that the caller of a mutation can correct."""
 
     INVALID = "INVALID"
     NOT_FOUND = "NOT_FOUND"
@@ -23,7 +23,7 @@ class UserErrorCode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class UserError:
-    """One refusal, with the snake_case path of the value it is about; each face spells the path its own way."""
+    """One refusal, with the snake_case path of its value. GraphQL and REST each spell the path in their own way."""
 
     code: UserErrorCode
     message: str
@@ -81,7 +81,7 @@ class Unavailable(Expected):
     code = "UNAVAILABLE"
 
 
-class SenderLost(Exception):  # noqa: N818 - an end, and no fault of ours
+class SenderLost(Exception):  # noqa: N818 - not an error of the server
     """The sender of a request's body went away, or sent nothing for too long."""
 
 

@@ -15,6 +15,6 @@ def new() -> str:
 
 
 def parse(text: str) -> str | None:
-    """The canonical form of an id in its hyphenated form, whatever its case; None where it is malformed."""
+    """The canonical form of a hyphenated id, in upper or lower case; None if it is malformed."""
     lowered = text.lower()
     return lowered if _CANONICAL.fullmatch(lowered) else None

@@ -1,7 +1,7 @@
 """The life of a target and of its attempts: pure rules, no I/O.
 
-A target is IDLE, PROGRESSING or DONE. Everything that may happen to it is a function here that takes what is known
-and gives what follows; the use-cases read, ask here and write.
+A target is IDLE, PROGRESSING or DONE. Each thing that can happen to it is a function here, from the known facts to the
+new state. The use-cases read, call these functions and write.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 DESTINATIONS = 5
-"""A target has so many places for an address."""
+"""The number of addresses that a target can have."""
 
 
 class OutdialState(StrEnum):
@@ -48,7 +48,7 @@ class AttemptState(StrEnum):
 
 
 LIVE = frozenset({AttemptState.CLAIMED, AttemptState.DIALING})
-"""An attempt in one of these holds its target's lease until that runs out."""
+"""An attempt in one of these states holds its target's lease until it expires."""
 
 
 class Disposition(StrEnum):
@@ -91,7 +91,7 @@ class GapReason(StrEnum):
 
 
 class Verdict(StrEnum):
-    """What a report on an attempt comes to."""
+    """The outcome of a report on an attempt."""
 
     APPLY = "APPLY"
     UNCHANGED = "UNCHANGED"
@@ -102,12 +102,12 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Tries:
-    """What decides which destination comes next, by index 0 to 4."""
+    """The facts that decide which destination is next, by index 0 to 4."""
 
     set: Sequence[bool]
     """An address is there."""
     invalid: Sequence[bool]
-    """That address proved unusable."""
+    """The address was reported as invalid."""
     counts: Sequence[int]
     limits: Sequence[int]
     """The target's own limits, else the policy's."""
@@ -116,13 +116,13 @@ class Tries:
         return self.set[index] and not self.invalid[index] and self.counts[index] < self.limits[index]
 
     def next_index(self) -> int | None:
-        """The lowest usable destination: 0 is used up before 1 is tried. None where nothing is usable."""
+        """The lowest usable destination: 0 is used up before 1 is tried. None if there is none."""
         return next((index for index in range(DESTINATIONS) if self.usable(index)), None)
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Where a target stands after something happened to it."""
+    """The status of a target after something happened to it."""
 
     status: TargetStatus
     done_reason: DoneReason | None = None
@@ -130,7 +130,7 @@ class Standing:
 
 
 def idle_or_exhausted(tries: Tries, due: datetime) -> Standing:
-    """IDLE and due then, or finished where nothing is usable. IDLE always means that something is."""
+    """IDLE and due then, or DONE if no destination is usable. An IDLE target always has a usable destination."""
     if tries.next_index() is None:
         return Standing(TargetStatus.DONE, DoneReason.EXHAUSTED)
     return Standing(TargetStatus.IDLE, next_try_at=due)
@@ -144,14 +144,14 @@ def after_disposition(
     retry_interval_seconds: int,
     retry_after_seconds: int | None = None,
 ) -> Standing:
-    """What a reported result leads to.
+    """The new state after a reported result.
 
     Args:
         disposition: how the call ended.
         tries: counts that include this try, and marks that include this result.
         ended_at: when the attempt ended.
         retry_interval_seconds: the policy's, in force now.
-        retry_after_seconds: the dialer's wish, which beats it.
+        retry_after_seconds: the dialer's value, which has precedence.
     """
     if disposition is Disposition.ANSWERED:
         return Standing(TargetStatus.DONE, DoneReason.ANSWERED)
@@ -160,7 +160,7 @@ def after_disposition(
     if retry_after_seconds is not None:
         wait = retry_after_seconds
     elif disposition is Disposition.INVALID_DESTINATION:
-        wait = 0  # nobody was called, so nobody needs to be left in peace before the next address
+        wait = 0  # nobody was called, so there is no need to wait before the next address
     else:
         wait = retry_interval_seconds
     return idle_or_exhausted(tries, ended_at + timedelta(seconds=wait))
@@ -168,7 +168,7 @@ def after_disposition(
 
 @dataclass(frozen=True, slots=True)
 class Lapse:
-    """What becomes of an attempt whose lease ran out, and of its target."""
+    """The new state of an attempt whose lease has expired, and of its target."""
 
     state: AttemptState
     event: TargetEventType
@@ -183,7 +183,7 @@ def after_lapse(
     retry_interval_seconds: int,
     on_unconfirmed: UnconfirmedAction,
 ) -> Lapse:
-    """A lease ran out: an unsuccessful try, or a call of which nobody knows how it ended."""
+    """The new state after a lease expired: an unsuccessful try, or a call with an unknown result."""
     retry = idle_or_exhausted(tries, expired_at + timedelta(seconds=retry_interval_seconds))
     if state is AttemptState.CLAIMED:
         return Lapse(AttemptState.EXPIRED, TargetEventType.EXPIRED, retry)
@@ -194,7 +194,7 @@ def after_lapse(
 
 
 def lease_holds(state: AttemptState, expires_at: datetime | None, now: datetime) -> bool:
-    """A live attempt whose time is not up. At its very last instant it is up."""
+    """Whether an attempt is in progress and its lease has not expired. At `expires_at` it has."""
     return state in LIVE and expires_at is not None and now < expires_at
 
 
@@ -207,7 +207,7 @@ def judge_start(state: AttemptState, *, holds: bool) -> Verdict:
 
 
 judge_extend = judge_start
-"""A lease is extended exactly where a call may be started."""
+"""A lease can be extended exactly when a call can be started."""
 
 
 def judge_release(state: AttemptState, *, holds: bool) -> Verdict:
@@ -226,7 +226,7 @@ def judge_complete(
     deleted: bool,
     do_not_call: bool,
 ) -> Verdict:
-    """Whether a result is taken.
+    """Whether a result is accepted.
 
     Args:
         state: the attempt's.
@@ -238,14 +238,14 @@ def judge_complete(
         do_not_call: the target is already DONE for that reason.
     """
     if disposition is Disposition.DO_NOT_CALL and not deleted:
-        # people come first: under any attempt id, ended or lost
+        # people come first: accepted for any attempt, even if it has ended or lost its lease
         return Verdict.UNCHANGED if do_not_call else Verdict.APPLY
     if reported is disposition:
         return Verdict.UNCHANGED
     if holds and not deleted:
         return Verdict.APPLY
     if newest and not deleted and state in {AttemptState.UNCONFIRMED, AttemptState.DIALING}:
-        # facts come first: it was dialed, nobody was told how it ended, and nothing has happened since. Whether the
-        # sweep has been there already must make no difference.
+        # facts come first: it was dialed, its result is unknown, and nothing has happened since. It must not matter
+        # whether the sweep has already ended it.
         return Verdict.APPLY
     return _ended_or_lost(state)

@@ -1,4 +1,4 @@
-"""Pages of rows: one statement for any number of parents, whatever the depth of the page."""
+"""Pages of rows: one statement for any number of parents, with the same cost at any depth."""
 
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -13,7 +13,7 @@ from app.pagination import Page, PageRequest, Place, in_page, keyset
 from app.tables import Columns
 
 COUNT_SECONDS_MAX = 2.0
-"""A count that takes longer is refused: a page must not wait for its total."""
+"""A count that takes longer is stopped: a page must not wait for its total."""
 _SQLITE_PARENTS_MAX = 400
 """SQLite takes 500 terms in a compound SELECT, one for each parent."""
 
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class Parameters:
-    """The values of a statement, collected as its text is put together."""
+    """The values of a statement, collected while its text is built."""
 
     values: list[Any] = field(default_factory=list)
 
@@ -33,7 +33,7 @@ class Parameters:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A list that hangs below a parent: the targets of an outdial, the attempts of a target."""
+    """A list that belongs to a parent: the targets of an outdial, the attempts of a target."""
 
     columns: Columns
     parent: str
@@ -59,7 +59,7 @@ async def pages(
     conditions: Callable[[Parameters], str],
     make: Callable[[Mapping[str, Any]], T],
 ) -> dict[str, Page[T]]:
-    """A page for each parent: one statement, and one more for each cursor, to look beyond it.
+    """A page for each parent: one statement, plus one for each cursor, to check for rows on its other side.
 
     Args:
         listing: the list.
@@ -103,7 +103,7 @@ async def _pages(
     direction = ascending is not request.backward
     found: dict[str, Page[T]] = {}
     for parent in parents:
-        # neither database promises to keep the order of the branches' rows
+        # neither database guarantees the order of the branches' rows
         ordered = sorted(by_parent[parent], key=lambda row: (row[listing.instant], row["id"]), reverse=not direction)
         kept, more = in_page(ordered, request)
         found[parent] = Page(
@@ -123,7 +123,7 @@ async def _parents_with_rows_beyond(
     ascending: bool,
     conditions: Callable[[Parameters], str],
 ) -> set[str]:
-    """The parents that have rows at a cursor's place or beyond it, outside of what was asked for."""
+    """The parents that have rows at a cursor's place or on its other side, outside the requested page."""
     if place is None:
         return set()
     parameter = Parameters()
@@ -150,12 +150,12 @@ async def walk(
     conditions: Callable[[Parameters], str],
     make: Callable[[Mapping[str, Any]], T],
 ) -> AsyncIterator[Sequence[T]]:
-    """A whole list, oldest first, `size` rows at a time, each read when the last was used.
+    """A whole list, oldest first, `size` rows at a time. Each part is read when the one before is used up.
 
     Args:
         listing: the list.
         parent: its id.
-        upto: rows of a later instant are left out, so that it ends however fast the list grows.
+        upto: rows of a later instant are left out, so that it ends even if the list grows fast.
         size: of a part.
         conditions: as of `pages`.
         make: a record of a row.

@@ -1,8 +1,8 @@
 """The tables, as Tortoise knows them: columns and relations, no queries.
 
-Indexes on expressions, partial indexes and check constraints are beyond what the models can say; they stand in the
-migrations, and a test compares both. Models have comments, not docstrings: Tortoise would take a docstring for a
-part of the schema. Instants are named tm_… or …_at. Every tenant row carries its customer's id.
+Indexes on expressions, partial indexes and check constraints are beyond what the models can say; they are in the
+migrations, and a test compares both. Models have comments, not docstrings: Tortoise would take a docstring for a part
+of the schema. Instants are named tm_… or …_at. Every tenant row carries its customer's id.
 """
 
 from tortoise import fields
@@ -22,7 +22,7 @@ class Outdial(Model):
     lease_seconds = fields.IntField()
     on_unconfirmed = fields.CharField(max_length=16)
     exhausted_to = fields.UUIDField(null=True)
-    """How far the search for targets that lowered limits left without a try has come; null while none is on."""
+    """How far the search for targets without a try left has come, after limits were lowered. Null if there is none."""
     pruned_epoch = fields.IntField(default=0)
     pruned_tx = fields.BigIntField(default=0)
     pruned_seq = fields.BigIntField(default=0)
@@ -35,7 +35,7 @@ class Outdial(Model):
         table = "outdial"
 
 
-# Counts of an outdial's targets, spread over slots so that no single row is what all claimers wait for.
+# Counts of an outdial's targets, spread over slots so that claims do not all wait for one row.
 class OutdialCounter(Model):
     id = fields.BigIntField(primary_key=True)
     customer_id = fields.UUIDField()
@@ -78,7 +78,7 @@ class Target(Model):
     try_count_3 = fields.SmallIntField(default=0)
     try_count_4 = fields.SmallIntField(default=0)
     invalid_mask = fields.SmallIntField(default=0)
-    """Bit n is set if destination n proved invalid."""
+    """Bit n is set if destination n was reported as invalid."""
     next_try_at = fields.DatetimeField(null=True)
     last_attempt_id = fields.UUIDField(null=True)
     last_index = fields.SmallIntField(null=True)
@@ -154,7 +154,7 @@ class OutdialEvent(Model):
         table = "outdial_event"
 
 
-# A span in which PostgreSQL's transaction ids can be compared; a restore into a fresh cluster begins another.
+# A period in which PostgreSQL's transaction ids can be compared. A restore into a new cluster begins another.
 class EventEpoch(Model):
     epoch = fields.IntField(primary_key=True, generated=False)
     database_oid = fields.BigIntField()
@@ -179,7 +179,7 @@ class IdempotencyKey(Model):
         table = "idempotency_key"
 
 
-# One run of a file into an outdial, as its sender and its watchers see it.
+# The import of one file into an outdial, as its sender and its watchers see it.
 class ImportJob(Model):
     id = fields.UUIDField(primary_key=True)
     customer_id = fields.UUIDField()
@@ -189,34 +189,34 @@ class ImportJob(Model):
     stop_reason = fields.CharField(max_length=32, null=True)
     message = fields.TextField(default="")
     dry_run = fields.SmallIntField()
-    """1 if nothing but the report is stored."""
+    """1 if only the report is stored."""
     idempotency_key = fields.CharField(max_length=255, null=True)
     input_hash = fields.CharField(max_length=64)
     run = fields.IntField(default=1)
-    """Which upload of the file has the job; an earlier one that still goes on finds that it is no longer its own."""
+    """Which upload of the file owns the job. An earlier upload that is still running sees that it has lost it."""
     began_paused = fields.SmallIntField(default=0)
-    """1 if the outdial was paused when the run began: only a pause that comes later stops it."""
+    """1 if the outdial was paused when the import began: only a later pause stops it."""
     rows_read = fields.BigIntField(default=0)
     rows_created = fields.BigIntField(default=0)
     rows_updated = fields.BigIntField(default=0)
     rows_skipped = fields.BigIntField(default=0)
     rows_rejected = fields.BigIntField(default=0)
     checkpoint_line = fields.BigIntField(default=0)
-    """The last line of the file that is settled, with everything before it."""
+    """The last line of the file up to which all rows are stored or rejected."""
     checkpoint_digest = fields.CharField(max_length=64, default="")
-    """Of the rows up to there, to recognize another file that is sent in its place."""
+    """The hash of the rows up to there, to recognize a different file."""
     warnings = fields.JSONField[list[str]]()
     is_ndjson = fields.SmallIntField(default=0)
     """1 if the file is NDJSON."""
     column_names = fields.JSONField[list[str | None]](null=True)
-    """Of CSV, in the file's order; null while no row was read, and if they are too long to be kept."""
+    """Of CSV, in the file's order. Null until the first row is read, and if they are too long to be stored."""
     delimiter = fields.CharField(max_length=1, null=True)
     kept_characters = fields.BigIntField(default=0)
-    """Of the long rows among its rejected ones that are kept whole."""
+    """The total length of the long rejected rows that are stored whole."""
     tm_create = fields.DatetimeField()
     started_at = fields.DatetimeField(null=True)
     heard_at = fields.DatetimeField()
-    """When the server that has it last showed that it lives."""
+    """The last heartbeat of the server that runs it."""
     finished_at = fields.DatetimeField(null=True)
 
     class Meta:
@@ -232,11 +232,11 @@ class ImportReject(Model):
     code = fields.CharField(max_length=32)
     message = fields.TextField()
     row_text = fields.TextField()
-    """The row as it is shown: a long one is cut."""
+    """The row as it is displayed: a long one is cut."""
     whole_text = fields.TextField(null=True)
-    """The row itself, if `row_text` is cut and the row is kept."""
+    """The whole row, if `row_text` is cut and the row is stored."""
     is_whole = fields.SmallIntField(default=1)
-    """0 if the row is nowhere kept as it stands in the file."""
+    """0 if the row is not stored as it is in the file."""
     recorded_at = fields.DatetimeField()
 
     class Meta:

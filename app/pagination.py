@@ -1,4 +1,4 @@
-"""Pages by key, not by offset: a cursor names a row's place, (instant, id), and a page is what comes after it.
+"""Pages by key, not by offset: a cursor is a row's place, (instant, id), and a page has the rows after it.
 
 Source: the Relay cursor connections specification.
 """
@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a row stands in a list that is ordered by an instant and, where those are equal, by id."""
+    """The place of a row in a list that is ordered by an instant, then by id."""
 
     instant: datetime
     id: str
@@ -35,7 +35,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class PageRequest:
-    """Up to `size` rows after a place, or before it where the request goes backward."""
+    """Up to `size` rows after a place, or before it if the request goes backward."""
 
     size: int = PAGE_SIZE_DEFAULT
     backward: bool = False
@@ -57,10 +57,10 @@ def cursor_of(instant: datetime, row_id: str) -> str:
 
 
 def place_of(cursor: str) -> Place:
-    """What `cursor_of` packed.
+    """The place that `cursor_of` packed.
 
     Raises:
-        BadUserInput: it is none of ours.
+        BadUserInput: it is not one of our cursors.
     """
     try:
         packed = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
@@ -101,8 +101,8 @@ def keyset(
 ) -> tuple[str, str]:
     """The conditions and the ordering of a page, for SQL.
 
-    One row more than the page is read, to know whether there are more that way. Row comparison costs the same at any
-    depth; the same thing said with OR reads everything before the page (measured: 0.13 ms against 47 ms).
+    One row more than the page is read, to know whether there are more. The row comparison costs the same at any depth;
+    the same condition with OR reads everything before the page (measured: 0.13 ms against 47 ms).
 
     Args:
         request: which page.
@@ -125,7 +125,7 @@ def keyset(
 
 
 def in_page(rows: Sequence[T], request: PageRequest) -> tuple[Sequence[T], bool]:
-    """The rows that `keyset` read, in the list's order, and whether there are more beyond them that way."""
+    """The rows that `keyset` read, in the list's order, and whether there are more in that direction."""
     more = len(rows) > request.size
     kept = rows[: request.size]
     return (list(reversed(kept)) if request.backward else kept), more

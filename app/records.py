@@ -1,4 +1,4 @@
-"""What goes into the use-cases and comes out of them: frozen values, one for each thing."""
+"""The inputs and results of the use-cases: frozen values, one class for each thing."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -67,7 +67,7 @@ class RejectCode(StrEnum):
     DUPLICATE_ADDRESS = "DUPLICATE_ADDRESS"
 
 
-# ---------------------------------------------------------------- what there is
+# ---------------------------------------------------------------- stored things
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ class Destination:
 
     @property
     def address(self) -> str:
-        """What makes two destinations the same: one number may be a telephone's and a messenger's."""
+        """Two destinations are the same if both are equal: one number may belong to a telephone and to a messenger."""
         return f"{self.type.value} {self.target}"
 
 
@@ -141,7 +141,7 @@ class Target:
     invalid_destinations: frozenset[int]
     next_try_at: datetime | None
     last_attempt_id: str | None
-    """The attempt under way while it is PROGRESSING; None once it was reset or cancelled."""
+    """The attempt in progress while it is PROGRESSING; None after a reset or cancellation."""
     version: int
     tm_create: datetime
     tm_update: datetime
@@ -179,7 +179,7 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class ImportCounts:
-    """Rows of a file, by what became of them; each row that was read is in one of the others."""
+    """Rows of a file by result. Each row that was read is also in exactly one of the other counts."""
 
     read: int = 0
     created: int = 0
@@ -196,7 +196,7 @@ class ImportJob:
     file_name: str
     state: ImportState
     stop_reason: ImportStopReason | None
-    """Why it ended early; None while it has not."""
+    """Why it ended early; None if it did not."""
     message: str
     dry_run: bool
     idempotency_key: str | None
@@ -209,12 +209,12 @@ class ImportJob:
 
 @dataclass(frozen=True, slots=True)
 class ImportReject:
-    """A row that was not taken."""
+    """A row that was not accepted."""
 
     id: str
     job_id: str
     line_number: int
-    """The line on which the row begins, the first of the file being 1."""
+    """The line on which the row begins. The first line of the file is 1."""
     column: str | None
     code: RejectCode
     message: str
@@ -225,12 +225,12 @@ class ImportReject:
 
 @dataclass(frozen=True, slots=True)
 class FileLayout:
-    """How an imported file is written, for the file of its rejected rows."""
+    """The format of an imported file, for the file of its rejected rows."""
 
     file_name: str
     is_ndjson: bool
     column_names: tuple[str | None, ...] | None
-    """Of CSV; None if they are not kept. A column without a name is one that a file of rejected rows has besides."""
+    """Of CSV; None if they are not stored. Columns that a file of rejected rows adds have no name."""
     delimiter: str | None
 
 
@@ -243,7 +243,7 @@ class KeptRow:
     text: str
     """As it stands in the file, without its line end."""
     is_whole: bool
-    """If not, the row cannot be kept as it is, and `text` only shows it."""
+    """If not, the row cannot be stored as it is, and `text` is only for display."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,7 +280,7 @@ class OutdialEvent:
     occurred_at: datetime
 
 
-# ---------------------------------------------------------------- what is asked for
+# ---------------------------------------------------------------- inputs
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,7 +306,7 @@ class TargetDraft:
 
 @dataclass(frozen=True, slots=True)
 class CheckedTarget:
-    """A draft in canonical form, which can be stored."""
+    """A draft in canonical form, ready to be stored."""
 
     key: str | None
     name: str
@@ -319,13 +319,13 @@ class CheckedTarget:
 
     @property
     def addresses(self) -> list[str | None]:
-        """As they are compared, by destination."""
+        """In the form in which they are compared, by destination."""
         return [None if value is None else value.address for value in self.destinations]
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyDraft:
-    """None leaves the default, or what was there before."""
+    """None means the default, or the present value."""
 
     max_try_counts: tuple[int, ...] | None = None
     retry_interval_seconds: int | None = None
@@ -344,7 +344,7 @@ class OutdialDraft:
 
 @dataclass(frozen=True, slots=True)
 class ImportOptions:
-    """How a file is to be read, and what becomes of its rows."""
+    """How a file is read, and what happens to its rows."""
 
     is_ndjson: bool = False
     mapping: tuple[str, ...] = ()
@@ -409,7 +409,7 @@ class EventFilter:
     statuses: tuple[TargetStatus, ...] = ()
 
 
-# ---------------------------------------------------------------- what came of it
+# ---------------------------------------------------------------- results
 
 
 @dataclass(frozen=True, slots=True)
@@ -432,5 +432,5 @@ class Reset:
 @dataclass(frozen=True, slots=True)
 class AttemptBatch:
     attempts: Sequence[Attempt]
-    """In the input's order, those with an error left out."""
+    """In the input's order, without those that have an error."""
     errors: tuple[UserError, ...]

@@ -92,7 +92,7 @@ def destination(text: str | None) -> Destination | None:
 
 
 def destination_of(stored: Mapping[str, str] | None) -> Destination | None:
-    """A destination of what `destination_value` made."""
+    """A destination from the value of `destination_value`."""
     if stored is None:
         return None
     return Destination(

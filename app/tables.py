@@ -1,6 +1,6 @@
-"""Columns and their types, as the models declare them: no statement keeps a list of its own.
+"""Columns and their types, from the models: no statement has its own list.
 
-In a statement's text, a `Columns` stands for its names: `f"SELECT {tables.TARGET} FROM target"`.
+In a statement's text, a `Columns` becomes its names: `f"SELECT {tables.TARGET} FROM target"`.
 """
 
 from collections.abc import Mapping
@@ -46,7 +46,7 @@ class Columns:
 
     @cached_property
     def qualified(self) -> str:
-        """The names with their table's before them, for statements that join."""
+        """The names with the table's name before them, for statements that join."""
         return ", ".join(f"{self.table}.{name}" for name in self.kinds)
 
     def but(self, *names: str) -> "Columns":
@@ -76,7 +76,7 @@ def columns_of(model: type[Model]) -> Columns:
         if isinstance(field, ForeignKeyFieldInstance):
             related: type[Model] = getattr(models, str(field.model_name).rpartition(".")[2])
             kinds[field.source_field or f"{name}_id"] = _kind(related._meta.pk)  # noqa: SLF001
-        # Tortoise adds the columns of relations to the fields, and the way back from the related model
+        # Tortoise also adds the columns of relations, and the reverse relations
         elif not isinstance(field, RelationalField) and field.reference is None:
             kinds[field.source_field or name] = _kind(field)
     return Columns(str(model._meta.db_table), kinds)  # noqa: SLF001
@@ -87,7 +87,7 @@ def _kind(field: Field[Any]) -> str:
 
 
 def row_of(instance: Model) -> dict[str, Any]:
-    """A model as its row, spelled as statements give it: ids and JSON are text, instants are in UTC."""
+    """A model as its row, in the form that statements return: ids and JSON are text, instants are in UTC."""
     row: dict[str, Any] = {}
     for name, kind in columns_of(type(instance)).kinds.items():
         value = getattr(instance, name)
@@ -101,7 +101,7 @@ def row_of(instance: Model) -> dict[str, Any]:
     return row
 
 
-# ---------------------------------------------------------------- what records are made of
+# ---------------------------------------------------------------- the columns of records
 
 OUTDIAL = columns_of(models.Outdial).but("exhausted_to", "pruned_epoch", "pruned_tx", "pruned_seq")
 TARGET = columns_of(models.Target).but("last_index")

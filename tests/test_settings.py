@@ -119,7 +119,7 @@ def test_no_base_path_is_one_of_the_servers_own():
         ("DATABASE_URL", "sqlite:///directory/", "needs a file"),
         ("DATABASE_URL", "postgresql://ann:hunter2@db", "postgresql://user:password@host:port/name"),
         ("DATABASE_URL", "postgresql://ann:hunter2@db:port/calls", "port must be a number from 1 to 65535"),
-        ("DATABASE_URL", "postgresql://ann:hunter2@[db/calls", "an IPv6 address stands in brackets"),
+        ("DATABASE_URL", "postgresql://ann:hunter2@[db/calls", "write an IPv6 address in brackets"),
         ("DATABASE_URL", "postgresql:///calls", "postgresql://user:password@host:port/name"),
         ("DATABASE_POOL_SIZE", "1", "greater than or equal to 2"),
         ("DATABASE_POOL_SIZE", "101", "less than or equal to 100"),

@@ -1,4 +1,4 @@
-"""A database's URL, taken apart. It is read as libpq reads it; what cannot be honoured is refused."""
+"""Parses a database URL as libpq does. What cannot be honoured is refused."""
 
 import re
 from collections.abc import Mapping
@@ -41,10 +41,10 @@ class DatabaseUrl:
 
     @classmethod
     def parse(cls, url: str) -> "DatabaseUrl":
-        """Take a URL apart.
+        """Parse a URL.
 
         Raises:
-            ValueError: one line that says what is wrong. It never holds the URL, which may hold a password.
+            ValueError: one line that says what is wrong. It never contains the URL, which may contain a password.
         """
         url = url.strip()  # files that hold secrets end with a line end
         if _CONTROL.search(url) or not _is_unicode(url):
@@ -62,13 +62,13 @@ def _file(text: str) -> Path:
     for mark in "?#":
         if mark in text:
             raise ValueError(
-                f"a SQLite URL has no parameters; write {mark} as %{ord(mark):02X} if it belongs to the file's name"
+                f"a SQLite URL has no parameters; write {mark} as %{ord(mark):02X} if it is part of the file's name"
             )
     path = _decoded(text, "the file's name")
     if not path or path.endswith("/") or path.rpartition("/")[2] in {".", ".."}:
         raise ValueError("needs a file, as in sqlite:///outdial.db or sqlite:////var/lib/outdial.db")
     if path.startswith(":memory:"):
-        raise ValueError("needs a file: each connection to :memory: would see a database of its own")
+        raise ValueError("needs a file: each connection to :memory: would have its own database")
     return Path(path)
 
 
@@ -104,13 +104,13 @@ def _postgres(text: str) -> DatabaseUrl:
 
 
 def _parameters(query: str) -> dict[str, str]:
-    """As libpq reads them: + is a plus sign. What libpq would overwrite is refused."""
+    """As libpq reads them: + is a plus sign. A parameter that libpq would overwrite is refused."""
     given: dict[str, str] = {}
     for part in query.split("&"):
         spelled, has_value, value = part.partition("=")
         name = _decoded(spelled, "a parameter's name")
         if name not in libpq.NAMES:
-            # A password whose marks are not escaped falls to pieces here, and no piece of it is to be repeated.
+            # A password with unescaped marks is split here. The message must not repeat any part of it.
             is_safe = "@" not in query and not given.keys() & {"password", "sslpassword"}
             raise ValueError(_unknown(name if is_safe else ""))
         if not has_value or not value:
@@ -124,13 +124,13 @@ def _parameters(query: str) -> dict[str, str]:
 def _unknown(name: str) -> str:
     if not libpq.SETTING.fullmatch(name):
         return "has a parameter that PostgreSQL does not have; write & in a value as %26"
-    return f"{name} is no parameter of a PostgreSQL URL; a setting of the session goes into options=-c{name}%3D…"
+    return f"{name} is not a parameter of a PostgreSQL URL; for a setting of the session write options=-c{name}%3D…"
 
 
 def _host(spelled: str) -> tuple[str, str | None]:
     match = _HOST.fullmatch(spelled)
     if match is None or (spelled.count(":") > 1 and not spelled.startswith("[")):
-        raise ValueError("an IPv6 address stands in brackets, as in [::1]:5432")
+        raise ValueError("write an IPv6 address in brackets, as in [::1]:5432")
     host, port = match["host"], match["port"]
     if host.startswith("["):
         return _decoded(host[1:-1], "a host"), port

@@ -1,7 +1,7 @@
 """libpq's parameters: which values are honoured, and why the others are refused.
 
 The list is that of PostgreSQL 18, https://www.postgresql.org/docs/18/libpq-connect.html#LIBPQ-PARAMKEYWORDS.
-A parameter that were dropped in silence could leave a connection unprotected, or tables in the wrong schema.
+If a parameter were ignored, a connection could be unprotected, or tables could be in the wrong schema.
 """
 
 import re
@@ -16,7 +16,7 @@ _OPTION = re.compile(r"(?:-c\s*|--)([A-Za-z_][A-Za-z0-9_.-]*)=((?:\\.|\S)*)")
 _READ_ONLY_HINT = "Outdial needs a server that takes writes"
 
 _Check = Callable[[str], str | None]
-"""What is wrong with a value; None if it is honoured."""
+"""What is wrong with a value; None if it is accepted."""
 
 
 def _any(_value: str) -> None:
@@ -63,8 +63,8 @@ def _is_utf8(value: str) -> bool:
 
 
 _TLS_VERSIONS = _one_of("TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
-_NO_OAUTH = _refused("the driver does not log in by OAuth")
-_IN_URL = _refused("write what the service's file says into the URL")
+_NO_OAUTH = _refused("the driver has no OAuth login")
+_IN_URL = _refused("copy the service file's parameters into the URL")
 
 NAMES: Mapping[str, _Check] = {
     # where
@@ -81,13 +81,13 @@ NAMES: Mapping[str, _Check] = {
     "connect_timeout": _number(1, CONNECT_SECONDS_MAX),
     # who
     "passfile": _any,
-    "require_auth": _refused("the driver takes any method that the server asks for"),
-    "channel_binding": _only("disable", "prefer", why="the driver does not bind channels; remove the parameter"),
-    "requirepeer": _refused("the driver does not look at a socket's owner"),
+    "require_auth": _refused("the driver uses the method that the server asks for"),
+    "channel_binding": _only("disable", "prefer", why="the driver has no channel binding; remove the parameter"),
+    "requirepeer": _refused("the driver does not check a socket's owner"),
     "krbsrvname": _any,
     "gsslib": _one_of("gssapi", "sspi"),
     "gssdelegation": _only("0", why="the driver does not delegate credentials"),
-    "gssencmode": _only("disable", "prefer", why="the driver does not encrypt by GSSAPI; use sslmode"),
+    "gssencmode": _only("disable", "prefer", why="the driver has no GSSAPI encryption; use sslmode"),
     "scram_client_key": _refused("use password"),
     "scram_server_key": _refused("use password"),
     "oauth_issuer": _NO_OAUTH,
@@ -105,7 +105,7 @@ NAMES: Mapping[str, _Check] = {
     "sslcrl": _any,
     "sslcrldir": _refused("use sslcrl"),
     "sslcertmode": _only("allow", why="the driver sends a certificate if sslcert names one"),
-    "sslcompression": _only("0", why="TLS does not compress any more"),
+    "sslcompression": _only("0", why="TLS compression does not exist any more"),
     "sslsni": _only("1", why="the driver always sends the server's name"),
     "sslkeylogfile": _refused("set the environment variable SSLKEYLOGFILE"),
     "ssl_min_protocol_version": _TLS_VERSIONS,
@@ -129,10 +129,10 @@ NAMES: Mapping[str, _Check] = {
 
 
 def check(given: Mapping[str, str]) -> None:
-    """Check values, and what they say together.
+    """Check each value, and the values together.
 
     Raises:
-        ValueError: one line that names the parameter; it never holds a value.
+        ValueError: one line that names the parameter. It never contains a value.
     """
     for name, value in given.items():
         problem = NAMES[name](value)
@@ -144,7 +144,7 @@ def check(given: Mapping[str, str]) -> None:
 
 
 def _contradictions(given: Mapping[str, str]) -> dict[str, bool]:
-    """What is wrong with several parameters together, and whether it is."""
+    """What can be wrong with several parameters together: the message, and whether it applies."""
     mode = sslmode(given)
     unverified = [name for name in ("sslrootcert", "sslcrl") if name in given]
     if given.get("sslnegotiation") == "direct":
@@ -162,7 +162,7 @@ def _contradictions(given: Mapping[str, str]) -> dict[str, bool]:
 
 
 def sslmode(given: Mapping[str, str]) -> str | None:
-    """The mode that the parameters ask for; None if they leave it open."""
+    """The mode that the parameters ask for; None if they do not."""
     if "sslmode" in given:
         return given["sslmode"]
     if "ssl" in given:

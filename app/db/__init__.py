@@ -1,20 +1,21 @@
 """The database: one connection or pool for the process, statements, and units of work.
 
 Tortoise owns the connections, the tables (`app.models`) and the migrations. One row of a table that is not hot is read
-and written by its model. Everything else is SQL on the drivers: a model costs seven times what a row costs, and a
-guarded claim is one statement in any case. Both go the same way, so that what holds for statements holds for all.
+and written by its model. Everything else is SQL on the drivers: a model costs seven times as much as a row, and a
+guarded claim is one statement anyway. Both use the same connections and units, so the same bounds, counts and tests
+apply to both.
 
-A process serves one database at a time: `connect` at start, `close` at the end. The rooms behind this door:
+A process serves one database at a time: `connect` at start, `close` at the end. Its modules:
 
-- `opening`, `connections`, `postgres`: the database that this process serves, and a connection of it.
-- `serving`: one server for each SQLite file.
-- `failures`: what the drivers' errors mean.
-- `statements`: one statement that reads; how many were sent.
+- `opening`, `connections`, `postgres`: the database that this process serves, and connections to it.
+- `serving`: at most one server for each SQLite file.
+- `failures`: the meaning of the drivers' errors.
+- `statements`: single reading statements, and the count of all statements.
 - `units`: statements that take effect together.
-- `orm`: models on those statements.
-- `spelling`, `dialects`: what differs between SQLite and PostgreSQL.
-- `listening`, `waiting`: who is woken by a commit.
-- `migration`, `configuration`: the schema, and what Tortoise needs to know.
+- `orm`: Tortoise's models on these statements.
+- `spelling`, `dialects`: the differences between SQLite and PostgreSQL.
+- `listening`, `waiting`: wake-ups after a commit.
+- `migration`, `configuration`: the schema, and Tortoise's configuration.
 """
 
 from app.db.connections import dialect, is_postgres

@@ -1,4 +1,4 @@
-"""What Tortoise and the drivers need to know to reach the database."""
+"""Tortoise's and the drivers' configuration for the database."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -9,7 +9,7 @@ from app.db import postgres
 POSTGRES = "default"
 SQLITE_WRITER = "default"
 SQLITE_READER = "reader"
-"""Readers have a connection of their own: behind the writer's they would wait for each of its transactions."""
+"""Readers have their own connection: on the writer's they would wait for each of its transactions."""
 
 SQLITE_BUSY_SECONDS = 10
 
@@ -20,7 +20,7 @@ APP = "outdial"
 
 def _connector(url: DatabaseUrl) -> Callable[..., Awaitable[Any]]:
     async def connect(*_arguments: Any, **_named: Any) -> Any:
-        # What Tortoise hands on is left out: the URL says it all.
+        # Tortoise's own parameters are left out: the URL has all of them.
         return await postgres.connect(url)
 
     return connect
@@ -32,7 +32,7 @@ def tortoise_config(url: DatabaseUrl, pool_size: int) -> dict[str, Any]:
     if url.dialect is Dialect.POSTGRES:
         credentials = {
             "connect": _connector(url),
-            "minsize": 0,  # asyncpg fills its pool up in the background, with a traceback in the log for each failure
+            "minsize": 0,  # asyncpg fills its pool in the background, with a traceback in the log for each failure
             "maxsize": pool_size,
             "init": postgres.ids_as_text,
         }

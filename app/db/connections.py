@@ -17,9 +17,9 @@ from app.db.configuration import POSTGRES
 from app.db.failures import OF_NO_USE, Failure, failure_of, failure_of_connecting
 
 CONNECTION_WAIT_SECONDS = 10
-"""How long an operation may wait for a free connection, or on SQLite for its turn to write."""
+"""How long an operation may wait for a free connection, or on SQLite for the write lock."""
 RENEWAL_SECONDS_MIN = 1.0
-"""Connections that are younger than a renewal are not renewed again: many fail at once."""
+"""The pool is renewed at most this often: after a failure, many connections fail at once."""
 
 _url: DatabaseUrl | None = None
 _renewed_at = float("-inf")
@@ -27,19 +27,19 @@ _renewed_at = float("-inf")
 log = structlog.get_logger(__name__)
 
 
-class Broken(Exception):  # noqa: N818 - what it says of the database, `failure` names
-    """The database, and not the statement, is at fault; the driver's error is the cause."""
+class Broken(Exception):  # noqa: N818 - `failure` has the details
+    """The database is at fault, not the statement. The driver's error is the cause."""
 
     def __init__(self, failure: Failure, *, was_connected: bool) -> None:
         super().__init__(failure)
         self.failure = failure
         self.was_connected = was_connected
-        """Whether there was a connection to begin with."""
+        """Whether a connection had been opened."""
 
 
 def use(url: DatabaseUrl | None) -> None:
-    """Say which database this process serves from now on."""
-    global _url, _renewed_at  # noqa: PLW0603 - the one place that says it
+    """Set the database that this process serves."""
+    global _url, _renewed_at  # noqa: PLW0603 - the one place that sets it
     _url = url
     _renewed_at = float("-inf")
 
@@ -64,7 +64,7 @@ def client(name: str) -> BaseDBAsyncClient:
 
 @asynccontextmanager
 async def connection(name: str) -> AsyncIterator[Any]:
-    """A connection for as long as the context. One that turns out to be of no use is closed.
+    """A connection for the time of the context. If it fails, it is closed.
 
     Raises:
         Broken: the database is at fault.
@@ -94,7 +94,7 @@ async def connection(name: str) -> AsyncIterator[Any]:
 
 
 async def _give_back(wrapper: Any) -> None:
-    """What goes wrong here is no matter of the caller's, whose work is done: the pool drops such a connection."""
+    """The caller's work is done, so an error here is not its error: the pool drops such a connection."""
     try:
         await wrapper.__aexit__(None, None, None)
     except Exception as error:
@@ -111,7 +111,7 @@ def _wait_seconds() -> float:
 
 
 def _broken(failure: Failure, error: Exception, *, was_connected: bool) -> Broken:
-    """Count it, log it, and make what is raised of it."""
+    """Count and log the failure, and make the error that clients get."""
     metrics.database_errors.inc()
     log.warning(
         "database_unavailable",
@@ -123,9 +123,9 @@ def _broken(failure: Failure, error: Exception, *, was_connected: bool) -> Broke
 
 
 async def renew() -> None:
-    """Replace every connection of the pool at its next use: the address may lead to another server by now."""
+    """Replace every connection of the pool at its next use: the address may now lead to another server."""
     global _renewed_at  # noqa: PLW0603
     if time.monotonic() - _renewed_at >= RENEWAL_SECONDS_MIN:
         _renewed_at = time.monotonic()
         pool: Any = client(POSTGRES)
-        await pool._expire_connections()  # noqa: SLF001 - Tortoise has no other door to its pool
+        await pool._expire_connections()  # noqa: SLF001 - Tortoise has no other way to its pool

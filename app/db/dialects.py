@@ -1,7 +1,7 @@
-"""What differs between SQLite and PostgreSQL: placeholders, lists, row sets, and how values travel.
+"""The differences between SQLite and PostgreSQL: placeholders, lists, row sets, and the form of values.
 
-Statements are written once, in PostgreSQL's spelling with `$1` placeholders. Where the two need different words,
-one of the functions here gives them.
+Statements are written once, in PostgreSQL's spelling with `$1` placeholders. If the two need different SQL, a function
+here returns it.
 """
 
 import re
@@ -30,7 +30,7 @@ def postgres_type(kind: str) -> str:
 
 @lru_cache(maxsize=512)
 def sqlite_placeholders(sql: str) -> str:
-    """`$1` is a named parameter to SQLite; `?1` is the same thing by position."""
+    """To SQLite, `$1` is a named parameter; `?1` is the same by position."""
     return _PLACEHOLDER.sub(r"?\1", sql)
 
 
@@ -43,7 +43,7 @@ def sqlite_value(value: Any) -> Any:
 
 
 def is_instant(column: str) -> bool:
-    """Columns that hold an instant are named tm_… or …_at; a test holds the models to it."""
+    """Columns that hold an instant are named tm_… or …_at; a test checks this for the models."""
     return column.endswith("_at") or column.startswith("tm_")
 
 
@@ -62,14 +62,14 @@ def sqlite_rows(rows: Iterable[sqlite3.Row]) -> list[dict[str, Any]]:
 
 
 def any_of(dialect: Dialect, placeholder: str, kind: str = "uuid") -> str:
-    """The right side of `column …` that holds for each element of a list parameter."""
+    """The right side of `column …` that is true for each element of a list parameter."""
     if dialect is Dialect.POSTGRES:
         return f"= ANY(CAST({placeholder} AS {postgres_type(kind)}[]))"
     return f"IN (SELECT value FROM json_each({placeholder}))"
 
 
 def rowset(dialect: Dialect, placeholder: str, columns: Mapping[str, str], alias: str) -> str:
-    """A table, for FROM, made of one JSON parameter: many rows in one statement on either database.
+    """A table, for FROM, made of one JSON parameter: many rows in one statement, on both databases.
 
     Args:
         dialect: which database.
@@ -81,7 +81,7 @@ def rowset(dialect: Dialect, placeholder: str, columns: Mapping[str, str], alias
         typed = ", ".join(f"{name} {postgres_type(kind)}" for name, kind in columns.items())
         return f"jsonb_to_recordset(CAST({placeholder} AS jsonb)) AS {alias}({typed})"
     extracted = ", ".join(
-        # ->> would make text of a nested document; json_extract of an object gives it back as JSON text
+        # ->> would turn a nested document into text; json_extract returns an object as JSON text
         f"json_extract(value, '$.{name}') AS {name}"
         for name in columns
     )
@@ -111,20 +111,20 @@ def staged(placeholder: str, columns: Mapping[str, str]) -> str:
 
 
 def staging_table(name: str, columns: Mapping[str, str]) -> str:
-    """For PostgreSQL: makes the table that COPY fills, once for each connection; it is empty after each commit."""
+    """For PostgreSQL: creates the table that COPY fills, once for each connection. It is empty after each commit."""
     typed = ", ".join(f"{column} {postgres_type(kind)}" for column, kind in columns.items())
     return f"CREATE TEMPORARY TABLE IF NOT EXISTS {name} ({typed}) ON COMMIT DELETE ROWS"
 
 
 def per_parent(dialect: Dialect, parents: int, branch: str, *, first: int) -> str:
-    """One statement that runs `branch` for each of several parents, and so gives each its own LIMIT.
+    """One statement that runs `branch` for each of several parents, so that each has its own LIMIT.
 
     Args:
         dialect: which database.
         parents: how many there are.
         branch: a SELECT with `{parent}` where the parent's id belongs.
-        first: the number of the first placeholder that is free. PostgreSQL takes the list of parents there; SQLite,
-            which has no LATERAL, takes each parent as a parameter of its own.
+        first: the number of the first placeholder that is free. PostgreSQL takes the list of parents as this parameter.
+            SQLite has no LATERAL and takes each parent as its own parameter.
     """
     if dialect is Dialect.POSTGRES:
         lateral = branch.format(parent="parent.id")

@@ -1,4 +1,4 @@
-"""What the drivers' errors mean: whose fault it is, and whether another connection may do."""
+"""The meaning of the drivers' errors: whose fault it is, and whether another connection may help."""
 
 import sqlite3
 from enum import StrEnum
@@ -11,17 +11,17 @@ from app.errors import Unavailable
 
 
 class Failure(StrEnum):
-    """Why the database, and not the statement, is at fault."""
+    """Why the database is at fault, not the statement."""
 
     LOST = "lost"
-    """The connection is gone, or its server is going."""
+    """The connection is lost, or its server is shutting down."""
     SILENT = "silent"
     """The connection is there, and nothing comes out of it."""
     READ_ONLY = "read-only"
-    """The server takes no writes: it is not, or no longer, the primary."""
+    """The server is read-only: it is not, or no longer, the primary."""
     FULL = "full"
     BUSY = "busy"
-    """It answers, but not in time."""
+    """It answers, but too late."""
     AWAY = "away"
 
 
@@ -46,7 +46,7 @@ _STATES = {
     "53": Failure.AWAY,  # no memory, no free connection
     "53100": Failure.FULL,
     "55P03": Failure.BUSY,  # a lock was not free in time
-    "57": Failure.AWAY,  # whatever else an operator does
+    "57": Failure.AWAY,  # another action of an operator
     "57014": Failure.BUSY,  # the statement took too long
     "57P01": Failure.LOST,  # the server shuts down, or an operator ends the session
     "57P02": Failure.LOST,  # another session crashed
@@ -76,11 +76,11 @@ _OTHERS: tuple[tuple[type[Exception], Failure | None], ...] = (
 )
 """In this order: the first kind that an error is of."""
 _PRIMARY_CODE = 0xFF
-"""SQLite's extended codes hold the primary one in their lowest byte."""
+"""SQLite's extended codes have the primary code in their lowest byte."""
 
 
 def failure_of(error: BaseException) -> Failure | None:
-    """Why the database is at fault; None if the statement is."""
+    """Why the database is at fault; None if the statement is at fault."""
     if isinstance(error, BaseORMException) and error.args and isinstance(error.args[0], Exception):
         return failure_of(error.args[0])  # Tortoise wraps the drivers' errors
     if isinstance(error, sqlite3.Error):

@@ -1,4 +1,4 @@
-"""What one process commits wakes those that wait in all others: PostgreSQL's LISTEN and NOTIFY."""
+"""A commit in one process wakes the waiters in all others, by PostgreSQL's LISTEN and NOTIFY."""
 
 import asyncio
 from contextlib import suppress
@@ -12,7 +12,7 @@ from app.db.failures import failure_of, unavailable
 NOTIFY_CHANNEL = "outdial"
 HEARTBEAT_SECONDS = 2.0
 NOTIFY_TOPICS_MAX = 200
-"""A payload holds 8,000 bytes, a topic has 36. Beyond it all waiters wake."""
+"""A payload has at most 8,000 bytes, a topic has 36. If there are more topics, all waiters wake."""
 
 
 def payload(topics: frozenset[str]) -> str:
@@ -20,12 +20,13 @@ def payload(topics: frozenset[str]) -> str:
 
 
 async def listen() -> None:
-    """Wake waiters for what other processes commit, until the connection is lost or the task is cancelled.
+    """Wake waiters after commits of other processes, until the connection is lost or the task is cancelled.
 
-    It wakes all of them once it listens: nobody heard what was said before. Only on PostgreSQL.
+    It wakes all of them when it begins to listen, because earlier notifications are lost. Only on PostgreSQL.
 
     Raises:
-        Unavailable: the server does not answer, or takes no writes any more. Nothing comes from it, so listen anew.
+        Unavailable: the server does not answer, or has become read-only. No notifications will come from it, so listen
+            again.
     """
     try:
         connection = await postgres.connect(connections.url())
@@ -51,9 +52,9 @@ async def _hear(connection: Any) -> None:
             async with asyncio.timeout(HEARTBEAT_SECONDS):
                 await gone.wait()
                 return
-        # A server that has become a standby goes on answering those who only read, with what is no longer true.
+        # A server that has become a standby still answers readers, with old data.
         read_only = await connection.fetchval(
             "SELECT current_setting('transaction_read_only')", timeout=HEARTBEAT_SECONDS
         )
         if read_only == "on":
-            raise asyncpg.ReadOnlySQLTransactionError("the server takes no writes any more")
+            raise asyncpg.ReadOnlySQLTransactionError("the server has become read-only")

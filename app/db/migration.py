@@ -1,4 +1,4 @@
-"""Bringing a database's schema up to date, once however many processes start."""
+"""Brings a database's schema up to date. If several processes start, one of them does it."""
 
 import asyncio
 import fcntl
@@ -26,7 +26,7 @@ ADVISORY_LOCK = 0x0D1A1
 
 
 class StateOnly(ops.CreateModel):
-    """What Tortoise knows of a table that an Sql operation beside it makes.
+    """Tells Tortoise of a table that an Sql operation of the same migration creates.
 
     Tortoise's own CREATE TABLE leaves out check constraints, and SQLite cannot add them later.
     """
@@ -34,23 +34,23 @@ class StateOnly(ops.CreateModel):
     async def database_forward(
         self, app_label: str, old_state: State, new_state: State, state_editor: BaseSchemaEditor | None = None
     ) -> None:
-        """Nothing: the table is made by Sql."""
+        """Nothing: Sql creates the table."""
 
 
 class FieldStateOnly(ops.AddField):
-    """What Tortoise knows of a column that an Sql operation beside it adds.
+    """Tells Tortoise of a column that an Sql operation of the same migration adds.
 
-    Tortoise's own ADD COLUMN gives the rows that are there no default.
+    Tortoise's own ADD COLUMN sets no default for existing rows.
     """
 
     async def database_forward(
         self, app_label: str, old_state: State, new_state: State, state_editor: BaseSchemaEditor | None = None
     ) -> None:
-        """Nothing: the column is made by Sql."""
+        """Nothing: Sql adds the column."""
 
 
 class Sql(ops.TortoiseOperation):
-    """Statements for both databases; `{uuid}`, `{instant}`, `{json}` and `{serial}` stand for a column's type."""
+    """Statements for both databases; `{uuid}`, `{instant}`, `{json}` and `{serial}` are replaced by a column's type."""
 
     _types = {  # noqa: RUF012 - a constant
         "sqlite": {
@@ -83,7 +83,7 @@ class Sql(ops.TortoiseOperation):
 
 
 async def migrate(url: str) -> list[str]:
-    """Bring the schema up to date, holding a lock that other processes wait for.
+    """Bring the schema up to date, under a lock that other processes wait for.
 
     It uses connections of its own and closes them: migrate first, then connect.
 
@@ -107,7 +107,7 @@ async def migrate(url: str) -> list[str]:
 
 
 def _refuse_while_served(path: Path) -> None:
-    """A server of an older version would go on with tables that it does not know."""
+    """Otherwise a server of an older version would continue with tables that it does not know."""
     server = serving.other_server(path)
     if server is not None:
         raise Unavailable(f"{server} serves this file; stop it, then migrate")
@@ -163,19 +163,19 @@ async def _postgres_lock(url: DatabaseUrl) -> AsyncIterator[None]:
         await connection.execute("SELECT pg_advisory_lock($1)", ADVISORY_LOCK)
         yield
     finally:
-        await connection.close()  # the lock goes with the session
+        await connection.close()  # the lock ends with the session
 
 
 @asynccontextmanager
 async def _folder_lock(folder: Path) -> AsyncIterator[None]:
-    """A lock on the database's folder: it leaves no file behind, and the system drops it with the process.
+    """A lock on the database's folder: it leaves no file, and the system releases it when the process ends.
 
-    A lock on the database itself would not do: closing it would take SQLite's own locks of this process with it.
+    A lock on the database file is not possible: closing it would release SQLite's own locks of this process.
     """
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         async with asyncio.timeout(MIGRATION_WAIT_SECONDS):
-            while not _locked(descriptor):  # noqa: ASYNC110 - nobody tells when another process unlocks
+            while not _locked(descriptor):  # noqa: ASYNC110 - there is no signal when another process unlocks
                 await asyncio.sleep(LOCK_POLL_SECONDS)
         yield
     finally:

@@ -1,4 +1,4 @@
-"""Opening the database at the start of a process, and closing it at the end."""
+"""Opens the database at the start of a process, and closes it at the end."""
 
 import asyncio
 import sqlite3
@@ -16,16 +16,16 @@ from app.errors import Unavailable
 
 CLOSE_WAIT_SECONDS = 10
 SQLITE_VERSION_MIN = (3, 38)
-"""The first one with ->> for JSON."""
+"""The first version with ->> for JSON."""
 CHECK_SECONDS = 5
 ENCODING = "UTF8"
 
 
 async def connect(url: str, *, pool_size: int = 10) -> None:
-    """Open the database that `url` names; the schema is whatever it is.
+    """Open the database that `url` names, without a look at its schema.
 
     Raises:
-        Unavailable: it does not answer, or it is of no use.
+        Unavailable: it does not answer, or cannot be used.
     """
     parsed = DatabaseUrl.parse(url)
     await check(parsed)
@@ -40,7 +40,7 @@ async def connect(url: str, *, pool_size: int = 10) -> None:
         async with connections.connection(SQLITE_READER) as connection:
             # SQLite's own lower() knows the letters of ASCII only
             await connection.create_function("lower", 1, _lower, deterministic=True)
-        # Opened now: Tortoise would keep its lock for ever if a first use were cut short.
+        # Opened now: if a first use were interrupted, Tortoise would never release its lock.
         async with connections.connection(SQLITE_WRITER):
             pass
 
@@ -50,20 +50,20 @@ def _lower(text: str | None) -> str | None:
 
 
 async def close() -> None:
-    """Let the units of work under way finish, then close every connection."""
+    """Wait for the units of work in progress, then close every connection."""
     await units.settle(CLOSE_WAIT_SECONDS)
     connections.use(None)
     await Tortoise.close_connections()
 
 
-# ---------------------------------------------------------------- whether it is of use
+# ---------------------------------------------------------------- whether it can be used
 
 
 async def check(url: DatabaseUrl) -> None:
-    """Look at the database before the pool does, and say what is wrong with it in one line.
+    """Check the database before the pool opens, with one line that says what is wrong.
 
     Raises:
-        Unavailable: it does not let us in, takes no writes, or is not UTF-8.
+        Unavailable: it refuses the login, is read-only, or is not UTF-8.
     """
     if url.path is not None:
         await asyncio.to_thread(_check_file, url.path)
@@ -84,7 +84,7 @@ async def check(url: DatabaseUrl) -> None:
         raise Unavailable(_first_line(error)) from error
     if encoding != ENCODING:
         raise Unavailable(
-            f"the database {name} has the encoding {encoding}, which cannot hold every name; make one that can: "
+            f"the database {name} has the encoding {encoding}, which cannot store every name; create another one: "
             f"CREATE DATABASE outdial ENCODING 'UTF8' LOCALE 'C.UTF-8' TEMPLATE template0"
         )
 
@@ -94,7 +94,7 @@ def _first_line(error: Exception) -> str:
 
 
 def _check_file(path: Path) -> None:
-    """Also because aiosqlite waits for ever for a file that cannot be opened."""
+    """Also because aiosqlite never returns if a file cannot be opened."""
     if sqlite3.sqlite_version_info < SQLITE_VERSION_MIN:
         raise Unavailable(f"this Python brings SQLite {sqlite3.sqlite_version}; 3.38 or later is needed")
     try:
@@ -104,4 +104,4 @@ def _check_file(path: Path) -> None:
     except sqlite3.Error as error:
         raise Unavailable(str(error)) from error
     if encoding != "UTF-8":
-        raise Unavailable(f"the file has the encoding {encoding}; make one with UTF-8: sqlite3 OLD .dump | sqlite3 NEW")
+        raise Unavailable(f"the file has the encoding {encoding}; convert it to UTF-8: sqlite3 OLD .dump | sqlite3 NEW")

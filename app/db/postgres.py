@@ -1,4 +1,4 @@
-"""A connection to PostgreSQL, as the URL describes it: for the pool, for listening and for migrating.
+"""Connects to PostgreSQL as the URL says: for the pool, for listening and for migrations.
 
 What the URL leaves open, asyncpg takes from the environment: PGUSER, PGPASSWORD, PGPASSFILE, ~/.pgpass, and PGSSLMODE
 with the other variables and files of TLS. Where the database is, the URL alone says: PGHOST and the like are not read.
@@ -25,15 +25,15 @@ else:
     Connection = asyncpg.Connection
 
 CONNECT_SECONDS = 8.0
-"""For all hosts together, unless connect_timeout gives each its own: an operation waits ten."""
+"""For all hosts together, if connect_timeout is not given: an operation waits ten seconds in all."""
 STATEMENT_TIMEOUT_SECONDS = 30
 SILENCE_SECONDS = STATEMENT_TIMEOUT_SECONDS + 5
 """When we give up a server that does not even keep to its own limit: its machine answers, and it hangs."""
 LOCK_TIMEOUT_SECONDS = 10
 IDLE_IN_TRANSACTION_SECONDS = 60
-"""A transaction that nobody goes on with holds up every subscriber of the cluster (see app.events)."""
+"""An abandoned transaction delays every subscriber of the cluster (see app.events)."""
 DEAD_AFTER_SECONDS = 10
-"""A server's machine that is gone says nothing: without these probes a statement waits for a quarter of an hour."""
+"""If the server's machine disappears, no message arrives: without these probes a statement waits for 15 minutes."""
 _PROBES = 3
 
 _TLS = (
@@ -48,11 +48,11 @@ _TLS = (
     "ssl_max_protocol_version",
 )
 _FINAL = (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError)
-"""What the next host would say as well."""
+"""Errors that the next host would return too."""
 
 
 async def connect(url: DatabaseUrl, settings: Mapping[str, str] | None = None) -> Connection:
-    """A new connection to the first host that answers and takes writes.
+    """A new connection to the first host that answers and is not read-only.
 
     Args:
         url: of the database.
@@ -60,7 +60,7 @@ async def connect(url: DatabaseUrl, settings: Mapping[str, str] | None = None) -
 
     Raises:
         OSError: no host answers.
-        asyncpg.TargetServerAttributeNotMatched: none of them takes writes.
+        asyncpg.TargetServerAttributeNotMatched: all of them are read-only.
         asyncpg.PostgresError: the server refuses.
     """
     hosts = list(url.hosts)
@@ -82,7 +82,7 @@ async def connect(url: DatabaseUrl, settings: Mapping[str, str] | None = None) -
 
 
 def connect_seconds(url: DatabaseUrl) -> float:
-    """How long one host may take to let us in."""
+    """How long the login at one host may take."""
     given = url.parameters.get("connect_timeout")
     return float(given) if given else CONNECT_SECONDS / len(url.hosts)
 
@@ -92,7 +92,7 @@ def _arguments(url: DatabaseUrl, settings: Mapping[str, str]) -> dict[str, Any]:
     set_up = {**_settings(given), **settings}
     is_bounded = set_up.get("statement_timeout") == _milliseconds(STATEMENT_TIMEOUT_SECONDS)
     arguments: dict[str, Any] = {
-        # asyncpg takes TLS's files from a URL alone; this one says nothing else
+        # asyncpg takes TLS files only from a URL; this URL has nothing else
         "dsn": _tls_url(given),
         "user": url.user,
         "password": url.password,
@@ -111,7 +111,7 @@ def _arguments(url: DatabaseUrl, settings: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _settings(given: Mapping[str, str]) -> dict[str, str]:
-    """Of the session: ours, unless the URL's options set them."""
+    """Settings of the session: ours, unless the URL's options set them."""
     ours = {
         "application_name": given.get("application_name", given.get("fallback_application_name", "outdial")),
         "timezone": "UTC",
@@ -141,7 +141,7 @@ def _tls_url(given: Mapping[str, str]) -> str:
 
 
 def _system_context(given: Mapping[str, str]) -> ssl.SSLContext:
-    """For `sslrootcert=system`: the machine's own authorities, which asyncpg does not know."""
+    """For `sslrootcert=system`: the machine's certificate authorities. asyncpg has no such option."""
     context = ssl.create_default_context()
     context.set_alpn_protocols(["postgresql"])
     for name, attribute in (
@@ -155,7 +155,7 @@ def _system_context(given: Mapping[str, str]) -> ssl.SSLContext:
 
 
 def check_files(given: Mapping[str, str]) -> None:
-    """Look at the files that the URL names, before a connection does.
+    """Check the files that the URL names, before a connection uses them.
 
     Raises:
         ValueError: one line that names the parameter whose file cannot be used.
@@ -201,7 +201,7 @@ def _is_readable(path: str) -> bool:
 
 
 def _probe(connection: Connection, given: Mapping[str, str]) -> None:
-    """Have the system notice that the other machine is gone, as libpq's keepalives do."""
+    """Let the system detect that the other machine is gone, like libpq's keepalives."""
     transport: asyncio.Transport = connection._transport  # type: ignore[attr-defined] # noqa: SLF001 - asyncpg has no other door to its socket
     peer: socket.socket | None = transport.get_extra_info("socket")
     if peer is None or peer.family not in {socket.AF_INET, socket.AF_INET6}:
@@ -223,11 +223,11 @@ def _probe(connection: Connection, given: Mapping[str, str]) -> None:
 
 
 def drop(connection: Any) -> None:
-    """Close a connection that is of no use, without a word to its server."""
-    with suppress(asyncpg.InterfaceError):  # closed already, and so back in the pool
+    """Close a failed connection without a message to its server."""
+    with suppress(asyncpg.InterfaceError):  # already closed, and so back in the pool
         connection.terminate()
 
 
 async def ids_as_text(connection: Any) -> None:
-    """Give ids as the text that they are everywhere else."""
+    """Return ids as text, as they are everywhere else."""
     await connection.set_type_codec("uuid", schema="pg_catalog", encoder=str, decoder=str, format="text")

@@ -1,4 +1,4 @@
-"""One server for each SQLite file: a second one would end the first one's imports and sweep beside it."""
+"""At most one server for each SQLite file: a second one would end the first one's imports, and sweep too."""
 
 import atexit
 import fcntl
@@ -17,9 +17,9 @@ _held: dict[Path, int] = {}
 
 
 def claim(url: str) -> None:
-    """Be the one server of this SQLite file until `give_back`, or until this process ends, however it does.
+    """Become the only server of this SQLite file until `give_back`, or until this process ends in any way.
 
-    A process that has it already keeps it. PostgreSQL takes any number of servers.
+    If this process has it already, it keeps it. PostgreSQL allows any number of servers.
 
     Raises:
         Unavailable: another process serves it.
@@ -38,7 +38,7 @@ def claim(url: str) -> None:
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
     _held[lock] = descriptor
-    atexit.register(give_back, url)  # for a start that fails
+    atexit.register(give_back, url)  # if the start fails
 
 
 def give_back(url: str) -> None:
@@ -49,12 +49,13 @@ def give_back(url: str) -> None:
     lock = _lock_of(path)
     descriptor = _held.pop(lock, None)
     if descriptor is not None:
-        lock.unlink(missing_ok=True)  # before the lock goes: who takes the name next must find it free
+        # before the lock is released: the next process that takes this name must find it free
+        lock.unlink(missing_ok=True)
         os.close(descriptor)
 
 
 def other_server(path: Path) -> str | None:
-    """The other process that serves this file, in words; None if there is none."""
+    """The other process that serves this file, as text for a message; None if there is none."""
     lock = _lock_of(path)
     if lock in _held or not lock.exists():
         return None
@@ -67,16 +68,16 @@ def other_server(path: Path) -> str | None:
 
 
 def _lock_of(path: Path) -> Path:
-    """Beside the file itself, whatever path or link leads to it.
+    """Beside the real file, for every path or link to it.
 
-    A lock on the database would not do: closing it would take SQLite's own locks of this process with it.
+    A lock on the database file is not possible: closing it would release SQLite's own locks of this process.
     """
     real = Path(os.path.realpath(path))
     return real.with_name(f"{real.name}.serving")
 
 
 def _take(lock: Path) -> int | None:
-    """The open file that holds the lock; None if another process has it."""
+    """The open file with the lock; None if another process has it."""
     while True:
         descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
         try:
@@ -89,7 +90,7 @@ def _take(lock: Path) -> int | None:
             raise
         if _is_there(lock, descriptor):
             return descriptor
-        os.close(descriptor)  # its last holder has removed it meanwhile
+        os.close(descriptor)  # its last owner has just removed it
 
 
 def _is_there(lock: Path, descriptor: int) -> bool:

@@ -1,4 +1,4 @@
-"""SQL in the words of the database that this process serves; `dialects` has those of both."""
+"""SQL for the database that this process serves; `dialects` has the SQL of both."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,7 +12,7 @@ def any_of(placeholder: str, kind: str = "uuid") -> str:
 
 
 def typed(placeholder: str, kind: str) -> str:
-    """A parameter where nothing else tells PostgreSQL its type; SQLite's cast would make a number of an id."""
+    """A parameter whose type PostgreSQL needs to know. SQLite gets no cast: it would turn an id into a number."""
     return f"CAST({placeholder} AS {dialects.postgres_type(kind)})" if is_postgres() else placeholder
 
 
@@ -25,5 +25,5 @@ def rows_value(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def for_update(words: str = "FOR UPDATE") -> str:
-    """Row locks, where there are any: a SQLite transaction holds the only write lock there is."""
+    """Row locks on PostgreSQL. Empty on SQLite, where the transaction already has the only write lock."""
     return words if is_postgres() else ""

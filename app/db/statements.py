@@ -1,4 +1,4 @@
-"""Statements: sent, counted, and read outside of transactions."""
+"""Statements: how they are sent and counted, and reading outside of transactions."""
 
 import asyncio
 import random
@@ -17,11 +17,11 @@ from app.errors import LimitExceeded
 Row = Mapping[str, Any]
 
 ATTEMPTS_MAX = 3
-"""Of what another connection may do: the first may be one that the server closed long ago."""
+"""Of a failure that another connection may solve: the server may have closed the first one long ago."""
 INTERRUPT_EVERY_SECONDS = 0.02
 
 sent = 0
-"""Statements sent by this process, for the tests that pin how many an operation takes."""
+"""Statements sent by this process, for the tests of how many an operation takes."""
 
 
 async def run(connection: Any, sql: str, args: Sequence[Any]) -> list[Row]:
@@ -53,13 +53,13 @@ async def fetch(sql: str, *args: Any) -> list[Row]:
 
 
 def may_run_again(broken: Broken) -> bool:
-    """Whether another connection may do what this one did not, and one was there to begin with."""
+    """Whether another connection may succeed, and this one had been opened."""
     return broken.was_connected and broken.failure in {Failure.LOST, Failure.READ_ONLY}
 
 
 async def pause(attempt: int) -> None:
-    """Wait a little longer each time, and not all at once."""
-    await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311 - it keeps no secret
+    """Wait a little longer each time, by a random time so that not all retry at once."""
+    await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311 - not for a secret
 
 
 async def _read(sql: str, args: Sequence[Any]) -> list[Row]:
@@ -67,25 +67,25 @@ async def _read(sql: str, args: Sequence[Any]) -> list[Row]:
         try:
             return await run(connection, sql, args)
         except asyncio.CancelledError:
-            # asyncpg cancels the statement in the server; SQLite's runs in a thread that no cancellation reaches
+            # asyncpg cancels the statement in the server; SQLite's runs in a thread, which cannot be cancelled
             if not is_postgres():
                 await _out_of_the_way(connection)
             raise
 
 
 async def _out_of_the_way(connection: Any) -> None:
-    """Interrupt SQLite until its thread is free for the next one. Nobody else uses the connection while we hold it."""
-    last = asyncio.ensure_future(connection.execute_fetchall("SELECT 1"))  # runs after what goes on there
+    """Interrupt SQLite until its thread is free for the next statement. Nobody else uses the connection meanwhile."""
+    last = asyncio.ensure_future(connection.execute_fetchall("SELECT 1"))  # runs after the current statement
     while not last.done():
         await connection.interrupt()
-        # Cancelled once more, we still wait: it takes milliseconds, and the caller gets the first cancellation.
+        # If cancelled again, still wait: it takes milliseconds, and the caller gets the first cancellation.
         with suppress(asyncio.CancelledError):
             await asyncio.wait([last], timeout=INTERRUPT_EVERY_SECONDS)
-    last.exception()  # seen: the interruption may have met it
+    last.exception()  # mark the error as seen: it may be the interruption
 
 
 async def fetch_within(seconds: float, sql: str, *args: Any) -> list[Row]:
-    """Like `fetch`, but give up after a time, the wait for a connection included, and stop the database as well.
+    """Like `fetch`, but with a time limit that includes the wait for a connection. The statement is stopped too.
 
     Raises:
         LimitExceeded: it took longer.
@@ -108,7 +108,7 @@ async def now() -> datetime:
 
 
 async def ping() -> None:
-    """One trip to the database and back.
+    """One round trip to the database.
 
     Raises:
         Unavailable: it does not answer, or it takes no writes.
@@ -116,7 +116,7 @@ async def ping() -> None:
     if not is_postgres():
         await fetch("SELECT 1 AS one")
         return
-    # "on" as well while the server is a standby
+    # "on" also if the server is a standby
     rows = await fetch("SELECT current_setting('transaction_read_only') AS read_only")
     if rows[0]["read_only"] == "on":
         await connections.renew()

@@ -22,17 +22,17 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 ATTEMPTS_MAX = 5
-"""Of a unit of work that PostgreSQL picked as a deadlock's victim."""
+"""Of a unit of work that PostgreSQL ended because of a deadlock."""
 UNCERTAIN = (
     "The database did not confirm that the change is saved, so it may or may not be. "
-    "Look before you send it again, or send it again with the same idempotency key."
+    "Check before you send it again, or send it again with the same idempotency key."
 )
 
 _under_way: set[asyncio.Task[Any]] = set()
 
 
 class Transaction:
-    """A unit of work under way: statements that take effect together or not at all."""
+    """A unit of work in progress: statements that take effect together or not at all."""
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
@@ -50,7 +50,7 @@ class Transaction:
         return await statements.run(self._connection, sql, args)
 
     async def now(self) -> datetime:
-        """The database's clock at this moment: ask after the locks are taken."""
+        """The database's clock at this moment. Read it after the locks are taken."""
         if is_postgres():
             rows = await self.fetch("SELECT clock_timestamp() AS now_at")
             instant: datetime = rows[0]["now_at"] + clock.shift
@@ -58,7 +58,7 @@ class Transaction:
         return clock.now()
 
     async def lock(self, name: str, *, shared: bool = False) -> None:
-        """Wait for a lock that the end of the transaction gives back; on SQLite the transaction itself is one.
+        """Wait for a lock that the end of the transaction releases. On SQLite the transaction itself is such a lock.
 
         The queue for it is fair: a stream of shared holders does not starve an exclusive one, as row locks would.
         """
@@ -73,10 +73,10 @@ class Transaction:
             name: of the table.
             columns: the type of each column by its name.
             rows: COPY's text on PostgreSQL, a JSON list of lists on SQLite.
-            placeholder: of the parameter that holds the rows, where they are one.
+            placeholder: of the parameter with the rows, if they are a parameter.
 
         Returns:
-            The table, for FROM, and that parameter; "" where the rows went another way.
+            The table, for FROM, and that parameter; "" if the rows are not sent as a parameter.
         """
         if not is_postgres():
             return dialects.staged(placeholder, columns), rows.decode()
@@ -91,7 +91,7 @@ class Transaction:
         return f"{name} AS staged", ""
 
     def wake(self, topic: str) -> None:
-        """Once this is committed, tell whoever waits for `topic`, in every process, to look."""
+        """After the commit, wake the waiters of `topic` in every process."""
         self._topics.add(topic)
 
     async def _announce(self) -> frozenset[str]:
@@ -106,12 +106,13 @@ async def transaction(
 ) -> T:
     """Run `work(transaction, …)` as one unit: committed when it returns, rolled back when it raises.
 
-    It runs in a task of its own, so a caller that is cancelled (a client that hangs up) neither cuts it short nor
-    leaks its connection. `work` may run again after a deadlock or on another connection, so it must do nothing but talk
-    to the database. Once COMMIT is sent, nothing runs again.
+    It runs in its own task, so if the caller is cancelled (the client disconnects), it still completes and returns its
+    connection. `work` may run again after a deadlock or on another connection, so it must only use the database. After
+    COMMIT is sent, nothing runs again.
 
     Raises:
-        Unavailable: the database is busy or gone. Nothing, or on a lost connection at COMMIT perhaps all, was written.
+        Unavailable: the database is busy or gone. Nothing was written; if the connection is lost at COMMIT, perhaps
+            all.
     """
     task = asyncio.create_task(_unit(work, *args, **kwargs))
     _under_way.add(task)
@@ -122,7 +123,7 @@ async def transaction(
 def _finished(task: asyncio.Task[Any]) -> None:
     _under_way.discard(task)
     if not task.cancelled():
-        task.exception()  # seen, also where the caller has left
+        task.exception()  # mark the error as seen, also if the caller has left
 
 
 async def _unit(work: Callable[..., Awaitable[T]], *args: Any, **kwargs: Any) -> T:
@@ -149,7 +150,7 @@ async def _unit(work: Callable[..., Awaitable[T]], *args: Any, **kwargs: Any) ->
 @dataclass(slots=True)
 class _End:
     commit_was_sent: bool = False
-    """From here on only the database knows whether the changes are kept, until it has answered."""
+    """From here until the database answers, only the database knows whether the changes are saved."""
 
 
 async def _postgres_unit(
@@ -161,7 +162,7 @@ async def _postgres_unit(
         try:
             unit = Transaction(connection)
             result = await work(unit, *args, **kwargs)
-            topics = await unit._announce()  # noqa: SLF001 - the two make one thing
+            topics = await unit._announce()  # noqa: SLF001 - both classes belong together
         except BaseException:
             await _roll_back(connection, transaction)
             raise
@@ -195,11 +196,11 @@ async def _commit(connection: Any, transaction: Any) -> None:
 
 
 async def _roll_back(connection: Any, transaction: Any) -> None:
-    """Give the transaction up; a connection that does not even do that is closed, which has the same effect."""
+    """Roll back. If that fails, close the connection, which has the same effect."""
     try:
         async with asyncio.timeout(connections.CONNECTION_WAIT_SECONDS):
             await transaction.rollback()
-    except Exception:  # noqa: BLE001 - what went wrong before is what the caller is told
+    except Exception:  # noqa: BLE001 - the caller gets the first error
         postgres.drop(connection)
 
 
@@ -215,13 +216,13 @@ async def _sqlite_unit(
             topics = await unit._announce()  # noqa: SLF001
             end.commit_was_sent = True
             await connection.execute_fetchall("COMMIT")
-        except BaseException:  # a loop that stops included: the next one to write must not find a transaction open
+        except BaseException:  # also if the loop stops: the next writer must not find an open transaction
             await connection.rollback()
             raise
         return result, topics
 
 
 async def settle(seconds: float) -> None:
-    """Let the units of work under way finish."""
+    """Wait for the units of work in progress."""
     if _under_way:
         await asyncio.wait(_under_way, timeout=seconds)

@@ -1,4 +1,4 @@
-"""Who waits for what in this process. A wake-up carries nothing: it only says that it is worth looking."""
+"""The waiters of this process, by topic. A wake-up only means that there may be something to read."""
 
 import asyncio
 from collections import defaultdict
@@ -12,7 +12,7 @@ _waiters: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
 
 @contextmanager
 def waiter(topics: Iterable[str]) -> Iterator[asyncio.Event]:
-    """An event that is set whenever one of the topics is woken; clear it before you look, not after."""
+    """An event that is set when one of the topics is woken. Clear it before you read, not after."""
     event = asyncio.Event()
     listed = frozenset(topics)
     for topic in listed:

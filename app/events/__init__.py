@@ -1,4 +1,4 @@
-"""Events: what changed, in a log that is written with the change and followed by cursors."""
+"""Events: a log of changes, written in the transaction of the change and read from a cursor on."""
 
 from app.events.cursors import Position, cursor, position_of
 from app.events.following import outdial_changes, outdials_with_progress, progress_changes, tail

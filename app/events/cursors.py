@@ -1,4 +1,4 @@
-"""Positions in the log of events, and the opaque cursors that clients hold of them. Pure."""
+"""Positions in the event log, and the opaque cursors that clients get for them. Pure."""
 
 import base64
 import binascii
@@ -14,7 +14,7 @@ EPOCH_MAX = 2**31 - 1
 
 
 class Position(NamedTuple):
-    """A place in the log: every event up to it has been seen. Positions compare as the log is ordered.
+    """A position in the log: every event up to it has been seen. Positions sort in the order of the log.
 
     On PostgreSQL `tx` is the writing transaction's id, comparable within an epoch, and `seq` orders what one
     transaction wrote. On SQLite commits are in the order of `seq`, and `tx` is always 0.
@@ -31,7 +31,7 @@ def cursor(outdial_id: str, position: Position) -> str:
 
 
 def position_of(text: str, outdial_id: str) -> Position:
-    """Where a client's cursor stands in the log of that outdial.
+    """The position of a client's cursor in the log of that outdial.
 
     Raises:
         BadUserInput: it is malformed, or another outdial's.
@@ -44,7 +44,5 @@ def position_of(text: str, outdial_id: str) -> Position:
     if version != _CURSOR_VERSION or not (epoch <= EPOCH_MAX and tx >= 0 and seq >= 0):
         raise BadUserInput("Invalid event cursor. Pass back a cursor exactly as the server returned it.")
     if UUID(bytes=outdial) != UUID(outdial_id):
-        raise BadUserInput(
-            "The event cursor belongs to another outdial. Start without a cursor. Start without a cursor."
-        )
+        raise BadUserInput("The event cursor belongs to another outdial. Start without a cursor.")
     return Position(epoch, tx, seq)

@@ -1,7 +1,7 @@
-"""Following the log: what a subscription is made of.
+"""Follows the log, for subscriptions.
 
-Each subscriber reads the log for itself, at its own pace, a batch at a time. Nothing is queued for it, so a slow one
-costs no memory and delays no other. A wake-up only says when to look; polling is the net below it.
+Each subscriber reads the log itself, at its own pace, a batch at a time. Nothing is queued for it, so a slow one costs
+no memory and delays no other. A wake-up only says when to read; polling is the fallback.
 """
 
 import asyncio
@@ -20,15 +20,15 @@ BATCH_EVENTS_MAX = 500
 QUIET_SECONDS_MAX = 30
 """An empty batch moves the client's cursor at least this often."""
 POLL_SECONDS = 2.0
-"""The net: a wake-up can be lost with the connection that would have brought it."""
+"""The fallback: a wake-up is lost if its connection is lost."""
 LINGER_SECONDS = 0.01
 """Changes this close together travel in one batch."""
 RECHECK_SECONDS = (0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.25)
-"""While a transaction that is older than the wake-up is under way, mostly for milliseconds."""
+"""Used while a transaction that is older than the wake-up is open, mostly for milliseconds."""
 
 
 class _Pace:
-    """When to look next."""
+    """Decides when to read next."""
 
     def __init__(self, woken: asyncio.Event) -> None:
         self._woken = woken
@@ -37,12 +37,12 @@ class _Pace:
         self._was_woken = False
 
     def looking(self) -> None:
-        """To be called before each look: what is woken from here on is worth another."""
+        """Call this before each read: a wake-up from now on needs another read."""
         self._was_woken = self._woken.is_set()
         self._woken.clear()
 
     async def next_look(self, seen: log.Horizon) -> None:
-        """Wait until there may be more than what `seen` allowed to read."""
+        """Wait until there may be more events than up to `seen`."""
         if self._was_woken:
             self._told_of, self._rechecks = seen.beyond, 0
         if self._told_of is not None and seen.position < self._told_of:
@@ -69,9 +69,9 @@ class _Pace:
 async def tail(
     viewer: Viewer, outdial_id: str, *, after: str | None = None, where: EventFilter | None = None
 ) -> AsyncIterator[EventBatch]:
-    """Every change to an outdial's targets since a cursor, or from now, for ever.
+    """Every change to an outdial's targets since a cursor, or from now on, without end. The first batch comes at once.
 
-    The first batch comes at once. Ends once the outdial is deleted and its last events are out.
+    Ends after the outdial is deleted and its last events are sent.
 
     Raises:
         NotFound: the viewer has no such outdial.
@@ -109,11 +109,11 @@ async def tail(
 
 
 async def _start(viewer: Viewer, outdial_id: str, after: str | None) -> tuple[Position, GapReason | None]:
-    """Where to begin, and whether something is missing before that."""
+    """The position to begin at, and whether events before it are missing."""
     cursor_position = None if after is None else position_of(after, outdial_id)
     seen = await log.horizon()
     outdial = await models.Outdial.get_or_none(using_db=db.reader(), customer_id=viewer.customer_id, id=outdial_id)
-    # a deleted outdial can still be read to its end by a subscriber that was reading it
+    # a subscriber can still read a deleted outdial to its end
     if outdial is None or (outdial.tm_delete is not None and cursor_position is None):
         raise NotFound("Outdial not found.")
     if cursor_position is None:
@@ -126,7 +126,7 @@ async def _start(viewer: Viewer, outdial_id: str, after: str | None) -> tuple[Po
 
 
 async def _is_unknown(position: Position, seen: log.Horizon) -> bool:
-    """Whether a cursor is ahead of the log: of the end it has now, or of the end its epoch had."""
+    """Whether a cursor is ahead of the log: after the log's present end, or after the end of its epoch."""
     if position.epoch == seen.position.epoch:
         return position > seen.beyond
     end = await log.epoch_end(position.epoch)
@@ -193,7 +193,7 @@ def _differs(before: tuple[Outdial, Progress], after: tuple[Outdial, Progress]) 
 
 
 async def outdials_with_progress(viewer: Viewer, outdial_ids: Sequence[str]) -> dict[str, tuple[Outdial, Progress]]:
-    """Those of the outdials that the viewer has, in one statement, so that both belong together."""
+    """The viewer's outdials with their progress, in one statement so that both are of the same moment."""
     sums = ", ".join(f"COALESCE(sum(counter.{column}), 0) AS {column}" for column in tables.COUNTERS.kinds)
     found = await db.fetch(
         f"""

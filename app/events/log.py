@@ -1,12 +1,12 @@
-"""The log of events: appended in the transaction of the change, read in an order that loses nothing.
+"""The event log: written in the transaction of the change, and read in an order that misses no event.
 
-`seq > cursor` would lose rows on PostgreSQL, where a transaction draws its numbers before it commits: while one that
-drew 5 is under way, another may commit 6, and a reader that has read 6 never sees 5. So each event carries its
-transaction's id, and readers stop below the oldest transaction that is still under way (`pg_snapshot_xmin`). That
-order is complete but not the order of commits: of two changes to one target, `version` says which is newer.
+`seq > cursor` would miss rows on PostgreSQL, where a transaction gets its numbers before it commits: while one with
+number 5 is open, another may commit 6, and a reader that has read 6 never sees 5. So each event has its transaction's
+id, and readers stop before the oldest transaction that is still open (`pg_snapshot_xmin`). That order is complete but
+not the order of commits: of two changes to one target, `version` says which is newer.
 
-Transaction ids begin anew in a fresh cluster. After a dump is restored there, the stored ones may be ahead of the
-counter; `open_epoch` then begins another epoch, and positions compare by epoch first.
+Transaction ids start again in a new cluster. After a dump is restored there, the stored ids may be ahead of the
+counter. `open_epoch` then begins another epoch, and positions sort by epoch first.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,7 +27,7 @@ from app.tables import TARGET_EVENT
 _KINDS = {"ord": "integer", **TARGET_EVENT.kinds}
 _EPOCH = "(SELECT max(epoch) FROM event_epoch)"
 _RECENT_EVENTS = 10_000
-"""How many of the newest events are looked through for the highest transaction id; far above what runs at once."""
+"""How many of the newest events are searched for the highest transaction id. Far more than transactions run at once."""
 
 
 def _transaction_id() -> str:
@@ -35,7 +35,7 @@ def _transaction_id() -> str:
 
 
 async def append(tx: Transaction, events: Sequence[Event]) -> None:
-    """Write events in the transaction of their change, last of all, and wake those that wait for them."""
+    """Write events in the transaction of their change, as its last statement, and wake their subscribers."""
     if not events:
         return
     numbered = [{"ord": number, **event} for number, event in enumerate(events)]
@@ -54,7 +54,7 @@ async def append(tx: Transaction, events: Sequence[Event]) -> None:
 async def append_outdial(
     tx: Transaction, event_type: OutdialEventType, *, customer_id: str, outdial_id: str, occurred_at: datetime
 ) -> None:
-    """Write that an outdial itself was created, changed or deleted."""
+    """Write the event that an outdial itself was created, changed or deleted."""
     await tx.fetch(
         f"""
         INSERT INTO outdial_event (epoch, tx, customer_id, outdial_id, type, occurred_at)
@@ -74,15 +74,15 @@ async def append_outdial(
 
 @dataclass(frozen=True, slots=True)
 class Horizon:
-    """How far the log can be read: everything up to `position` is settled."""
+    """How far the log can be read: no more events appear up to `position`."""
 
     position: Position
     beyond: Position
-    """Nothing can be past this yet: a cursor that is was made by another history of the database."""
+    """No event is after this yet. A cursor that is comes from another history of the database."""
 
 
 async def horizon(table: str = "target_event") -> Horizon:
-    """The end of what can be read now, in constant time."""
+    """The horizon now, in constant time."""
     if db.is_postgres():
         rows = await db.fetch(
             f"""
@@ -92,7 +92,7 @@ async def horizon(table: str = "target_event") -> Horizon:
             """
         )
         row = rows[0]
-        # no event has seq 0, so this stands right before the first event of that transaction
+        # no event has seq 0, so this is right before the first event of that transaction
         return Horizon(Position(row["epoch"], row["settled"], 0), Position(row["epoch"], row["unused"], 0))
     rows = await db.fetch(
         f"SELECT {_EPOCH} AS epoch, COALESCE((SELECT seq FROM sqlite_sequence WHERE name = $1), 0) AS last", table
@@ -102,14 +102,14 @@ async def horizon(table: str = "target_event") -> Horizon:
 
 
 async def position() -> Position:
-    """The present: whatever is read after this call is at least as new."""
+    """The present position: everything that is read after this call is at least as new."""
     return (await horizon()).position
 
 
 async def read(
     customer_id: str, outdial_id: str, *, after: Position, upto: Position, limit: int
 ) -> list[tuple[Position, TargetEvent]]:
-    """Up to `limit` events of an outdial after one position and up to another, which a horizon gave."""
+    """Up to `limit` events of an outdial, after one position and up to the position of a horizon."""
     rows = await db.fetch(
         f"""
         SELECT epoch, tx, seq, {TARGET_EVENT} FROM target_event
@@ -175,10 +175,10 @@ async def read_outdials(
 
 
 async def open_epoch() -> int:
-    """Begin another epoch if the stored transaction ids cannot be this database's own; gives the current one.
+    """Begin another epoch if the stored transaction ids cannot be this database's own. Returns the current epoch.
 
-    To be called at the start of each server, and whenever the database may be another one. A restored dump shows by its
-    stored ids being ahead of the counter, or by living in another database than the one that wrote them.
+    Call this at the start of each server, and when the database may be another one. A restored dump has stored ids that
+    are ahead of the counter, or the id of another database.
     """
     return await db.transaction(_open_epoch)
 
@@ -224,7 +224,7 @@ async def epoch_end(epoch: int) -> int | None:
 
 
 async def prune(before: datetime, *, limit: int) -> int:
-    """Remove up to `limit` of the oldest events, of an age that is no longer kept, and remember how far.
+    """Remove up to `limit` of the oldest events that are past retention, and store the position of the last one.
 
     Returns:
         How many were removed; fewer than `limit` once all are.
@@ -270,7 +270,7 @@ async def _prune(tx: Transaction, before: datetime, limit: int) -> int:
 
 
 async def lag_seconds() -> float:
-    """How long the oldest writing transaction of the cluster has held subscribers back; 0 if none does."""
+    """Seconds that subscribers have waited for the oldest writing transaction of the cluster; 0 if there is none."""
     if not db.is_postgres():
         return 0.0
     rows = await db.fetch(

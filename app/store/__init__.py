@@ -1,13 +1,13 @@
 """The one way in which targets and attempts change: rows, counters and events, written together.
 
 A use-case reads what it needs under locks, decides, makes changes (`app.changes`) and hands them over in order.
-Whatever it decides, the row, the counts and the event agree, because they are made of the same change. The rooms:
+The row, the counts and the event always agree, because they are made from the same change. Its modules:
 
-- `locks`: what is held still while a use-case decides.
-- `saving`: changes, written with an event each, or with one for all.
-- `claims`: due targets, taken in one guarded statement.
-- `staged`: new targets of a file, thousands at once.
-- `counters`: the counters that all of them move.
+- `locks`: locks on what a use-case decides about.
+- `saving`: writes changes, with one event each or one for all.
+- `claims`: takes due targets in one guarded statement.
+- `staged`: stores new targets of a file, thousands at once.
+- `counters`: the counters that all of them update.
 """
 
 from app.store.claims import save_claims, take_due

@@ -1,4 +1,4 @@
-"""Claims: due targets, taken in one guarded statement, and what is written with them."""
+"""Claims: takes due targets in one guarded statement, and writes their attempts, counts and events."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -12,22 +12,22 @@ from app.store import counters
 
 _PLACES = {"place": "integer", "attempt_id": "uuid"}
 _BEGUN = tables.ATTEMPT.but("disposition", "call_id", "dialed_at", "ended_at")
-"""What an attempt begins with; its call and its end bring the rest."""
+"""The columns that a new attempt has; the others are set when it is dialed and ended."""
 
 
 async def take_due(tx: Transaction, outdial: Outdial, *, limit: int, now: datetime) -> list[tuple[Target, int]]:
-    """Mark due targets as progressing and count the try; gives each with the destination it is to be tried at.
+    """Mark due targets as progressing and count the try. Returns each with the index of its next destination.
 
-    One statement, the first write of its transaction: it is the lock, the check and the write. What another claim
-    holds is passed over. Attempt ids are handed out in the order of the claim, so the answer is sorted by them:
-    RETURNING keeps no order. The transaction has to end with `save_claims`.
+    One statement, the first write of its transaction: it locks, checks and writes. Targets that another claim holds are
+    skipped. Attempt ids are given in the order of the claim, so the answer is sorted by them: RETURNING has no order.
+    The transaction must end with `save_claims`.
     """
     next_index = destinations.next_index([f"CAST(${index + 6} AS INTEGER)" for index in range(DESTINATIONS)])
     counts = ", ".join(
         f"try_count_{index} = try_count_{index} + CASE WHEN {next_index} = {index} THEN 1 ELSE 0 END"
         for index in range(DESTINATIONS)
     )
-    # MATERIALIZED: run once. A plan that ran it again for each row would lock, and take, more than the limit.
+    # MATERIALIZED: run once. If a plan ran it again for each row, it would lock and take more than the limit.
     taken = await tx.fetch(
         f"""
         WITH due AS MATERIALIZED ({_due_targets("$4", "$3", next_index)}),
@@ -55,8 +55,8 @@ async def take_due(tx: Transaction, outdial: Outdial, *, limit: int, now: dateti
 def _due_targets(limit: str, now: str, next_index: str) -> str:
     """Due targets, of higher priority first, then the longest due, then by id.
 
-    Each priority is a range of its own in the index, read only as far as it is due: in one range over all priorities,
-    a million targets of priority 9 that wait for tomorrow would stand before the one of priority 0 that is due.
+    Each priority is its own range in the index, read only as far as it is due: in one range over all priorities, a
+    million targets of priority 9 that wait for tomorrow would be read before the one of priority 0 that is due.
     """
     branch = f"""
         SELECT id, priority, next_try_at FROM target
@@ -80,7 +80,7 @@ def _due_targets(limit: str, now: str, next_index: str) -> str:
 
 
 async def save_claims(tx: Transaction, outdial: Outdial, claims: Sequence[Claim]) -> None:
-    """Write what goes with the targets that `take_due` took: their attempts, the counts and the events."""
+    """Write the attempts, the counts and the events for the targets that `take_due` took."""
     await tx.fetch(
         f"INSERT INTO attempt ({_BEGUN}) SELECT {_BEGUN} FROM {db.rowset('$1', _BEGUN.kinds, 'new')}",
         db.rows_value(

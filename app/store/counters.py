@@ -1,4 +1,4 @@
-"""The counters of an outdial's targets, which move in the transaction of the change."""
+"""The counters of an outdial's targets, updated in the transaction of the change."""
 
 import random
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from app import db, tables
 from app.db import Transaction
 
 COUNTER_SLOTS = 16
-"""One counter row costs concurrent claimers a quarter to a third of their speed; 16 cost next to nothing."""
+"""With one counter row, concurrent claims lose a quarter to a third of their speed; with 16, almost nothing."""
 
 
 async def move_all(tx: Transaction, deltas_by_outdial: Mapping[tuple[str, str], Mapping[str, int]]) -> None:
@@ -23,8 +23,8 @@ async def move(tx: Transaction, customer_id: str, outdial_id: str, deltas: Mappi
     columns = tables.COUNTERS.kinds
     values = ", ".join(f"${index + 4}" for index in range(len(columns)))
     sums = ", ".join(f"{column} = outdial_counter.{column} + excluded.{column}" for column in columns)
-    # SQLite has one writer, so nobody waits for a row there
-    slot = random.randrange(COUNTER_SLOTS) if db.is_postgres() else 0  # noqa: S311 - spreads load, keeps no secret
+    # SQLite has one writer, so nobody waits for a row
+    slot = random.randrange(COUNTER_SLOTS) if db.is_postgres() else 0  # noqa: S311 - spreads load, not for a secret
     await tx.fetch(
         f"""
         INSERT INTO outdial_counter (customer_id, outdial_id, slot, {tables.COUNTERS}) VALUES ($1, $2, $3, {values})

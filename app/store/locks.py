@@ -1,4 +1,4 @@
-"""Locks: what a use-case decides on stays as it is until its transaction ends."""
+"""Locks: what a use-case decides about stays as it is until its transaction ends."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -15,10 +15,10 @@ from app.records import Attempt, Outdial, Target
 async def lock_outdial(
     tx: Transaction, viewer: Viewer, outdial_id: str, *path: str, exclusive: bool = False, deleted: bool = False
 ) -> Outdial:
-    """Hold an outdial's state and policy still for the length of the transaction.
+    """Lock an outdial's state and policy until the end of the transaction.
 
-    Use-cases that change targets share the lock; one that changes the outdial itself has it alone. So once a pause, a
-    deletion or a policy has been answered, nothing goes on under what was before.
+    Use-cases that change targets share the lock; one that changes the outdial itself takes it exclusively. So after a
+    pause, a deletion or a new policy is answered, nothing runs under the old state.
 
     Raises:
         Rejected: NOT_FOUND, with `path`.
@@ -33,7 +33,7 @@ async def lock_outdial(
 
 
 async def lock_targets(tx: Transaction, customer_id: str, target_ids: Iterable[str]) -> dict[str, Target]:
-    """Targets as they are, held until the end of the transaction; deleted ones too.
+    """Lock targets until the end of the transaction, and return them; deleted ones too.
 
     Locks are taken in the order of ids, so that two batches cannot wait for each other.
     """
@@ -49,7 +49,7 @@ async def lock_targets(tx: Transaction, customer_id: str, target_ids: Iterable[s
 
 
 async def read_revoked(tx: Transaction, targets: Sequence[Target], now: datetime) -> list[Attempt]:
-    """The attempts under way of locked targets that their owner takes away from their dialers, as they end now."""
+    """End the attempts in progress of locked targets that their owner changes. Returns the ended attempts."""
     live = [target for target in targets if target.status is TargetStatus.PROGRESSING]
     if not live:
         return []

@@ -1,4 +1,4 @@
-"""Changes, written: targets, attempts, counters, events, in this order."""
+"""Writes changes: targets, attempts, counters, events, in this order."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,12 +9,12 @@ from app.records import Attempt, Target
 from app.store import counters
 
 _TARGET_CHANGED = tables.TARGET.but("id", "customer_id", "outdial_id", "tm_create")
-"""All of a target but what it keeps for good."""
+"""All columns of a target that can change."""
 _ATTEMPT_WRITTEN = tables.ATTEMPT.but(
     "outdial_id", "target_id", "destination_index", "destination", "try_number", "dialer", "claimed_at"
 )
 _ATTEMPT_CHANGED = _ATTEMPT_WRITTEN.but("id", "customer_id")
-"""All of an attempt but what it is made with and keeps for good."""
+"""All columns of an attempt that can change."""
 
 
 async def save(
@@ -31,7 +31,7 @@ async def save(
         tx: the use-case's transaction.
         changes: several may be of one target.
         attempts: those that changed, as they are now.
-        attempts_made: by (customer, outdial), how many tries more (or fewer, if they were given back) there are.
+        attempts_made: by (customer, outdial), the number of new tries; negative if tries were released.
         one_event: one for all changes, instead of one for each.
     """
     last = {change.after.id: change.after for change in changes}
@@ -54,7 +54,7 @@ async def _insert_targets(tx: Transaction, targets: Sequence[Target]) -> None:
 
 
 async def update_targets(tx: Transaction, targets: Sequence[Target]) -> None:
-    """Only the rows: what else a change writes is for `save`."""
+    """Only the rows. `save` writes the rest."""
     if not targets:
         return
     await tx.fetch(

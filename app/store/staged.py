@@ -1,4 +1,4 @@
-"""New targets of a file: thousands in one statement, with one event for each standing."""
+"""New targets of a file: thousands in one statement, with one event for each status and reason."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -13,7 +13,7 @@ from app.store import counters
 
 STAGING_TABLE = "staged_target"
 _COPIED = ", ".join(name for name in staging.COLUMNS if name in tables.TARGET.kinds)
-"""What a target takes over from its staged row; the rest is worked out."""
+"""The columns that are copied from the staged row; the others are computed."""
 
 
 async def save_staged(
