@@ -1,1 +1,1 @@
-"""The GraphQL face: the schema over the use-cases, and what carries it over HTTP and WebSocket."""
+"""GraphQL: the schema over the use-cases, and its transport over HTTP and WebSocket."""

@@ -1,4 +1,4 @@
-"""The schema: the root types and the scalars, put together."""
+"""The schema, made of the root types and the scalars."""
 
 import strawberry
 from strawberry.schema.config import StrawberryConfig

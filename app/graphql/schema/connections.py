@@ -35,7 +35,7 @@ def request(first: int | None, after: str | None, last: int | None = None, befor
 
 @dataclass(frozen=True, slots=True)
 class CountedPage(Generic[T]):
-    """A page with the count of the whole list, which runs only if it is selected."""
+    """A page with the count of the whole list. The count runs only if it is selected."""
 
     page: Page[T]
     cursor: Callable[[T], str]

@@ -26,7 +26,7 @@ from app.records import (
 T = TypeVar("T")
 
 EVENT_CURSOR = "eventCursor"
-"""The field whose value must be read before anything else is."""
+"""The field whose value must be read before all others."""
 
 
 def _loader(fetch: Callable[[list[str]], Awaitable[Mapping[str, T]]]) -> DataLoader[str, T | None]:
@@ -40,9 +40,9 @@ def _loader(fetch: Callable[[list[str]], Awaitable[Mapping[str, T]]]) -> DataLoa
 
 
 class Loaders:
-    """Batched reads. They remember what they read, so they live no longer than an operation or an event of it.
+    """Batched reads with a cache. So they live only for one operation, or for one event of a subscription.
 
-    Those of lists batch over their parents: one use-case call for each distinct set of arguments.
+    The loaders of lists batch over the parents: one use-case call for each distinct set of arguments.
     """
 
     def __init__(self, viewer: Viewer) -> None:
@@ -80,7 +80,7 @@ class Loaders:
         return _loader(self._find)
 
     async def _find(self, ids: list[str]) -> Mapping[str, Outdial | Target | Attempt | ImportJob]:
-        # An id does not tell what it names. Each floor is asked only for what the ones before it did not know.
+        # An id does not have its type. Each kind is read only for ids that the kinds before it did not have.
         found: dict[str, Outdial | Target | Attempt | ImportJob] = {}
         for get_many in (outdials.get_many, targets.get_many, attempts.get_many, imports.get_many):
             if missing := [node_id for node_id in ids if node_id not in found]:
@@ -136,13 +136,13 @@ class Loaders:
 
 
 class Context:
-    """One for each operation; never for a connection, which outlives what is true when it opens."""
+    """One for each operation. Never one for a whole connection, because its data would become old."""
 
     def __init__(self, viewer: Viewer) -> None:
         self.viewer = viewer
         self.loaders = Loaders(viewer)
         self.position: events.Position | None = None
-        """Of the event log; no newer than anything else that the operation reads."""
+        """In the event log; no newer than any other data that the operation reads."""
         self._names_event_cursor = False
 
     async def prepare(self, query_text: str) -> None:
@@ -151,13 +151,13 @@ class Context:
         await self.refresh()
 
     async def refresh(self) -> None:
-        """Read the position anew and forget the rest; between the events of a subscription."""
+        """Read the position again and forget the rest, between the events of a subscription."""
         if self._names_event_cursor:
             self.position = await events.position()
         self.renew()
 
     def renew(self) -> None:
-        """Forget what was read, as before each mutation. The position stays: an older one loses nothing."""
+        """Forget what was read, as before each mutation. The position stays: with an older one, no event is missed."""
         self.loaders = Loaders(self.viewer)
 
     async def event_cursor(self, outdial_id: str) -> str:

@@ -1,7 +1,7 @@
-"""The enums of the rules below, with a description for each of their values.
+"""The enums of the rules, with a description for each value.
 
-The enums themselves live with the rules that use them and know nothing of GraphQL. The types import them from here:
-an annotation that is read before its enum is described would make a GraphQL enum without descriptions.
+The enums are defined with the rules that use them and are independent of GraphQL. The types import them from here: if
+an annotation were read before its enum is described, the GraphQL enum would have no descriptions.
 """
 
 from collections.abc import Mapping
@@ -53,7 +53,7 @@ def describe(enum: type[StrEnum], description: str, values: Mapping[str, str], *
     """Make an enum a GraphQL enum, of the same name unless another is given.
 
     Raises:
-        ValueError: a value goes undescribed, or a description speaks of none.
+        ValueError: a value has no description, or a description has no value.
     """
     if odd := enum.__members__.keys() ^ values.keys():
         raise ValueError(f"{enum.__name__}: values and descriptions differ in {', '.join(sorted(odd))}")

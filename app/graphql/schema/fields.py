@@ -1,4 +1,4 @@
-"""Fields of the schema: those read off a record by a function, and root fields with the scope they need."""
+"""Fields of the schema: computed from a record by a function, and root fields with the scope they need."""
 
 from collections.abc import Callable
 from typing import Any, Self, TypeVar
@@ -20,7 +20,7 @@ def given(value: T | None) -> T | None:
 
 
 def parse_id(text: str) -> str:
-    """The canonical form of an id that came as an argument.
+    """The canonical form of an id argument.
 
     Raises:
         BadUserInput: it is malformed.
@@ -34,8 +34,8 @@ def parse_id(text: str) -> str:
 class Derived(StrawberryField):
     """A field that is a plain function of its record.
 
-    Strawberry counts a field without a resolver among the basic ones and builds neither an Info nor arguments for it:
-    a third of a resolver's cost, which tells in lists.
+    Strawberry treats a field without a resolver as basic, and builds neither an Info nor arguments for it. This costs a
+    third of a resolver, which matters in lists.
     """
 
     read: Callable[[Any], object]
@@ -56,7 +56,7 @@ def derived(read: Callable[[Any], object], description: str) -> Any:
 
 
 def resolved(resolver: Callable[..., object], description: str) -> Any:
-    """A field that a function of its record and the operation's context finds.
+    """A field computed by a function of its record and the operation's context.
 
     The class says which GraphQL type it has; the function's own annotation says which record.
     """
@@ -68,7 +68,7 @@ class Root(StrawberryField):
 
     scope: Scope | None = None
     renews: bool = False
-    """A mutation reads nothing that was read before it."""
+    """A mutation does not use data that was read before it."""
 
     def get_result(self, source: Any, info: Any, args: list[Any], kwargs: Any) -> Any:
         if self.scope is not None:

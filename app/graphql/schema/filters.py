@@ -1,4 +1,4 @@
-"""The filters of lists and of events: an empty tuple or a null leaves a field unfiltered, for the use-cases too."""
+"""The filters of lists and of events. An empty tuple or None means no condition, also in the use-cases."""
 
 from collections.abc import Sequence
 from typing import TypeVar

@@ -1,6 +1,6 @@
-"""The input types, and what the use-cases take for them.
+"""The input types, and how they become the use-cases' values.
 
-A field left out is UNSET, which the schema prints as no default; a null that was given stays a null.
+A field that is left out is UNSET, for which the schema prints no default. A given null is None.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Mutation: what can be changed. Each hands its input to one use-case and answers with the outcome."""
+"""Mutation: all changes. Each mutation passes its input to one use-case and answers with its result."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""What mutations answer: an outcome, which holds a result or the reasons why there is none."""
+"""The answers of mutations: each has a result, or the reasons why there is none."""
 
 import re
 from collections.abc import Awaitable, Sequence
@@ -24,7 +24,7 @@ class Outcome(Generic[T]):
 
 
 async def outcome(work: Awaitable[T], *, refused: T) -> Outcome[T]:
-    """Await a use-case. If it refuses, answer `refused` and the reasons."""
+    """Await a use-case. If it refuses, answer with `refused` and the reasons."""
     try:
         return Outcome(await work)
     except Rejected as refusal:
@@ -32,7 +32,7 @@ async def outcome(work: Awaitable[T], *, refused: T) -> Outcome[T]:
 
 
 async def batch_outcome(work: Awaitable[Batch], *, refused: Batch) -> Outcome[Batch]:
-    """The same of a use-case that takes many rows and reports the bad ones in what it returns."""
+    """Like the one above, for a use-case that takes many rows and returns the bad ones in its result."""
     answer = await outcome(work, refused=refused)
     return Outcome(answer.result, answer.user_errors + answer.result.errors)
 

@@ -1,4 +1,4 @@
-"""Query: what can be read."""
+"""Query: all that can be read at once."""
 
 from typing import Annotated
 

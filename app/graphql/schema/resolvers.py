@@ -1,6 +1,6 @@
-"""How the fields of outdials, targets and attempts are found if they are no plain attributes of their records.
+"""The fields of outdials, targets and attempts that are not plain attributes of their records.
 
-Each asks a loader. Those that need not wait are no coroutines: in a list of 100 targets that saves as many tasks.
+Each uses a loader. Resolvers that need not wait are not coroutines: in a list of 100 targets this saves 100 tasks.
 """
 
 from collections.abc import Awaitable, Callable
@@ -99,7 +99,7 @@ async def targets_of_outdial(
     pages = loaders.targets_of_outdials(
         request(first, after, last, before), where, given(order_by) or TargetOrder.NEWEST_FIRST
     )
-    # The targets ask for their outdial, for the policy's limits; it is at hand.
+    # The targets need their outdial for the policy's limits, and it is already read.
     loaders.outdials_even_deleted.prime(outdial.id, outdial)
     return await _counted_page(outdial.id, pages, created_cursor, lambda: loaders.target_counts_of_outdials(where))
 

@@ -1,4 +1,4 @@
-"""The scalars of our own: instants and positions in an outdial's event log."""
+"""Our own scalars: instants, and positions in an outdial's event log."""
 
 from datetime import UTC, datetime
 from typing import NewType
@@ -10,26 +10,25 @@ EventCursor = NewType("EventCursor", str)
 
 
 def instant_text(value: datetime) -> str:
-    """An aware instant as text, always with six digits so that texts sort as the instants do."""
+    """An aware instant as text, always with six digits so that texts sort like the instants."""
     if value.tzinfo is not UTC:
         value = value.astimezone(UTC)
     return value.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
 def instant(value: object) -> datetime:
-    """The instant that an ISO 8601 text names, in UTC.
+    """The instant of an ISO 8601 text, in UTC.
 
-    The client gets the message that it raises, with the place that graphql-core adds.
+    The client gets the message of the exception, with the position that graphql-core adds.
 
     Raises:
-        TypeError: it is no text.
-        ValueError: it is no instant, names no offset, or lies outside the years 1 to 9999.
+        TypeError: it is not text. ValueError: it is not an instant, has no offset, or is outside the years 1 to 9999.
     """
     if not isinstance(value, str):
         raise TypeError("Invalid DateTime. Use ISO 8601 text such as 2022-04-28T01:41:40Z.")
     text = value.upper()  # RFC 3339 allows a small t and z
     try:
-        # Python takes any character between date and time; ISO 8601 a T, RFC 3339 a space too.
+        # Python allows any character between date and time; ISO 8601 allows a T, RFC 3339 also a space.
         parsed = datetime.fromisoformat(text) if "T" in text or " " in text else None
         if parsed is not None and parsed.tzinfo is not None:
             return parsed.astimezone(UTC)

@@ -39,8 +39,8 @@ T = TypeVar("T")
 class Stream(Generic[T]):
     """The values of a use-case as the source of a subscription.
 
-    A class and no generator, because closing a generator that nobody has asked for a value yet runs none of its code
-    and would leave the use-case's open.
+    It is a class, not a generator: if a generator is closed before its first value, none of its code runs, and the
+    use-case's generator would stay open.
     """
 
     def __init__(self, values: AsyncIterator[T]) -> None:
@@ -48,7 +48,7 @@ class Stream(Generic[T]):
         self._ahead: list[T] = []
 
     async def open(self) -> Self:
-        """Take the first value, which comes at once, so that what cannot start fails as a whole and not as a stream."""
+        """Take the first value, which comes at once. If there is none, the subscription fails before it is a stream."""
         async for value in self._values:
             self._ahead.append(value)
             break

@@ -1,6 +1,6 @@
-"""The object types. Their values are the records of the use-cases; a field is the attribute of its name.
+"""The object types. Their values are the records of the use-cases; a field is the attribute with its name.
 
-Where it is not, a function reads it off the record (`derived`) or a resolver asks a loader.
+If it is not, a function computes it from the record (`derived`), or a resolver uses a loader.
 """
 
 from datetime import datetime

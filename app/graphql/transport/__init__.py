@@ -1,1 +1,1 @@
-"""What carries the schema: operations over HTTP, event streams and WebSocket, with limits and masked errors."""
+"""The transport of the schema: operations over HTTP, event streams and WebSocket, with limits and masked errors."""

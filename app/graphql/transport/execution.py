@@ -1,4 +1,4 @@
-"""Runs operations: parse, limits, validation, execution, each error under its code. Knows no transport."""
+"""Runs operations: parsing, limits, validation, execution, errors with their codes. Independent of the transport."""
 
 import asyncio
 from collections import OrderedDict
@@ -37,7 +37,7 @@ from app.graphql.transport import limits, masking
 from app.graphql.transport.masking import NotExecuted
 
 OPERATION_SECONDS_MAX = 30
-"""A query, a mutation, or one event of a subscription. A transaction under way is shielded and ends by itself."""
+"""For a query, a mutation, or one event of a subscription. A transaction in progress is shielded and completes."""
 CACHED_DOCUMENTS_MAX = 1_000
 CACHED_CHARACTERS_MAX = 500_000
 """A parsed document takes about a hundred times its text: this is 50 MB."""
@@ -50,7 +50,7 @@ Payload = dict[str, Any]
 
 
 class OperationContext(Protocol):
-    """What resolvers get as their context, one for each operation."""
+    """The context of resolvers, one for each operation."""
 
     async def prepare(self, query_text: str) -> None: ...
     async def refresh(self) -> None: ...
@@ -59,7 +59,7 @@ class OperationContext(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """What a client asks for, as it came."""
+    """A client's request, unchecked."""
 
     query: str | None
     """None if the client sent only the hash of a persisted query."""
@@ -71,7 +71,7 @@ class Operation:
         """From decoded JSON: the body of a request, or the payload of a `subscribe` message.
 
         Raises:
-            BadUserInput: with the parameter that has another type than GraphQL over HTTP gives it.
+            BadUserInput: a parameter has a wrong type; the message names it.
         """
         if not isinstance(parameters, dict):
             raise BadUserInput("The request must be one JSON object. Batches are not supported.")
@@ -106,7 +106,7 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class _Document:
-    """A document that passed everything that does not depend on variables."""
+    """A document that passed all checks that do not depend on variables."""
 
     node: DocumentNode
     plans: dict[str, limits.Plan]
@@ -116,22 +116,22 @@ class Execution:
     """Runs operations on a schema.
 
     Args:
-        schema: has no extensions; what they do is done here, once for each document.
+        schema: without extensions. Their work is done here, once for each document.
         make_context: a new context for each operation.
     """
 
     def __init__(self, schema: strawberry.Schema, make_context: Callable[[Viewer], OperationContext]) -> None:
-        self._schema = schema._schema  # noqa: SLF001 - strawberry's way to it validates each request anew
+        self._schema = schema._schema  # noqa: SLF001 - strawberry's public way validates each request again
         self._executor_class = schema.execution_context_class
         self._make_context = make_context
         self._documents: OrderedDict[str, _Document] = OrderedDict()
         self._cached_characters = 0
 
     def prepare(self, operation: Operation, viewer: Viewer) -> Prepared:
-        """Parse, validate and measure it, and coerce its variables.
+        """Parse, validate and measure the request, and coerce its variables.
 
         Raises:
-            NotExecuted: it may not run; says why.
+            NotExecuted: it may not run, with the reason.
         """
         try:
             return self._prepare(operation, viewer)
@@ -169,13 +169,13 @@ class Execution:
                 await prepared.context.prepare(prepared.query)
                 result = execute_root_selection_set(prepared.executor)
                 payload = _payload(await result if isawaitable(result) else result)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer
+        except Exception as error:  # noqa: BLE001 - the client gets an answer for every error
             payload = {"data": None, "errors": [masking.render(error)]}
         metrics.count_operation(prepared.name, prepared.kind.value, _outcome(payload))
         return payload
 
     async def subscribe(self, prepared: Prepared) -> AsyncGenerator[Payload, None]:
-        """The responses of a subscription. Close it when the subscriber is gone.
+        """The responses of a subscription. Close the iterator when the subscriber is gone.
 
         Raises:
             NotExecuted: the subscription cannot start, or ended by an error.
@@ -206,17 +206,17 @@ class Execution:
                 await context.prepare(prepared.query)
                 opened = create_source_event_stream(executor)
                 source = await opened if isawaitable(opened) else opened
-        except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer
+        except Exception as error:  # noqa: BLE001 - the client gets an answer for every error
             raise NotExecuted([masking.render(error)]) from None
         if isinstance(source, ExecutionResult):
             raise NotExecuted([masking.render(error) for error in source.errors or ()])
-        # graphql-core awaits what the function returns, though it is typed for one that is not asynchronous.
+        # graphql-core awaits the function's result, although its type is of a synchronous function.
         responses = map_source_to_response_event(executor, source, cast("Any", respond))
         try:
             async with aclosing(responses):
                 async for result in responses:
                     yield _payload(result)
-                    # Before the next event is read, so that its position is no newer than what the event says.
+                    # Before the next event is read, so that its position is no newer than the event.
                     await context.refresh()
         except Exception as error:  # noqa: BLE001 - as above
             raise NotExecuted([masking.render(error)]) from None
@@ -240,7 +240,7 @@ class Execution:
             self._documents.move_to_end(query)
             return document
         document = self._check(query)
-        # Only good ones are kept: bad ones would push them out.
+        # Only valid ones are cached: invalid ones would push them out.
         self._documents[query] = document
         self._cached_characters += len(query)
         while self._cached_characters > CACHED_CHARACTERS_MAX or len(self._documents) > CACHED_DOCUMENTS_MAX:
@@ -289,7 +289,7 @@ async def _time_limit() -> AsyncIterator[None]:
 
 
 def _outcome(payload: Payload) -> str:
-    """What an operation is counted under."""
+    """The label of an operation in the metrics."""
     errors = payload.get("errors")
     return errors[0]["extensions"]["code"] if errors else "ok"
 

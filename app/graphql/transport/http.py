@@ -19,7 +19,7 @@ from app.requests.bodies import Disconnected, HttpRefusal
 from app.requests.tokens import TokenReader
 
 BODY_BYTES_MAX = 8 * 1024 * 1024
-"""1,000 targets, the most of one call, with 8 kB each; the longest data of all of them would be 65 MB."""
+"""1,000 targets, the most of one call, with 8 kB each. If all of them had the longest data, it would be 65 MB."""
 BODY_SECONDS_MAX = 30
 QUERY_PARAMETERS_MAX = 20
 _JSON_TYPES = {negotiation.JSON, "application/graphql+json"}
@@ -29,9 +29,7 @@ class HttpEndpoint:
     """The ASGI application of POST and GET.
 
     Args:
-        execution: runs the operations.
-        reader: of tokens.
-        page: what a browser gets.
+        execution: runs the operations. reader: of tokens. page: what a browser gets.
         stopping: is set when the server begins to stop; ends the streams.
     """
 
@@ -57,7 +55,7 @@ class HttpEndpoint:
             if accepted.prefers_stream:
                 await sse.send_refusal(send, refused)
             else:
-                # What application/json promised before the specification: 200 for whatever reached the GraphQL layer.
+                # Before the specification, application/json meant: 200 for everything that reached the GraphQL layer.
                 status = 400 if media_type == negotiation.GRAPHQL_JSON else 200
                 await _respond(send, status, masking.encode(refused.payload), media_type)
         except Disconnected:

@@ -1,8 +1,8 @@
 """What one operation may ask for, checked before it runs.
 
-The shape of a document is judged once, before validation, whose own cost it bounds. What an operation may return
-depends on its variables: a plan that is made once for each document is evaluated for each request in microseconds.
-Both walk a fragment once, however often it is spread.
+The shape of a document is checked once, before validation, and so limits the cost of validation. What an operation may
+return depends on its variables: a plan is made once for each document, and evaluated for each request in microseconds.
+Both walk each fragment once, even if it is spread many times.
 """
 
 from collections.abc import Iterator
@@ -35,20 +35,20 @@ from app.pagination import PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX
 
 QUERY_CHARACTERS_MAX = 100_000
 QUERY_TOKENS_MAX = 5_000
-"""Parsing and validating as many holds the loop for about a tenth of a second. Rows of a batch belong in variables."""
+"""Parsing and validating this many blocks the loop for about 0.1 seconds. Rows of a batch belong in variables."""
 DEPTH_MAX = 15
 INTROSPECTION_DEPTH_MAX = 20
 """GraphiQL's own query is 15 fields deep; `__schema` and `__type` are counted apart."""
 NESTING_MAX = 50
-"""Selection sets inside each other, fragments included: bounds every recursion over a document."""
+"""Selection sets inside each other, fragments included. Limits every recursion over a document."""
 FRAGMENTS_MAX = 100
 ROOT_FIELDS_MAX = 50
 ALIASES_MAX = 100
-"""Aliases, and repeated fields in one selection set: comparing those costs validation their number squared."""
+"""Aliases, and repeated fields in one selection set: validation compares all pairs of them."""
 NODES_MAX = 25_000
 """The most objects that the lists of one operation may return."""
 FIELDS_MAX = 250_000
-"""Fields of all those objects: about two seconds of the loop."""
+"""Fields of all those objects: about two seconds of work on the loop."""
 
 BATCH_MAX = 1_000
 
@@ -60,7 +60,7 @@ def check_shape(document: DocumentNode) -> None:
     """Refuse a document that is too deep or too wide.
 
     Raises:
-        LimitExceeded: with what is too large, and the limit.
+        LimitExceeded: says what is too large, and the limit.
     """
     fragments = [node for node in document.definitions if isinstance(node, FragmentDefinitionNode)]
     if len(fragments) > FRAGMENTS_MAX:
@@ -76,7 +76,7 @@ def check_shape(document: DocumentNode) -> None:
         if shape.width > ROOT_FIELDS_MAX:
             raise LimitExceeded(f"Too many root fields: an operation has at most {ROOT_FIELDS_MAX}.")
     for fragment in fragments:
-        # One that no operation spreads is for validation to refuse, which must not be costly either.
+        # Validation refuses a fragment that no operation spreads, and that must not be costly either.
         shapes.of_fragment(fragment.name.value, 1)
     if shapes.aliases > ALIASES_MAX:
         raise LimitExceeded(f"Too many aliases and repeated fields: a document has at most {ALIASES_MAX}.")
@@ -144,7 +144,7 @@ class _Shapes:
 
 @dataclass(slots=True)
 class Plan:
-    """What a selection set can return, as far as it is known without variables."""
+    """What a selection set can return, as far as known without variables."""
 
     fields: int = 0
     lists: list["_List"] = field(default_factory=list)
@@ -212,7 +212,7 @@ def _size(plan: Plan, variables: dict[str, Any], known: dict[int, tuple[int, int
 def _length(item: _List, variables: dict[str, Any]) -> int:
     lengths = [length for value in item.arguments for length in _lengths(value, variables)]
     if item.is_page:
-        # A greater `first` is refused by its field, and the client is to get that answer.
+        # A greater `first` is refused by its field, with a better message.
         return min(max(0, *lengths), PAGE_SIZE_MAX) if lengths else item.constant
     return min(max(item.constant, *lengths), BATCH_MAX) if lengths else item.constant
 

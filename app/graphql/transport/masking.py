@@ -1,4 +1,4 @@
-"""Errors as clients see them: expected ones with their code, bugs as INTERNAL with an id that is also in the log."""
+"""Errors as clients see them: expected errors with their code, bugs as INTERNAL with an id that is also in the log."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -23,7 +23,7 @@ Rendered = dict[str, Any]
 _log = structlog.get_logger("outdial.graphql")
 
 
-class NotExecuted(Exception):  # noqa: N818 - the outcome of a request that was not executed
+class NotExecuted(Exception):  # noqa: N818 - the result of a request that was not executed
     """A request that is not executed: the answer has `errors` and no `data`."""
 
     def __init__(self, errors: list[Rendered]) -> None:
@@ -40,12 +40,12 @@ def refuse(error: Expected) -> NotExecuted:
 
 
 def refuse_request(errors: Iterable[GraphQLError], code: str) -> NotExecuted:
-    """What graphql-core finds wrong with a request: its messages are about the request alone, so they stay."""
+    """graphql-core's errors about a request. Their messages are only about the request, so they stay."""
     return NotExecuted([_entry(error.message, error, {"code": code}) for error in errors])
 
 
 def refuse_persisted_query() -> NotExecuted:
-    """What Apollo Server answers without a store of queries. Apollo Client and urql compare this very message.
+    """The answer of an Apollo Server without a store of queries. Apollo Client and urql compare exactly this message.
 
     They then send the document itself, and no more hashes.
     """
@@ -65,7 +65,7 @@ def render(error: Exception) -> Rendered:
         # graphql-core attaches nodes itself only to a bad argument, such as null in a variable for a non-null one.
         return _entry(cause.message, error, {"code": BAD_USER_INPUT})
     error_id = ids.new()
-    _log.error("internal error", error_id=error_id, path=_path(error), exc_info=cause)
+    _log.error("internal_error", error_id=error_id, path=_path(error), exc_info=cause)
     message = "Internal error. Quote the id when you report it."
     return _entry(message, error, {"code": INTERNAL, "id": error_id})
 
@@ -79,7 +79,7 @@ def encode(payload: dict[str, Any]) -> bytes:
 
 
 def _cause(error: Exception) -> Exception:
-    """What was raised, below graphql-core's own wrappers."""
+    """The original exception, without graphql-core's wrappers."""
     while isinstance(error, GraphQLError) and error.original_error is not None:
         error = error.original_error
     return error

@@ -5,7 +5,7 @@ from functools import lru_cache
 from typing import Final, Literal
 
 ACCEPT_CHARACTERS_MAX = 1_000
-"""No browser sends half of it; a longer one counts as */*."""
+"""Browsers send less than half of it. A longer header counts as */*."""
 
 JSON: Final = "application/json"
 GRAPHQL_JSON: Final = "application/graphql-response+json"
@@ -22,11 +22,11 @@ class Accepted:
     json: JsonType | None
     """None if it accepts no JSON."""
     stream: bool
-    """It names event streams. A subscription is answered as one."""
+    """It accepts event streams. A subscription is answered as one."""
     prefers_stream: bool
-    """It prefers a stream to JSON. Naming both alike, as urql does, is no preference."""
+    """It prefers a stream to JSON. If both have the same weight, as urql sends them, it does not."""
     prefers_html: bool
-    """It is a browser that opens a page."""
+    """A browser that opens a page."""
 
 
 def accepted(header: str | None) -> Accepted:

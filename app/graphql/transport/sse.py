@@ -19,7 +19,7 @@ from app.graphql.transport.execution import Payload
 from app.graphql.transport.masking import NotExecuted
 
 PING_SECONDS = 12
-"""Proxies and browsers give up on a silent connection after 30 to 60 seconds."""
+"""Proxies and browsers close a silent connection after 30 to 60 seconds."""
 SEND_SECONDS_MAX = 30
 _PING = b":\n\n"
 _COMPLETE = b"event: complete\ndata:\n\n"
@@ -27,12 +27,12 @@ _HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-store"),
     (b"vary", b"Accept"),
-    (b"x-accel-buffering", b"no"),  # nginx would gather events
+    (b"x-accel-buffering", b"no"),  # otherwise nginx collects events before it sends them
 ]
 
 
 async def send_refusal(send: Send, refused: NotExecuted) -> None:
-    """A stream of what is wrong with the request: clients of event streams show no other answer's body."""
+    """A stream that has the error of the request: clients of event streams show no other answer's body."""
     await _start(send)
     await _write(send, _refusal(refused), more=False)
 
@@ -47,7 +47,7 @@ async def stream(
 ) -> None:
     """Send the responses until they end, the client leaves, the token expires or the server stops.
 
-    A client that reads slowly holds up its own stream alone; one that reads nothing for SEND_SECONDS_MAX is left.
+    A client that reads slowly delays only its own stream. One that reads nothing for SEND_SECONDS_MAX is dropped.
     """
     leaving = asyncio.create_task(_disconnect(receive), name="sse disconnect")
     stop = asyncio.create_task(stopping.wait(), name="sse stop")
@@ -75,7 +75,7 @@ async def stream(
                 body = _PING
             await _write(send, body, more=more)
     except (TimeoutError, OSError):
-        return  # it reads nothing, or is gone
+        return  # the client reads nothing, or is gone
     finally:
         pending: list[asyncio.Task[Any]] = [task for task in (leaving, stop, step) if task is not None]
         for task in pending:

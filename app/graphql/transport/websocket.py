@@ -28,7 +28,7 @@ CLOSE_SECONDS_MAX = 1.0
 OPERATIONS_MAX = 100
 """At the same time on one socket."""
 ENDING_OPERATIONS_MAX = 100
-"""If more stopped operations are still ending, the socket is read again only after some are gone."""
+"""If more stopped operations are still ending, the socket is not read until some have ended."""
 OPERATION_ID_CHARACTERS_MAX = 255
 REASON_BYTES_MAX = 123
 """RFC 6455: a control frame has 125 bytes, two of them for the code."""
@@ -49,7 +49,7 @@ class CloseCode(IntEnum):
     TOO_MANY_INITIALISATION_REQUESTS = 4429
 
 
-class _Close(Exception):  # noqa: N818 - an end that the protocol knows
+class _Close(Exception):  # noqa: N818 - an end as the protocol defines it
     def __init__(self, code: CloseCode, reason: str) -> None:
         super().__init__(reason)
         self.code = code
@@ -62,7 +62,7 @@ class WebSocketEndpoint:
     Args:
         execution: runs the operations.
         reader: of tokens.
-        allowed_origins: besides the server's own, from which a cookie counts.
+        allowed_origins: from which a cookie is accepted, besides the server's own.
         stopping: is set when the server begins to stop; ends the sockets.
     """
 
@@ -94,16 +94,16 @@ class WebSocketEndpoint:
 
 @dataclass(slots=True, eq=False)
 class _Connection:
-    """One socket. Its operations run as tasks of their own and share nothing but the way out."""
+    """One socket. Each operation runs in its own task; they share only the sending side."""
 
     endpoint: WebSocketEndpoint
     socket: WebSocket
     viewer: Viewer | None = None
     initialised: bool = False
     operations: dict[str, asyncio.Task[None]] = field(default_factory=dict)
-    """Those that the client may still hear of, by its id."""
+    """Operations that the client still gets messages of, by the client's id."""
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
-    """These, and those that were stopped and are not gone yet."""
+    """These, and those that were stopped and are still ending."""
     sending: asyncio.Lock = field(default_factory=asyncio.Lock)
     ending: asyncio.Future[_Close] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
     timer: asyncio.TimerHandle | None = None
@@ -135,11 +135,11 @@ class _Connection:
                 self.timer.cancel()
             tasks = {reading, stop, *self.tasks}
             for task in tasks:
-                if not task.cancelling():  # a second time would interrupt what the first one cleans up
+                if not task.cancelling():  # a second cancellation would interrupt the cleanup of the first one
                     task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
         if close is not None:
-            # A client that reads nothing would hold this up; the server drops its connection with or without.
+            # A client that reads nothing would delay this; the server drops its connection anyway.
             with suppress(TimeoutError, WebSocketDisconnect, RuntimeError):
                 async with asyncio.timeout(CLOSE_SECONDS_MAX):
                     await self.socket.close(close.code, close.reason)
@@ -244,7 +244,7 @@ class _Connection:
             last = {"type": "error", "id": operation_id, "payload": [masking.render(error)]}
         if self.operations.get(operation_id) is not asyncio.current_task():
             return  # the client stopped it meanwhile
-        # The id is free before the client learns of the end, or its next use could come too early.
+        # The id is free before the client sees the end, so that it can use the id again at once.
         del self.operations[operation_id]
         with suppress(WebSocketDisconnect, _Close):
             await self._send(last)
@@ -256,10 +256,10 @@ class _Connection:
                 yield payload
 
     async def _send(self, message: dict[str, Any]) -> None:
-        """Send one message after the other; wait while the client's side is full.
+        """Send one message after the other. Wait while the client does not read.
 
-        uvicorn waits at the start of a send until what was written before has left, so at most one message is in
-        the way for each socket, and each operation holds one of its own.
+        uvicorn waits at the start of a send until the earlier data is sent. So each socket has at most one message in
+        the buffer, and each operation holds one more.
         """
         text = orjson.dumps(message).decode()
         try:
@@ -269,7 +269,7 @@ class _Connection:
             close = _Close(CloseCode.TIMEOUT, "The client reads too slowly")
             self._end(close)
             raise close from None
-        except RuntimeError:  # uvicorn has sent a close frame of its own
+        except RuntimeError:  # uvicorn has already sent its own close frame
             raise WebSocketDisconnect from None
 
 
