@@ -1,8 +1,7 @@
-"""Tokens: who speaks (`Viewer`), and what a bad token comes to."""
+"""Tokens: read into a `Viewer`, or refused with a reason; issued for tests and small installations."""
 
 import asyncio
 import json
-import logging
 import math
 import time
 from collections.abc import Iterable, Mapping
@@ -12,6 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 import jwt
+import structlog
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from app import clock, ids
@@ -20,19 +20,19 @@ from app.settings import PublicKey, Settings, SettingsError, signature_key
 
 TOKEN_CHARACTERS_MAX = 16_384
 NOT_BEFORE_LEEWAY_SECONDS = 10
-"""Issuers stamp `nbf` with their own clock. `exp` has no leeway: a socket closes at that very moment."""
+"""Issuers set `nbf` by their own clock. `exp` has no leeway: a socket closes exactly then."""
 JWKS_TIMEOUT_SECONDS = 5.0
 JWKS_LIFESPAN_SECONDS = 300.0
 JWKS_STALE_SECONDS_MAX = 3600.0
-"""So long the last keys that came hold while their server is down."""
+"""How long the last fetched keys stay valid while their server is down."""
 JWKS_COOLDOWN_SECONDS = 30.0
-"""Tokens with unknown key ids have the keys fetched anew at most this often."""
+"""Tokens with unknown key ids cause a new fetch of the keys at most this often."""
 JWKS_RETRY_SECONDS = 3.0
-"""After a fetch that failed, the next one waits so long."""
+"""The wait after a failed fetch."""
 
-_logger = logging.getLogger(__name__)
+_log = structlog.get_logger(__name__)
 
-# What PyJWT, base64, json and the key objects raise on hostile text; the fuzz test looks for more.
+# What PyJWT, base64, json and the key objects raise on malformed text. A fuzz test looks for more.
 _MALFORMED = (jwt.PyJWTError, ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError)
 
 
@@ -44,7 +44,7 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """Who a token speaks for. Everything a use-case reads or writes belongs to this customer."""
+    """The customer and the permissions of a token. A use-case reads and writes only data of this customer."""
 
     customer_id: str
     subject: str
@@ -52,24 +52,24 @@ class Viewer:
     expires_at: datetime | None
 
     def require(self, scope: Scope) -> None:
-        """Raise Forbidden unless the token has that scope; none implies another."""
+        """Raise Forbidden unless the token has that scope. No scope includes another."""
         if scope not in self.scopes:
             raise Forbidden(f"The token lacks the scope {scope.value}.")
 
 
 @dataclass(frozen=True, slots=True)
 class _Key:
-    """A key and the only algorithm that it verifies, which is fixed here and never by a token's header."""
+    """A key and its only algorithm, which is fixed here and never chosen by a token's header."""
 
     material: bytes | PublicKey
     algorithm: str
 
 
 class TokenReader:
-    """Turns tokens into viewers by the key that the settings name."""
+    """Turns tokens into viewers with the key from the settings."""
 
     def __init__(self, settings: Settings) -> None:
-        """Take the key from the settings, or the place to fetch it from.
+        """Take the key, or the URL of the keys, from the settings.
 
         Raises:
             SettingsError: no key is set.
@@ -83,18 +83,18 @@ class TokenReader:
         elif settings.jwt_public_key is not None:
             found = signature_key(load_pem_public_key(settings.jwt_public_key.encode()))
             if found is None:
-                raise SettingsError("OUTDIAL_JWT_PUBLIC_KEY: the key is of a kind that tokens are not signed with")
+                raise SettingsError("OUTDIAL_JWT_PUBLIC_KEY must be an RSA, P-256 or Ed25519 key")
             self._key = _Key(*found)
         elif settings.jwt_jwks_url is not None:
             self._remote = _RemoteKeys(settings.jwt_jwks_url)
         else:
-            raise SettingsError("OUTDIAL_JWT_SECRET is not set, nor OUTDIAL_JWT_PUBLIC_KEY or OUTDIAL_JWT_JWKS_URL")
+            raise SettingsError("OUTDIAL_JWT_SECRET is not set: set it, OUTDIAL_JWT_PUBLIC_KEY or OUTDIAL_JWT_JWKS_URL")
 
     async def viewer(self, token: str) -> Viewer:
-        """Who the token speaks for; fetches keys first where they live elsewhere.
+        """The token's viewer. Fetches keys first if they are at a URL.
 
         Raises:
-            Unauthenticated: whatever is wrong with the token.
+            Unauthenticated: the token is wrong, with the reason.
             Unavailable: its key could not be fetched.
         """
         if self._remote is not None:
@@ -102,7 +102,7 @@ class TokenReader:
         return self.read(token)
 
     def read(self, token: str) -> Viewer:
-        """The same without I/O: of keys that live elsewhere, it knows those that were fetched."""
+        """Like `viewer`, without I/O: if keys are at a URL, it uses those that were fetched before."""
         key = self._key if self._remote is None else self._remote.get(_key_id(token))
         if key is None:
             raise Unauthenticated("The token is signed with a key that this server does not know.")
@@ -118,7 +118,7 @@ class TokenReader:
                 audience=self._audience,
                 issuer=self._issuer,
                 options={
-                    # Times go by the project's clock, below; what else a claim must be is said there too.
+                    # Times are checked below, by the project's clock, and so are the types of claims.
                     "verify_exp": False,
                     "verify_nbf": False,
                     "verify_iat": False,
@@ -145,7 +145,7 @@ def issue(
     scopes: Iterable[Scope],
     lifetime: timedelta,
 ) -> str:
-    """A token that this server takes.
+    """Make a token that this server accepts.
 
     Raises:
         SettingsError: the settings hold no secret to sign with.
@@ -153,7 +153,7 @@ def issue(
     """
     if settings.jwt_secret is None:
         raise SettingsError(
-            "OUTDIAL_JWT_SECRET is not set: tokens can be verified here but not signed"
+            "OUTDIAL_JWT_SECRET is not set: this server can verify tokens but not sign them"
             if settings.has_key
             else "OUTDIAL_JWT_SECRET is not set"
         )
@@ -210,7 +210,7 @@ def _viewer(claims: Mapping[str, Any]) -> Viewer:
 
 
 def _instant(claims: Mapping[str, Any], name: str) -> datetime | None:
-    """An RFC 7519 NumericDate; None where there is none."""
+    """An RFC 7519 NumericDate; None if the claim is missing."""
     seconds = claims.get(name)
     if seconds is None:
         return None
@@ -241,7 +241,7 @@ def _scopes(claim: object) -> frozenset[Scope]:
     return frozenset(scope for scope in Scope if scope.value in words)
 
 
-# ---------------------------------------------------------------- keys that live elsewhere
+# ---------------------------------------------------------------- keys at a URL
 
 
 def _check_length(token: str) -> None:
@@ -259,7 +259,7 @@ def _key_id(token: str) -> str | None:
 
 
 class _RemoteKeys:
-    """The keys at a JWKS URL: fetched by a thread, by one at a time, and kept for a while."""
+    """The keys at a JWKS URL: fetched in a thread, one fetch at a time, and cached."""
 
     def __init__(self, url: str) -> None:
         self._client = jwt.PyJWKClient(url, cache_jwk_set=False, timeout=JWKS_TIMEOUT_SECONDS)
@@ -279,11 +279,11 @@ class _RemoteKeys:
         if fresh and key_id in self._keys:
             return
         if self._fetching is None:
-            # `fresh` here means an unknown key id, which anybody can make up.
+            # `fresh` here means an unknown key id, which any client can invent.
             if now < self._retry_at or (fresh and now < self._fetched_at + JWKS_COOLDOWN_SECONDS):
                 return
             self._fetching = asyncio.create_task(self._fetch(), name="jwks")
-        # Shielded: a client that hangs up must not end the fetch for those who wait with it.
+        # Shielded: a client that disconnects must not end the fetch for other clients.
         await asyncio.shield(self._fetching)
 
     async def _fetch(self) -> None:
@@ -295,17 +295,17 @@ class _RemoteKeys:
             self._fetched_at = time.monotonic()
         except (*_MALFORMED, OSError) as error:  # TimeoutError is an OSError
             self._retry_at = time.monotonic() + JWKS_RETRY_SECONDS
-            _logger.warning("fetching the issuer's keys failed: %s", type(error).__name__)
+            _log.warning("issuer_keys_not_fetched", error=type(error).__name__)
         finally:
             self._fetching = None
 
 
 def _usable(key_set: jwt.PyJWKSet) -> dict[str | None, _Key]:
-    """The signature keys by id; under None the only one there is, for tokens that name no key."""
+    """The signature keys by id. If there is only one, it is also under None, for tokens that name no key."""
     keys: dict[str | None, _Key] = {}
     for jwk in key_set.keys:
-        found = signature_key(jwk.key)  # by the key's own type; a shared secret or a private key is none
-        # PyJWK names the algorithm that the key says, or else its type's; one for PS256 or RS512 verifies nothing here.
+        found = signature_key(jwk.key)  # by the key's own type; a shared secret or a private key is not accepted
+        # PyJWK takes the algorithm from the key, or else from its type. A key for PS256 or RS512 is not used here.
         if found is not None and found[1] == jwk.algorithm_name and jwk.public_key_use in {"sig", None}:
             keys[jwk.key_id] = _Key(*found)
     if len(keys) == 1:

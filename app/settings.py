@@ -1,4 +1,4 @@
-"""The environment, read once, checked and frozen. A wrong setting is one line that names it."""
+"""The settings: the environment, read once, checked and frozen. The error of a wrong one is one line that names it."""
 
 import os
 import re
@@ -19,26 +19,26 @@ from app.database_url import SQLITE_PREFIX, DatabaseUrl
 
 PREFIX = "OUTDIAL_"
 SECRET_BYTES_MIN = 32
-"""RFC 7518, section 3.2: an HS256 key is at least as long as the hash; PyJWT warns below."""
+"""RFC 7518, section 3.2: an HS256 key is at least as long as the hash. PyJWT warns about shorter keys."""
 RSA_BITS_MIN = 2048
 _ORIGIN = re.compile(r"(https?)://([a-z0-9.-]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?/?")
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
-_SEGMENT = r"[A-Za-z0-9_~-][A-Za-z0-9._~-]*"  # neither . nor .., and nothing that a URL writes otherwise
+_SEGMENT = r"[A-Za-z0-9_~-][A-Za-z0-9._~-]*"  # neither . nor .., and no characters that a URL must escape
 _BASE_PATH = re.compile(rf"(?:/{_SEGMENT})+")
 BASE_PATH_CHARACTERS_MAX = 200
 OWN_PATHS = frozenset({"graphql", "healthz", "metrics", "readyz", "session", "v1.0", "web"})
-"""What the server's paths begin with. With one of them as base path, a request for it could mean two things."""
+"""The first segments of the server's own paths. As a base path they would be ambiguous."""
 _KEY_NAMES = ("jwt_secret", "jwt_public_key", "jwt_jwks_url")
 
 PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | ed448.Ed448PublicKey
 
 
 class SettingsError(Exception):
-    """A setting is missing or wrong: one line that names the variable and never repeats a secret."""
+    """A setting is missing or wrong: one line that names the variable and never contains a secret."""
 
 
 class Settings(BaseSettings):
-    """What the environment says, under OUTDIAL_ and the field's name. An empty variable is an unset one."""
+    """The environment's variables: OUTDIAL_ and the field's name. An empty variable counts as unset."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
@@ -48,12 +48,12 @@ class Settings(BaseSettings):
         extra="forbid",
     )
 
-    database_url: str = Field(default=f"{SQLITE_PREFIX}outdial.db", repr=False)  # it may hold a password
+    database_url: str = Field(default=f"{SQLITE_PREFIX}outdial.db", repr=False)  # it may contain a password
     database_pool_size: int = Field(default=10, ge=2, le=100)
     """Connections of each process to PostgreSQL."""
     jwt_secret: SecretStr | None = None
     jwt_public_key: str | None = None
-    """PEM text, also where the variable named a file."""
+    """PEM text, also if the variable names a file."""
     jwt_jwks_url: str | None = None
     jwt_audience: str | None = None
     jwt_issuer: str | None = None
@@ -62,8 +62,11 @@ class Settings(BaseSettings):
     base_path: str = Field(default="", max_length=BASE_PATH_CHARACTERS_MAX)
     """The path below which a reverse proxy shows the server, without a slash at its end; empty at the root."""
     keep_alive_seconds: int = Field(default=75, ge=1, le=4_200)
-    """How long an idle connection stays open. It must be longer than a balancer in front keeps it, which else sends
-    requests into connections that are just closing: mostly 60 s, at most AWS's 4,000 s."""
+    """How long an idle connection stays open.
+
+    It must be longer than the idle timeout of a balancer in front (mostly 60 s, with AWS at most 4,000 s), which
+    otherwise sends requests into connections that are just closing.
+    """
     event_retention_hours: int = Field(default=72, ge=1, le=24 * 366 * 10)
     import_retention_days: int = Field(default=30, ge=1, le=366 * 10)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
@@ -71,7 +74,7 @@ class Settings(BaseSettings):
 
     @classmethod
     def load(cls, **values: Any) -> Self:
-        """The settings, from the environment and, before it, from the given values.
+        """The settings, from the given values or else from the environment.
 
         Raises:
             SettingsError: the first thing that is wrong.
@@ -111,7 +114,7 @@ class Settings(BaseSettings):
             if len(text.encode()) < SECRET_BYTES_MIN:
                 raise ValueError(f"must be {SECRET_BYTES_MIN} bytes or more, as HS256 asks (try: openssl rand -hex 32)")
             if "-----BEGIN" in text or text.startswith("ssh-"):
-                # Whoever knows a public key could sign with it.
+                # Anyone who knows a public key could sign with it.
                 raise ValueError(f"is a key pair's key; set {PREFIX}JWT_PUBLIC_KEY instead")
         return secret
 
@@ -127,7 +130,7 @@ class Settings(BaseSettings):
         try:
             key = signature_key(load_pem_public_key(pem.encode()))
         except (ValueError, UnsupportedAlgorithm):
-            raise ValueError("is neither the PEM text of a public key nor the path of one") from None
+            raise ValueError("must be the PEM text of a public key, or the path of a file with it") from None
         if key is None:
             raise ValueError(f"must be an RSA key of {RSA_BITS_MIN} bits or more, a P-256 key or an Ed25519 key")
         return pem
@@ -187,7 +190,7 @@ class Settings(BaseSettings):
 
 
 def signature_key(key: object) -> tuple[PublicKey, str] | None:
-    """A public key with the one algorithm it is used with here; None where it is too weak or of another kind."""
+    """A public key with its only algorithm here; None if it is too weak or of another kind."""
     match key:
         case rsa.RSAPublicKey() if key.key_size >= RSA_BITS_MIN:
             return key, "RS256"
@@ -314,14 +317,14 @@ def _file_text(path: str) -> str:
     try:
         return Path(path).read_text(encoding="ascii")
     except (OSError, ValueError):
-        raise ValueError("is neither the PEM text of a public key nor the path of one") from None
+        raise ValueError("must be the PEM text of a public key, or the path of a file with it") from None
 
 
 def _origin(text: str) -> str:
     """As browsers send it in Origin: lower-case, without the scheme's own port and without a path."""
     match = _ORIGIN.fullmatch(text.lower())
     if match is None:
-        # "*" too: it would let any page use the cookie of whoever looks at it.
+        # "*" too: it would let any page use its visitor's cookie.
         raise ValueError("must be origins such as https://app.example.com, separated by commas")
     scheme, host, port = match.groups()
     return f"{scheme}://{host}" if port in {None, _DEFAULT_PORTS[scheme]} else f"{scheme}://{host}:{port}"

@@ -351,7 +351,7 @@ def test_a_token_without_scopes_allows_nothing():
 
 
 def test_only_a_secret_can_sign(pems):
-    with pytest.raises(SettingsError, match="verified here but not signed"):
+    with pytest.raises(SettingsError, match="this server can verify tokens but not sign them"):
         auth.issue(Settings(jwt_public_key=pems["ES256"]), CUSTOMER, "", [], timedelta(hours=1))
     with pytest.raises(SettingsError, match="OUTDIAL_JWT_SECRET is not set"):
         auth.issue(Settings(), CUSTOMER, "", [], timedelta(hours=1))

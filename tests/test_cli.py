@@ -213,7 +213,7 @@ def test_token_says_where_there_is_only_a_public_key(run, monkeypatch):
     monkeypatch.setenv("OUTDIAL_JWT_JWKS_URL", "https://login.example.com/keys")
     code, out, err = run("token", "--customer", CUSTOMER)
     assert (code, out) == (2, "")
-    assert err == "outdial: OUTDIAL_JWT_SECRET is not set: tokens can be verified here but not signed\n"
+    assert err == "outdial: OUTDIAL_JWT_SECRET is not set: this server can verify tokens but not sign them\n"
 
 
 def test_token_on_postgresql_needs_a_secret(run, monkeypatch):

@@ -1,1 +1,1 @@
-"""What both faces read from an HTTP request or a WebSocket handshake: its body and its token."""
+"""What GraphQL and REST read from an HTTP request or a WebSocket handshake: its body and its token."""

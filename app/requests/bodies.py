@@ -13,13 +13,13 @@ from starlette.types import Receive
 from app.errors import BadUserInput, Expected, LimitExceeded, SenderLost
 
 DISCARDED_BYTES_MAX = 32 * 1024 * 1024
-"""How much of a body that is too long is read: most clients read no answer before they have sent everything."""
+"""How much is read of a body that is too long: most clients read no answer before they have sent everything."""
 DISCARD_SECONDS_MAX = 5.0
 _UTF_8 = {"utf-8", "utf8"}
 _DIGITS = re.compile(r"[0-9]{1,18}")
 
 
-class HttpRefusal(Exception):  # noqa: N818 - an answer on its way
+class HttpRefusal(Exception):  # noqa: N818 - an answer
     """A request that is answered without being executed, with this HTTP status."""
 
     def __init__(self, status: int, error: Expected, headers: dict[str, str] | None = None) -> None:
@@ -30,7 +30,7 @@ class HttpRefusal(Exception):  # noqa: N818 - an answer on its way
 
 
 class Disconnected(SenderLost):
-    """The client went away before it had sent the whole body: nobody is left to answer to."""
+    """The client disconnected before it had sent the whole body. There is nobody to answer."""
 
 
 class Silent(HttpRefusal, SenderLost):
@@ -68,7 +68,7 @@ async def read(receive: Receive, headers: Headers, *, bytes_max: int, seconds_ma
 
     Raises:
         HttpRefusal: 413 or 408.
-        Disconnected: the client went away before it had sent it all.
+        Disconnected: the client disconnected before it had sent all of it.
     """
     announced = headers.get("content-length", "")
     if _DIGITS.fullmatch(announced) and int(announced) > bytes_max and "expect" in headers:
@@ -98,7 +98,7 @@ async def read(receive: Receive, headers: Headers, *, bytes_max: int, seconds_ma
 
 
 class Upload:
-    """A body that is read piece by piece, no faster than the pieces are used.
+    """A body that is read in pieces, no faster than they are used.
 
     Args:
         receive: of the request.
@@ -118,7 +118,7 @@ class Upload:
 
         Raises:
             Silent: 408.
-            Disconnected: the client went away before it had sent it all.
+            Disconnected: the client disconnected before it had sent all of it.
         """
         self._is_held_back = False
         while not self._is_over:
@@ -137,7 +137,7 @@ class Upload:
                 yield piece
 
     async def discard(self) -> None:
-        """Read on for a while if the answer comes before the end of the body: most clients read none earlier."""
+        """Read on for a while if the answer comes before the end of the body: most clients read it only then."""
         if self._is_held_back:
             return
         discarded = 0
@@ -161,7 +161,7 @@ def decode(text: bytes | str) -> Any:
         HttpRefusal: 400.
     """
     try:
-        # Refuses invalid UTF-8, lone surrogates, and what is nested over 1,024 deep.
+        # Refuses invalid UTF-8, lone surrogates, and more than 1,024 levels.
         return orjson.loads(text)
     except orjson.JSONDecodeError as error:
         raise HttpRefusal(400, BadUserInput(f"Invalid JSON: {error.msg}.")) from None

@@ -1,8 +1,8 @@
 """The session of our own pages: a cookie that no script can read, and an id by which a request names it.
 
-The cookie alone opens nothing. A request also names the session, in a header that a page of another origin cannot send
-without the server's consent, by an id that such a page cannot know. So a forged request fails, and a tab that was
-opened by one customer never acts for another one who has logged in since.
+The cookie alone is not enough. A request also names the session's id in a header. A page of another origin cannot send
+this header without the server's permission, and does not know the id. So a forged request fails, and a tab of one
+customer never acts for another customer who has logged in since.
 """
 
 import base64
@@ -20,17 +20,17 @@ from app.errors import Unauthenticated
 COOKIE_PREFIX = "outdial_session"
 HEADER = "Outdial-Session"
 QUERY_PARAMETER = "session"
-"""For downloads: a link sends no header."""
+"""For downloads: a link sends no custom header."""
 COOKIE_CHARACTERS_MAX = 4_096
-"""Of name and value together; browsers drop a longer cookie without a word."""
+"""Of name and value together; browsers silently drop a longer cookie."""
 _ID_BYTES = 16
 _SAFE = re.compile(r"[A-Za-z0-9._~+/=-]+")
-"""What a token may hold. Decoders of base64 skip other characters, and one of those could end the cookie."""
+"""The characters of a token. Decoders of base64 skip other characters, and one of those could end the cookie."""
 _OWN_SITES = {"same-origin", "none"}
 
 
 def identify(token: str) -> str:
-    """The id of the session that has this token. It says nothing of the token, and nobody can guess it."""
+    """The id of the session with this token. It reveals nothing of the token, and cannot be guessed."""
     digest = hashlib.sha256(b"outdial session\0" + token.encode(errors="surrogateescape")).digest()
     return base64.urlsafe_b64encode(digest[:_ID_BYTES]).rstrip(b"=").decode()
 
@@ -69,13 +69,13 @@ def token(headers: Headers, session_id: str) -> str:
 def is_foreign(headers: Headers) -> bool:
     """Whether a browser says that a page of another origin has sent the request.
 
-    Browsers say so over TLS and to localhost. Otherwise the id has to do.
+    Browsers say so over TLS and to localhost. Otherwise only the id protects.
     """
     return headers.get("sec-fetch-site", "none") not in _OWN_SITES
 
 
 def is_own_origin(headers: Headers) -> bool:
-    """Whether Origin is where the request goes to."""
+    """Whether Origin is the origin that the request goes to."""
     # The scheme is left out: behind a proxy that ends TLS this process does not know it.
     host = headers.get("host", "").lower()
     return bool(host) and urlsplit(headers.get("origin", "").lower()).netloc == host

@@ -1,4 +1,4 @@
-"""Where a request carries its token. The first carrier that is present counts, whatever it holds."""
+"""Where a request has its token. The first place that is present counts, even if its token is wrong."""
 
 from collections.abc import Collection
 from typing import Any, Protocol
@@ -17,7 +17,7 @@ _SESSION_KEY = sessions.HEADER.lower()
 
 
 class TokenReader(Protocol):
-    """What knows who a token speaks for."""
+    """Turns a token into its viewer."""
 
     async def viewer(self, token: str) -> Viewer: ...
 
@@ -27,10 +27,10 @@ def http_token(headers: Headers, *, is_json: bool) -> str:
 
     Args:
         headers: of the request.
-        is_json: whether its content type is JSON, which no page of another origin can send unasked.
+        is_json: whether its content type is JSON, which a page of another origin cannot send without CORS' permission.
 
     Raises:
-        Unauthenticated: there is none, or only a cookie that does not count.
+        Unauthenticated: there is none, or only a cookie that is not accepted.
     """
     if (token := bearer(headers)) is not None:
         return token
@@ -46,8 +46,8 @@ def http_token(headers: Headers, *, is_json: bool) -> str:
 def rest_token(headers: Headers, query: QueryParams) -> str | None:
     """The token of a REST call; None without one.
 
-    A session that the call names comes first: no client of the reference names one. Then the reference's order holds:
-    cookie, query, `Authorization: Bearer`.
+    If the call names a session, it comes first: clients of the reference never do. Then the reference's order: cookie,
+    query, `Authorization: Bearer`.
 
     Raises:
         Unauthenticated: it names a session that has ended.
@@ -90,7 +90,7 @@ def socket_token(
 
 def bearer(headers: Headers) -> str | None:
     value = headers.get("authorization", "")
-    # Another scheme may be a proxy's.
+    # Another scheme may belong to a proxy.
     return _without_scheme(value) if value.lower() == "bearer" or value[:7].lower() == "bearer " else None
 
 

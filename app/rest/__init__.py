@@ -1,4 +1,4 @@
-"""The reference's REST calls: a second face of the use-cases, in which no rule lives."""
+"""The reference's REST calls: a second interface to the use-cases, without rules of its own."""
 
 import asyncio
 from collections import defaultdict
@@ -26,7 +26,7 @@ def routes(reader: TokenReader, *, stopping: asyncio.Event, base_path: str = "")
     Args:
         reader: of tokens.
         stopping: set when the server begins to stop.
-        base_path: below which the server's paths lie, without a slash at its end.
+        base_path: the prefix of the server's paths, without a slash at its end.
     """
     by_path: defaultdict[str, dict[str, Call]] = defaultdict(dict)
     for call in CALLS:
@@ -49,7 +49,7 @@ def routes(reader: TokenReader, *, stopping: asyncio.Event, base_path: str = "")
 
 
 class _Static:
-    """What is the same for everybody."""
+    """Answers that are the same for everybody."""
 
     def __init__(self, content: bytes, media_type: str, headers: dict[str, str] | None = None) -> None:
         self._content = content

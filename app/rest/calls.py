@@ -1,4 +1,4 @@
-"""The eleven calls: what each takes, which use-case it hands that to, and what it answers."""
+"""The eleven calls: the input of each, its use-case and its answer."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -47,7 +47,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call. All that is known of it stands here, for the endpoint and for the description."""
+    """One call, defined once for the endpoint and for the description."""
 
     method: str
     path: str
@@ -58,7 +58,7 @@ class Call:
     is_list: bool = False
     body: Sequence[Field] | None = None
     body_path: tuple[str, ...] = ()
-    """The steps under which the use-case's errors know the body."""
+    """The first steps of the path of an error about the body."""
 
     @property
     def scope(self) -> Scope:
@@ -74,7 +74,7 @@ class Call:
 
     @property
     def reasons(self) -> list[Reason]:
-        """Every reason why it may answer anything but 200."""
+        """Every reason for another answer than 200."""
         reasons = {
             Reason.AUTHENTICATION_REQUIRED,
             Reason.INVALID_CREDENTIALS,

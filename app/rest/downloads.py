@@ -1,4 +1,4 @@
-"""Files over REST that are sent as they are read: exports, and the rows that an import did not take."""
+"""Files that are sent while they are read: exports, and the rejected rows of an import."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -35,7 +35,7 @@ class Download:
 
 
 def disposition(name: str) -> str:
-    """The header that has a browser save the file under that name.
+    """The header with the file's name for the browser.
 
     Source: RFC 6266, appendix D: a name beyond ASCII comes twice, for old readers with _ in its place.
     """
@@ -45,10 +45,10 @@ def disposition(name: str) -> str:
 
 
 class DownloadEndpoint:
-    """The ASGI application that sends one kind of file to those who may read.
+    """The ASGI application that sends one kind of file. It needs the scope READ.
 
     Args:
-        open_: finds the file that a path and a query ask for. What it raises is answered as by any other call.
+        open_: opens the file for a path and a query. Its errors are answered like those of any other call.
         reader: of tokens.
     """
 
@@ -68,7 +68,7 @@ class DownloadEndpoint:
             viewer.require(auth.Scope.READ)
             ids = {name: endpoint.path_id(text) for name, text in scope["path_params"].items()}
             download = await self._open(viewer, ids, query)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the client gets the envelope
+        except Exception as error:  # noqa: BLE001 - the client gets the envelope for every error
             await endpoint.refuse(send, problems.of(error, missing=Reason.OUTDIAL_NOT_FOUND))
             return
         raw = [(name.encode(), value.encode()) for name, value in download.headers.items()]
@@ -80,10 +80,9 @@ class DownloadEndpoint:
 
 
 async def _send_parts(parts: AsyncIterator[bytes], receive: Receive, send: Send) -> None:
-    """Send what is read, no faster than it is taken, until the client hangs up.
+    """Send what is read, no faster than the client reads, until the client disconnects.
 
-    What goes wrong on the way is raised: the server then cuts the connection, by which the client sees that the file
-    is not whole.
+    An error is raised: the server then closes the connection, so that the client sees that the file is incomplete.
     """
     leaving = asyncio.create_task(_disconnect(receive), name="export disconnect")
     try:

@@ -1,4 +1,4 @@
-"""The calls over HTTP: token, scope, ids, query, body; then the use-case; then its result or one envelope."""
+"""The calls over HTTP: token, scope, ids, query, body; then the use-case; then its result or an error."""
 
 from collections.abc import Mapping
 from http import HTTPMethod
@@ -18,7 +18,7 @@ from app.rest.calls import Call, Request
 from app.rest.problems import Problem, Reason
 
 BODY_BYTES_MAX = 1024 * 1024
-"""The longest data there can be takes 786 kB, with every character of it escaped as \\ud83d\\ude00 is."""
+"""The longest possible data takes 786 kB, if every character is escaped like \\ud83d\\ude00."""
 BODY_SECONDS_MAX = 30
 JSON = "application/json"
 
@@ -46,7 +46,7 @@ class Endpoint:
             body = orjson.dumps(await call.run(request))
         except bodies.Disconnected:
             pass
-        except Exception as error:  # noqa: BLE001 - whatever it is, the client gets the envelope
+        except Exception as error:  # noqa: BLE001 - the client gets the envelope for every error
             await refuse(send, problems.of(error, missing=call.missing, body_path=call.body_path))
         else:
             await respond(send, 200, body)
@@ -65,16 +65,16 @@ class Endpoint:
 
 
 async def viewer(reader: TokenReader, headers: Headers, query: QueryParams) -> Viewer:
-    """Who calls.
+    """The caller.
 
     Raises:
         Problem: there is no token.
-        Unauthenticated: it is a bad one.
+        Unauthenticated: it is wrong.
     """
-    # A page of another origin can have a browser send the cookie along. It does no harm: what it can send without
-    # being asked first (CORS' preflight) is GET, whose answer the browser keeps from it, and POST as a form or as
-    # plain text, which is 415 here before anything is read of it. PUT and DELETE are always asked for, and only
-    # allowed origins get a yes. So GET and DELETE need no content type, which the reference's commands do not send.
+    # A page of another origin can make a browser send the cookie. This is harmless. Without a preflight (CORS) it can
+    # send GET, whose answer the browser hides from it, and POST as a form or as plain text, which is 415 here before
+    # the body is read. PUT and DELETE always need a preflight, which only allowed origins pass. So GET and DELETE need
+    # no content type; the reference's commands do not send one.
     token = tokens.rest_token(headers, query)
     if token is None:
         message = "No token. Send it as Authorization: Bearer <token>, ?token=<token> or the cookie token."

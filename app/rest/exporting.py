@@ -1,4 +1,4 @@
-"""Exports over REST: files that are sent as they are read."""
+"""Exports over REST: files that are sent while they are read."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -59,7 +59,7 @@ _ATTEMPT_FILTERS = (
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """One kind of file. All that is known of it stands here, for the endpoint and for the description."""
+    """One kind of file, defined once for the endpoint and for the description."""
 
     path: str
     name: str
@@ -124,7 +124,7 @@ REASONS = tuple(
         Reason.SERVICE_UNAVAILABLE,
     }
 )
-"""Every reason why they may answer anything but 200."""
+"""Every reason for another answer than 200."""
 
 
 def endpoint_of(export: Export, reader: TokenReader) -> DownloadEndpoint:

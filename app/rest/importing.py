@@ -36,9 +36,9 @@ MEDIA_TYPES = {
     "application/jsonl": NDJSON,
 }
 _UNSPECIFIC = {"application/octet-stream", "application/gzip", "application/x-gzip"}
-"""Types that do not say what is in the file."""
+"""Types that do not name the file's format."""
 
-# ---------------------------------------------------------------- what is asked for
+# ---------------------------------------------------------------- parameters
 
 
 _FORMATS = parameters.words(CSV, NDJSON)
@@ -129,8 +129,8 @@ def _options(query: QueryParams, headers: Headers) -> ImportOptions:
 
 
 def _format(named: str | None, headers: Headers) -> str:
-    # A page of another origin can send any body as a form or as plain text with the viewer's cookie, unasked: such a
-    # content type is never taken, whatever the query says.
+    # Without a preflight, a page of another origin can send any body as a form or as plain text, with the viewer's
+    # cookie. So these content types are never accepted, even if the query has a format.
     media_type = bodies.media_type(headers)
     found = MEDIA_TYPES.get(media_type) if named is None else named
     if found is None or media_type not in {*MEDIA_TYPES, *_UNSPECIFIC}:
@@ -146,7 +146,7 @@ def _is_gzip(headers: Headers) -> bool:
     return coding != "identity"
 
 
-# ---------------------------------------------------------------- what is answered
+# ---------------------------------------------------------------- the answer
 
 _COUNTS = ("read", "created", "updated", "skipped", "rejected")
 
@@ -261,7 +261,7 @@ REASONS = tuple(
         Reason.RATE_LIMIT_EXCEEDED,
     }
 )
-"""Every reason why it may answer anything but 200."""
+"""Every reason for another answer than 200."""
 _TAKEN_OVER = "Another upload with the same idempotency key continues this import."
 
 
@@ -304,7 +304,7 @@ class ImportEndpoint:
             rendered, problem = await self._import(scope, upload)
         except bodies.Disconnected:
             return
-        except Exception as error:  # noqa: BLE001 - whatever it is, the client gets the envelope
+        except Exception as error:  # noqa: BLE001 - the client gets the envelope for every error
             rendered, problem = {}, problems.of(error, missing=Reason.OUTDIAL_NOT_FOUND)
         await upload.discard()
         if problem is not None:

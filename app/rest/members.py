@@ -1,4 +1,4 @@
-"""The members of what goes in and out, each described once: it is parsed, rendered and documented from here."""
+"""The members of inputs and answers. Each is defined once, for parsing, rendering and the description."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +12,7 @@ from app.lifecycle import DESTINATIONS, TargetStatus
 from app.records import DestinationDraft
 
 NEVER = "9999-01-01 00:00:00.000000"
-"""The reference's way to say that something has not happened."""
+"""The reference's value for something that has not happened."""
 
 Schema = Mapping[str, Any]
 """JSON Schema 2020-12."""
@@ -21,7 +21,7 @@ Rendered = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One member of an object that is answered, and how it is read from a record."""
+    """One member of an answered object, and how it is read from a record."""
 
     name: str
     schema: Schema
@@ -31,7 +31,7 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """An object that is answered; the order of the members is the reference's."""
+    """An answered object. The order of the members is the reference's."""
 
     name: str
     members: Sequence[Member]
@@ -46,10 +46,10 @@ def _as_given(value: Any, _errors: list[UserError], *_path: str) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One member of an object that is sent.
+    """One member of a sent object.
 
-    `read` makes of it what a use-case takes and reports what cannot be made so. What a text may hold is the use-case's
-    to say, and so is what is no text.
+    `read` turns it into the use-case's value, or reports why it cannot. The use-case checks texts, and whether they are
+    text.
     """
 
     name: str
@@ -63,7 +63,7 @@ class Field:
 
 
 def parse(fields: Sequence[Field], body: Any) -> dict[str, Any]:
-    """The fields that are given; what is none of them is ignored, as the reference does.
+    """The fields that are given. Other members are ignored, as in the reference.
 
     Raises:
         Rejected: INVALID.
@@ -140,7 +140,7 @@ DESTINATION = Shape(
 
 
 def object_schema(fields: Sequence[Field]) -> Schema:
-    """Of an object that is sent. Further members are ignored, so they are allowed."""
+    """Of a sent object. Other members are ignored, so they are allowed."""
     schema: dict[str, Any] = {
         "type": "object",
         "properties": {field.name: {**field.schema, "description": field.description} for field in fields},
@@ -152,7 +152,7 @@ def object_schema(fields: Sequence[Field]) -> Schema:
 
 def _destination_schema() -> Schema:
     labels = [field.name for field in _DESTINATION_FIELDS if field.name != "target"]
-    # {} is unset like null; whatever describes an address needs one
+    # {} means unset, like null; a destination with any other member needs an address
     needed = {name: ["target"] for name in labels}
     return {
         **object_schema(_DESTINATION_FIELDS),

@@ -1,4 +1,4 @@
-"""The description of the calls in OpenAPI 3.1, made of what they are parsed, answered and refused by.
+"""The description of the calls in OpenAPI 3.1, made from the same definitions that parse, answer and refuse them.
 
 Source: https://spec.openapis.org/oas/v3.1.1
 """
@@ -38,7 +38,7 @@ _SECURITY = {
 
 
 def document(base_path: str = "") -> Document:
-    """The description, whose paths lie below the base path."""
+    """The description, with its paths below the base path."""
     paths: dict[str, Any] = {}
     for call in CALLS:
         paths.setdefault(call.path, {})[call.method.lower()] = _operation(call)
@@ -225,5 +225,5 @@ def _error_schema() -> Schema:
 
 
 def _closed(properties: Document) -> Schema:
-    """Of an object that is answered: with all of these and no others."""
+    """Of an answered object: it has all of these members and no others."""
     return {"type": "object", "properties": properties, "required": [*properties], "additionalProperties": False}

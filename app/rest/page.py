@@ -1,4 +1,4 @@
-"""The description as a page for people: plain HTML made of the OpenAPI document, without a script."""
+"""The description as a web page: plain HTML from the OpenAPI document, without scripts."""
 
 import base64
 import hashlib

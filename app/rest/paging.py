@@ -1,4 +1,4 @@
-"""Pages as the reference asks for them: page_size and page_token, newest first."""
+"""The reference's pages: page_size and page_token, newest first."""
 
 import re
 from datetime import UTC, datetime
@@ -28,7 +28,8 @@ def _read_token(text: str, errors: list[UserError], *path: str) -> Place | None:
         if not text:
             return None
         if _TIMESTAMP.fullmatch(text):
-            # What the reference handed out: created before. No id is lower, so nothing of that very instant follows.
+            # The reference's token: created before. The zero id is the lowest, so no row of exactly that instant
+            # follows.
             return Place(datetime.fromisoformat(text).replace(tzinfo=UTC), ids.ZERO)
         return pagination.place_of(text)
     except (BadUserInput, ValueError):  # ValueError: no such day

@@ -1,4 +1,4 @@
-"""Parameters of the query string: readers of their text, and the one way in which all of them are read."""
+"""Parameters of the query string: a reader for each type, and one function that reads them all."""
 
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
@@ -15,7 +15,7 @@ E = TypeVar("E", bound=StrEnum)
 
 Given = dict[str, Any]
 Reader = Callable[..., T]
-"""Makes of a text what a use-case takes. Appends what is wrong to the errors, and returns anything then."""
+"""Turns a text into the use-case's value. If it is wrong, appends to the errors; the return value is then ignored."""
 
 _OF_EVERY_CALL = {tokens.QUERY_PARAMETER, sessions.QUERY_PARAMETER}
 
@@ -25,7 +25,7 @@ def read(query: QueryParams, fields: Sequence[Field], *, ignores_others: bool = 
 
     Args:
         query: the query string.
-        fields: the call's parameters. An array may be repeated; of another one the last counts.
+        fields: the call's parameters. An array may be repeated; of others, the last one counts.
         ignores_others: as the reference does. If not, an unknown parameter is an error: it may be misspelt.
 
     Raises:
@@ -52,7 +52,7 @@ def read(query: QueryParams, fields: Sequence[Field], *, ignores_others: bool = 
 
 
 def one_of(meanings: Mapping[str, T]) -> Reader[T]:
-    """Reads one of a few words, as what each means."""
+    """Reads one of a few words, and returns its meaning."""
 
     def read_word(text: str, errors: list[UserError], *path: str) -> T:
         if text not in meanings:
@@ -63,7 +63,7 @@ def one_of(meanings: Mapping[str, T]) -> Reader[T]:
 
 
 def words(*names: str) -> dict[str, str]:
-    """Words that mean themselves."""
+    """Reads one of a few words, and returns it."""
     return {name: name for name in names}
 
 
@@ -92,7 +92,7 @@ def number(maximum: int) -> Reader[int]:
 
 
 def whole_number(text: str, *, most: int) -> int:
-    """What the digits say, at most `most`; 0 if there are none. Python makes no number of over 4,300 digits."""
+    """The number, at most `most`; 0 if there are no digits. Python converts no more than 4,300 digits."""
     if not (text.isascii() and text.isdecimal()):
         return 0
     digits = text.lstrip("0")

@@ -1,4 +1,4 @@
-"""What a REST call answers if it fails: one envelope for all errors, with a reason for programs."""
+"""The answer of a REST call that fails: one envelope for all errors, with a reason for programs."""
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
@@ -20,7 +20,7 @@ from app.errors import (
 from app.requests import bodies
 
 RETRY_AFTER_SECONDS = 1
-"""Most outages of a database are over by then."""
+"""Most outages of a database are shorter."""
 
 
 class Reason(StrEnum):
@@ -98,7 +98,7 @@ HEADERS: Mapping[int, Mapping[str, str]] = {
     429: {"Retry-After": str(RETRY_AFTER_SECONDS)},
     503: {"Retry-After": str(RETRY_AFTER_SECONDS)},
 }
-"""Headers of an answer with that status."""
+"""The headers of an answer with that status."""
 
 _BODY_REASONS = {
     400: Reason.INVALID_JSON_BODY,
@@ -123,7 +123,7 @@ _MESSAGES = {
 _log = structlog.get_logger("outdial.rest")
 
 
-class Problem(Exception):  # noqa: N818 - an answer on its way
+class Problem(Exception):  # noqa: N818 - an answer
     """An answer that is an error."""
 
     def __init__(
@@ -140,7 +140,7 @@ class Problem(Exception):  # noqa: N818 - an answer on its way
         super().__init__(self.message)
         self.details = details
         self.besides = besides or {}
-        """Further members of the envelope."""
+        """Additional members of the envelope."""
         self.headers = {**HEADERS.get(reason.http_status, {}), **(headers or {})}
 
     @property
@@ -157,12 +157,12 @@ class Problem(Exception):  # noqa: N818 - an answer on its way
 
 
 def of(error: Exception, *, missing: Reason, body_path: tuple[str, ...] = ()) -> Problem:
-    """What a call answers if this was raised in it. A bug is logged with the request's id.
+    """The answer of a call in which this was raised. A bug is logged with the request's id.
 
     Args:
         error: what was raised.
         missing: the reason if something is not found.
-        body_path: the steps under which the use-case knows the body, which the caller does not.
+        body_path: the first steps of error paths, which the caller does not know.
     """
     if isinstance(error, Problem):
         return error
@@ -174,7 +174,7 @@ def of(error: Exception, *, missing: Reason, body_path: tuple[str, ...] = ()) ->
         if isinstance(error, Unavailable):
             _log.warning("unavailable", reason=error.message)
         return Problem(_EXPECTED_REASONS.get(type(error), Reason.INVALID_ARGUMENT), error.message)
-    _log.error("internal error", exc_info=error)
+    _log.error("internal_error", exc_info=error)
     return Problem(Reason.INTERNAL)
 
 

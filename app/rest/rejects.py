@@ -1,4 +1,4 @@
-"""The rows that an import did not take, as a file that can be mended and imported."""
+"""The rejected rows of an import, as a file that can be corrected and imported."""
 
 from starlette.datastructures import QueryParams
 
@@ -15,10 +15,10 @@ PATH = f"{PREFIX}/outdials/{{id}}/imports/{{import_id}}/rejects"
 NAME = "exportImportRejects"
 SUMMARY = (
     "The rows that an import rejected, as a file with the columns of the imported one and two more, import_line and "
-    "import_reason. Mend the file and import it: an import ignores these two columns."
+    "import_reason. Correct the file and import it: an import ignores these two columns."
 )
 REASONS = (*EXPORT_REASONS, Reason.IMPORT_NOT_FOUND)
-"""Every reason why it may answer anything but 200."""
+"""Every reason for another answer than 200."""
 
 
 async def open_rejects(viewer: Viewer, ids: dict[str, str], query: QueryParams) -> Download:

@@ -1,4 +1,4 @@
-"""The server: routes, and what starts and stops with it."""
+"""The server: its routes, its start and its stop."""
 
 import asyncio
 import gc
@@ -35,7 +35,7 @@ from app.settings import Settings, ensure_secret
 
 
 def create() -> Starlette:
-    """The application as the environment describes it, for `uvicorn --factory` and worker processes.
+    """The application with the environment's settings, for `uvicorn --factory` and worker processes.
 
     Raises:
         SettingsError: a setting is wrong.
@@ -46,7 +46,7 @@ def create() -> Starlette:
 
 
 def create_app(settings: Settings) -> Starlette:
-    """The application on the database that the settings name, which it opens when it is started.
+    """The application with these settings. It opens its database when it starts.
 
     Raises:
         SettingsError: the settings hold no key for tokens.
@@ -73,7 +73,7 @@ def create_app(settings: Settings) -> Starlette:
                 ),
                 name="housekeeping",
             )
-            # What is here now lives as long as the process: the garbage collector need not look at it again.
+            # All present objects live as long as the process, so the garbage collector can skip them.
             gc.collect()
             gc.freeze()
             with _set_by_signals(stopping):
@@ -104,8 +104,8 @@ def create_app(settings: Settings) -> Starlette:
         exception_handlers={HTTPException: _problem},
         lifespan=lifespan,
     )
-    # Starlette would redirect from a path with a slash at its end, to http:// behind a proxy that ends TLS: a client
-    # would send the body and the token again in the clear. Such a path is 404 like any other that is not there.
+    # For a path with a slash at its end, Starlette would redirect, behind a TLS proxy even to http://: a client would
+    # send the body and the token again unencrypted. Such a path is 404, like any other unknown path.
     app.router.redirect_slashes = False
     return app
 
@@ -115,13 +115,13 @@ async def _health(_request: Request) -> Response:
 
 
 async def _metrics(_request: Request) -> Response:
-    # Adding up the files of several workers takes milliseconds. The loop does not wait for it.
+    # Adding up the files of several workers takes milliseconds, so it runs outside the loop.
     content, media_type = await asyncio.to_thread(metrics.render)
     return Response(content, headers={"Content-Type": media_type})
 
 
 async def _problem(request: Request, error: Exception) -> Response:
-    """What the router finds wrong: no such path, no such method."""
+    """The router's errors: unknown path or method."""
     if not isinstance(error, HTTPException):
         raise error
     problem: Expected = BadUserInput(error.detail)
@@ -137,11 +137,11 @@ async def _problem(request: Request, error: Exception) -> Response:
 def _set_by_signals(stopping: asyncio.Event) -> Iterator[None]:
     """Set `stopping` when the process gets SIGTERM or SIGINT.
 
-    uvicorn closes WebSockets then, but waits for streams, which do not end by themselves; and it tells the lifespan
-    only after that.
+    uvicorn then closes WebSockets, but waits for streams, which do not end by themselves. It stops the lifespan only
+    after that.
     """
     if threading.current_thread() is not threading.main_thread():
-        yield  # Python handles signals in the main thread alone
+        yield  # Python handles signals only in the main thread
         return
     loop = asyncio.get_running_loop()
     before: dict[int, Any] = {}
@@ -161,7 +161,7 @@ def _set_by_signals(stopping: asyncio.Event) -> Iterator[None]:
 
 
 def _silence_query_strings() -> None:
-    """Keep uvicorn's own lines about requests out of the log: they have the query string, which may hold a token."""
+    """Keep uvicorn's own lines about requests out of the log: they have the query string, which may have a token."""
     for name in ("uvicorn.access", "uvicorn.error"):
         logger = logging.getLogger(name)
         if _says_no_url not in logger.filters:
@@ -169,7 +169,7 @@ def _silence_query_strings() -> None:
 
 
 def _says_no_url(record: logging.LogRecord) -> bool:
-    # Below INFO websockets writes out handshakes and frames.
+    # Below INFO, websockets logs handshakes and frames.
     return (
         record.name != "uvicorn.access" and record.levelno >= logging.INFO and '"WebSocket %s"' not in str(record.msg)
     )

@@ -17,11 +17,11 @@ from app.graphql.transport import masking
 
 REQUEST_ID_HEADER = "X-Request-Id"
 PATH_CHARACTERS_MAX = 200
-"""In a line of the log."""
+"""Limit for one log line."""
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _NO_ROUTE = "none"
 _QUIET_ROUTES = {"/healthz", "/readyz", "/metrics"}
-"""Asked every few seconds by machines."""
+"""Requested by machines every few seconds."""
 _SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -30,13 +30,13 @@ _SECURITY_HEADERS = {
 }
 _PREFLIGHT_SECONDS = 600
 _EXPOSED_HEADERS = [REQUEST_ID_HEADER, "Allow", "Content-Disposition", "Location", "Retry-After", "WWW-Authenticate"]
-"""What a page of an allowed origin may read, besides what every page may."""
+"""Response headers that a page of an allowed origin may read, besides those that any page may."""
 
 log = structlog.get_logger("outdial.access")
 
 
 def middleware(allowed_origins: Sequence[str]) -> list[Middleware]:
-    """All of it, the outermost first.
+    """All middleware, the outermost first.
 
     Args:
         allowed_origins: whose pages may call the server with the viewer's cookie, and read the answers.
@@ -47,9 +47,9 @@ def middleware(allowed_origins: Sequence[str]) -> list[Middleware]:
             CORSMiddleware,
             allow_origins=allowed_origins,
             allow_credentials=True,
-            allow_private_network=True,  # the server may be in a network that the page is not from
+            allow_private_network=True,  # the server may be in a private network and the page outside
             allow_methods=["GET", "POST", "PUT", "DELETE"],
-            # Any header. Clients and tracers each send their own, which no list can keep up with. A list would protect
+            # Any header: clients and tracers send their own, and a list would never be complete. A list would protect
             # nothing: an allowed origin may send a token and JSON, and this server trusts no header of a proxy.
             allow_headers=["*"],
             expose_headers=_EXPOSED_HEADERS,
@@ -60,7 +60,7 @@ def middleware(allowed_origins: Sequence[str]) -> list[Middleware]:
 
 
 class Boundary:
-    """Gives each request its id and its security headers, and writes down how it ended."""
+    """Gives each request its id and its security headers, and logs how it ended."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -112,7 +112,7 @@ class _Request:
         route = _route(self.scope)
         method: str = self.scope["method"]
         if self.status:
-            # A stream lasts as long as its client listens; what counts is how soon it began.
+            # A stream lasts as long as its client listens, so only the time to its start is measured.
             metrics.observe_request(method, route, self.status, self.first_byte_seconds if self.is_stream else seconds)
         write = log.debug if route in _QUIET_ROUTES else log.info
         write(
@@ -152,7 +152,7 @@ class _Socket:
 
 
 class Faults:
-    """Answers 500 if the application raises. The log has the bug, and the client gets its id."""
+    """Answers 500 if the application raises. The bug is logged, and the client gets its id."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -170,19 +170,19 @@ class Faults:
 
         try:
             await self.app(scope, receive, send_on)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer
+        except Exception as error:  # noqa: BLE001 - the client gets an answer for every error
             rendered = masking.render(error)
-            if not is_begun:  # else the server cuts the connection, by which the client sees it
+            if not is_begun:  # otherwise the server closes the connection, and the client sees the error by that
                 await JSONResponse({"errors": [rendered]}, 500)(scope, receive, send)
 
 
 def _route(scope: Scope) -> str:
-    """The route's pattern. Never the path: each would be a time series for good."""
+    """The route's pattern. Never the path: each path would be a time series."""
     return getattr(scope.get("route"), "path", _NO_ROUTE)
 
 
 def _path(scope: Scope) -> str:
-    """As it came, with its escapes, so that no path can break a log line; without the query, which may hold a token."""
+    """The path as received: escaped, so that it cannot break a log line, and without the query and its token."""
     raw = scope.get("raw_path") or scope["path"].encode()
     path: str = raw.decode("ascii", errors="backslashreplace").partition("?")[0]
     return path[:PATH_CHARACTERS_MAX]

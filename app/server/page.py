@@ -1,6 +1,6 @@
-"""What a browser gets: the dashboard at /, GraphiQL at /graphql, both built from app/web with the package.
+"""The web pages: the dashboard at /, GraphiQL at /graphql, both built from app/web with the package.
 
-Everything they load is on this server. If the pages were not built, both say how to build them.
+Everything they load is on this server. If they were not built, both show how to build them.
 """
 
 import mimetypes
@@ -18,10 +18,10 @@ BUILT = Path(__file__).parent.parent / "web" / "dist"
 ASSETS_PATH = "/web/assets"
 _BUILT_ASSETS = '"./assets/'
 _BUILT_BASE_PATH = '<meta name="base-path" content="/"'
-"""As app/web's pages say it, from which the page's script makes its addresses."""
+"""As in app/web's pages. The page's script takes its addresses from it."""
 
-# 'self' is the socket as well: https://www.w3.org/TR/CSP3/#match-url-to-source-expression (a browser of before 2022
-# may not know it, and then shows no live changes). The token is in script's reach, so script is ours alone.
+# 'self' includes the WebSocket: https://www.w3.org/TR/CSP3/#match-url-to-source-expression (a browser of before 2022
+# may not know it, and then shows no live changes). Scripts can reach the token, so only our own scripts run.
 _DASHBOARD_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -34,35 +34,24 @@ _GRAPHIQL_POLICY = (
 )
 _HEADERS = {
     "Cache-Control": "no-cache",
-    # A page of another origin that opens this one cannot reach its window.
+    # If a page of another origin opens this one, it cannot reach its window.
     "Cross-Origin-Opener-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
 _ASSET_HEADERS = {"Cache-Control": "public, max-age=31536000, immutable", "Vary": "Accept-Encoding"}
-"""The name of an asset changes with its content, so a browser may keep it for good."""
-# Browsers run no script of another type, and what Python thinks of .js depends on the machine.
+"""The name of an asset changes with its content, so a browser may keep it without limit."""
+# Browsers run no script of another type, and Python's type for .js depends on the machine.
 _TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".woff2": "font/woff2"}
 
-_UNBUILT = """<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Outdial</title>
-<h1>Outdial is running</h1>
-<p>The dashboard and GraphiQL are not part of this installation. To build them, with Node.js 20.19 or newer, and start
-the server again:</p>
-<pre>cd app/web
-npm ci
-npm run build</pre>
-<p>Queries and mutations go to <code>/graphql</code> by POST:</p>
-<pre>curl http://localhost:8000/graphql \\
-  -H "Authorization: Bearer $(outdial token --customer UUID)" \\
-  -H "Content-Type: application/json" \\
-  -d '{"query": "{ viewer { customerId scopes } }"}'</pre>
-<p>Subscriptions go there over WebSocket (<code>graphql-transport-ws</code>) or Server-Sent Events
-(<code>Accept: text/event-stream</code>). <code>outdial schema</code> prints the schema.</p>
-</html>
+_UNBUILT = """<!doctype html> <html lang="en"> <meta charset="utf-8"> <meta name="viewport" content="width=device-width,
+initial-scale=1"> <title>Outdial</title> <h1>Outdial is running</h1> <p>This installation does not include the dashboard
+and GraphiQL. Build them with Node.js 20.19 or newer, then restart the server:</p> <pre>cd app/web npm ci npm run
+build</pre> <p>Send queries and mutations to <code>/graphql</code> by POST:</p> <pre>curl http://localhost:8000/graphql
+\\ -H "Authorization: Bearer $(outdial token --customer UUID)" \\ -H "Content-Type: application/json" \\ -d '{"query":
+"{ viewer { customerId scopes } }"}'</pre> <p>Subscriptions use the same path over WebSocket
+(<code>graphql-transport-ws</code>) or Server-Sent Events (<code>Accept: text/event-stream</code>). <code>outdial
+schema</code> prints the schema.</p> </html>
 """
 
 
@@ -70,8 +59,8 @@ class Pages:
     """The dashboard and GraphiQL, read once.
 
     Args:
-        folder: what the build made; it need not be there.
-        base_path: below which the server's paths lie, without a slash at its end.
+        folder: the build's result; it may be missing.
+        base_path: the prefix of the server's paths, without a slash at its end.
     """
 
     def __init__(self, folder: Path = BUILT, *, base_path: str = "") -> None:
@@ -81,7 +70,7 @@ class Pages:
         """An ASGI application. The GraphQL endpoint calls it if the client prefers HTML."""
 
     def routes(self) -> list[BaseRoute]:
-        """The dashboard, and what both pages load."""
+        """The dashboard, and the files that both pages load."""
         routes: list[BaseRoute] = [Route("/", self._dashboard.respond)]
         if self._assets.is_dir():
             routes.append(Mount(ASSETS_PATH, _Assets(self._assets)))
@@ -118,7 +107,7 @@ class _Assets(StaticFiles):
         headers = dict(_ASSET_HEADERS)
         if path in self._compressed and _takes_gzip(Headers(scope=scope)):
             full_path = f"{path}.gz"
-            stat_result = os.stat(full_path)  # noqa: PTH116 - as Starlette, which has looked for the other one
+            stat_result = os.stat(full_path)  # noqa: PTH116 - like Starlette, which has found the other file
             headers["Content-Encoding"] = "gzip"
         media_type = _TYPES.get(Path(path).suffix) or mimetypes.guess_type(path)[0] or "application/octet-stream"
         return FileResponse(full_path, status_code, headers, media_type, stat_result=stat_result)

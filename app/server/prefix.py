@@ -1,13 +1,13 @@
-"""The path of a reverse proxy below which the server is shown, OUTDIAL_BASE_PATH."""
+"""The base path below which a reverse proxy shows the server: OUTDIAL_BASE_PATH."""
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 
 class BasePath:
-    """Takes the base path off, so that nothing behind it knows of it, whichever way the proxy works.
+    """Removes the base path, so that the application does not depend on it or on how the proxy works.
 
-    A proxy that passes paths on as they come sends /calls/graphql, one that strips the base path sends /graphql: both
-    are served. So the probes answer at the root too, for what asks past the proxy.
+    A proxy that keeps paths sends /calls/graphql, one that strips the base path sends /graphql: both are served. So the
+    probes also answer at the root, without the proxy.
 
     Args:
         app: gets the paths without it.

@@ -12,7 +12,7 @@ from app.errors import Unavailable
 
 CHECK_SECONDS_MAX = 5.0
 FRESH_SECONDS = 1.0
-"""So long an answer holds: anybody may ask, as often as they like."""
+"""How long an answer is reused: anybody can ask, at any rate."""
 
 log = structlog.get_logger("outdial.server")
 
@@ -43,6 +43,6 @@ async def _find_problem() -> str | None:
     except TimeoutError:
         return "The database does not answer."
     except Exception:
-        log.exception("readiness check failed")
+        log.exception("readiness_check_failed")
         return "The database cannot be checked."
     return None if is_current else "The database's schema is not up to date. Run: outdial migrate"

@@ -1,4 +1,4 @@
-"""Logging in and out of the pages: /session keeps the token in a cookie that no script can read."""
+"""Login and logout of the pages: /session keeps the token in a cookie that no script can read."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ class SessionEndpoint:
 
     Args:
         reader: of tokens.
-        base_path: below which the server's paths lie, without a slash at its end.
+        base_path: the prefix of the server's paths, without a slash at its end.
     """
 
     def __init__(self, reader: TokenReader, *, base_path: str = "") -> None:
@@ -29,7 +29,7 @@ class SessionEndpoint:
         self._base_path = base_path
 
     async def respond(self, request: Request) -> Response:
-        """Answer with the session, or with null for it and the reason why there is none."""
+        """Answer with the session, or with null and the reason why there is none."""
         try:
             return await self._answer(request)
         except (Unauthenticated, Forbidden, BadUserInput, Unavailable) as error:
@@ -47,7 +47,7 @@ class SessionEndpoint:
                 return await self._say(request)
 
     async def _say(self, request: Request) -> Response:
-        # Where the browser does not say which page asks, it sends Origin along with a GET only for another one's.
+        # If the browser does not say which page asks, it sends Origin with a GET only for a page of another origin.
         if "origin" in request.headers and not sessions.is_own_origin(request.headers):
             raise Forbidden("Only pages of this server can ask for its session.")
         token = sessions.read(request.headers, self._name(request))
@@ -61,16 +61,16 @@ class SessionEndpoint:
             return response
 
     async def _log_in(self, request: Request) -> Response:
-        # A page of another origin cannot send this header without being asked first, so it can log nobody in.
+        # A page of another origin cannot send this header without a preflight, so it can log nobody in.
         token = bearer(request.headers)
         if token is None:
             raise Unauthenticated("No token. Send it as Authorization: Bearer <token>.")
         viewer = await self._reader.viewer(token)
         name = self._name(request)
         if not sessions.fits(name, token):
-            raise BadUserInput("The token does not fit into a cookie: use one of at most 4,000 letters and digits.")
+            raise BadUserInput("The token does not fit into a cookie. Use one of at most 4,000 letters and digits.")
         response = _respond(_shown(token, viewer))
-        # Without a date: the browser forgets it when it is closed. The server refuses it once the token has expired.
+        # Without a date: the browser removes it when it is closed. The server refuses it after the token has expired.
         response.set_cookie(name, token, path=self._path, secure=_is_secure(request), httponly=True, samesite="strict")
         return response
 
@@ -97,7 +97,8 @@ class SessionEndpoint:
 def _is_secure(request: Request) -> bool:
     """Whether the browser reaches the server by TLS.
 
-    Behind a proxy only the browser knows. It says so in Origin, about a cookie of its own: there is nothing to forge.
+    Behind a proxy only the browser knows, and says so in Origin. It is about the browser's own cookie, so there is
+    nothing to gain by a forged one.
     """
     return request.headers.get("origin", "").startswith("https://")
 
