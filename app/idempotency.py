@@ -1,9 +1,9 @@
-"""Idempotency keys: the same call, sent again because its answer was lost, is carried out once.
+"""Idempotency keys: a call that is sent again, because its answer was lost, has its effect once.
 
 The key is written first in the transaction of the call. A concurrent duplicate waits there for the first to end, by
 the unique index on PostgreSQL and by the write lock on SQLite. Kept 24 hours per customer and mutation.
 
-Each claim with a key takes one and keeps its answer, so that is SQL. Only a repeated call reads a model.
+Each claim with a key stores the key and its answer, so that is SQL. Only a repeated call reads a model.
 """
 
 import hashlib
@@ -30,7 +30,7 @@ def checked(key: str | None, errors: list[UserError]) -> str | None:
 
 
 def digest(value: object) -> str:
-    """Of the whole input, defaults filled in; sets have no order, so they are sorted."""
+    """The hash of the whole input with its defaults. Sets have no order, so they are sorted."""
     return hashlib.sha256(orjson.dumps(value, default=_plain, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
@@ -41,17 +41,17 @@ def _plain(value: Any) -> Any:
 
 
 async def begin(tx: Transaction, viewer: Viewer, mutation: str, key: str | None, *, value: object) -> Any | None:
-    """Take a key for this call, or give the answer of the call that has it.
+    """Take a key for this call, or return the answer of the call that has it.
 
     Args:
         tx: the call's transaction, at its beginning.
         viewer: whose key it is.
-        mutation: keys of two mutations are two keys.
+        mutation: two mutations can use the same key.
         key: None if the caller gave none.
         value: the whole input but the key.
 
     Raises:
-        Rejected: CONFLICT, if the key stands for another input.
+        Rejected: CONFLICT, if the key was used with another input.
     """
     if key is None:
         return None
@@ -91,7 +91,7 @@ async def begin(tx: Transaction, viewer: Viewer, mutation: str, key: str | None,
 
 
 async def keep(tx: Transaction, viewer: Viewer, mutation: str, key: str | None, answer: object) -> None:
-    """Remember what the call came to, in its own transaction."""
+    """Store the call's answer, in its own transaction."""
     if key is not None:
         await tx.fetch(
             "UPDATE idempotency_key SET answer = $4 WHERE customer_id = $1 AND mutation = $2 AND key = $3",
@@ -103,7 +103,7 @@ async def keep(tx: Transaction, viewer: Viewer, mutation: str, key: str | None, 
 
 
 async def forget(tx: Transaction, viewer: Viewer, mutation: str, key: str | None) -> None:
-    """A call that changed nothing keeps no key."""
+    """Give the key back, because the call changed nothing."""
     if key is not None:
         await tx.fetch(
             "DELETE FROM idempotency_key WHERE customer_id = $1 AND mutation = $2 AND key = $3",
@@ -114,7 +114,7 @@ async def forget(tx: Transaction, viewer: Viewer, mutation: str, key: str | None
 
 
 async def purge(*, limit: int) -> int:
-    """Remove up to `limit` keys that are past their time; gives how many."""
+    """Remove up to `limit` expired keys. Returns how many."""
     return await db.transaction(_purge, limit)
 
 

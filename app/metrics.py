@@ -1,8 +1,8 @@
-"""What is counted, under /metrics in Prometheus' text format.
+"""The metrics at /metrics, in Prometheus' text format.
 
-With several worker processes each writes its numbers to files in one directory, and whichever is asked adds them up.
-prometheus_client chooses between memory and files when it is imported, by PROMETHEUS_MULTIPROC_DIR: `serve` sets that
-before it starts the workers, which import this module only then.
+If there are several worker processes, each writes its numbers to files in one directory, and the one that answers adds
+them up. prometheus_client chooses between memory and files when it is imported, by PROMETHEUS_MULTIPROC_DIR: `serve`
+sets it before it starts the workers, and only they import this module.
 """
 
 import os
@@ -15,14 +15,14 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 
 MULTIPROCESS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 OPERATION_NAMES_MAX = 100
-"""Clients choose the names of operations, and each name is a time series for good: of the later ones, "other"."""
+"""Clients choose operation names, and each name is a time series that stays. Names above this number are "other"."""
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _directory = os.environ.get(MULTIPROCESS_VARIABLE)
 _registry = CollectorRegistry()
 _names: set[str] = set()
 
-disable_created_metrics()  # type: ignore[no-untyped-call] # a creation time beside every counter doubles the page
+disable_created_metrics()  # type: ignore[no-untyped-call] # a creation time for every counter doubles the page
 
 requests = Counter(
     "outdial_http_requests", "HTTP requests that were answered.", ["method", "route", "status"], registry=_registry
@@ -53,7 +53,7 @@ imports_under_way = Gauge(
 )
 events_delivered = Counter("outdial_events_delivered", "Events sent to subscribers.", registry=_registry)
 database_errors = Counter(
-    "outdial_database_errors", "Statements and transactions that the database failed.", registry=_registry
+    "outdial_database_errors", "Statements and transactions that failed because of the database.", registry=_registry
 )
 open_sockets = Gauge("outdial_open_sockets", "Open WebSockets.", multiprocess_mode="livesum", registry=_registry)
 subscriptions = Gauge(
@@ -65,14 +65,14 @@ subscriptions = Gauge(
 )
 event_lag_seconds = Gauge(
     "outdial_event_lag_seconds",
-    "Age of the oldest open transaction, here or elsewhere in the cluster, behind which committed events wait.",
+    "Age of the cluster's oldest open transaction. Committed events wait for it.",
     multiprocess_mode="livemax",
     registry=_registry,
 )
 
 
 def operation_name(name: str | None) -> str:
-    """What an operation is counted under: its name while there are few (in each process), "" for an anonymous one."""
+    """The label of an operation: its name, "" if it is anonymous, "other" if this process has seen too many names."""
     if not name or name in _names:
         return name or ""
     if len(_names) >= OPERATION_NAMES_MAX:
@@ -82,7 +82,7 @@ def operation_name(name: str | None) -> str:
 
 
 def count_operation(name: str | None, operation_type: str, outcome: str) -> None:
-    """Count a GraphQL operation that ended: query, mutation or subscription; and ok, or its first error's code."""
+    """Count a GraphQL operation that ended: query, mutation or subscription; ok, or the first error's code."""
     operations.labels(operation_name(name), operation_type, outcome).inc()
 
 
@@ -100,7 +100,7 @@ def observe_request(method: str, route: str, status: int, seconds: float) -> Non
 
 
 def render() -> tuple[bytes, str]:
-    """The page and its content type; of all workers where there are several."""
+    """The page and its content type. If there are several workers, it has the numbers of all."""
     if _directory is None:
         return generate_latest(_registry), CONTENT_TYPE_PLAIN_0_0_4
     _forget_dead_processes(Path(_directory))
@@ -110,12 +110,12 @@ def render() -> tuple[bytes, str]:
 
 
 def _forget_dead_processes(directory: Path) -> None:
-    """A worker that was killed closed no sockets; its gauges would count them for ever. Its counters stay."""
+    """Drop the gauges of a killed worker: it closed no sockets, so they would stay too high. Its counters stay."""
     for pid in {path.stem.rpartition("_")[2] for path in directory.glob("gauge_live*_*.db")}:
         try:
             os.kill(int(pid), 0)
         except ProcessLookupError:
-            with suppress(FileNotFoundError):  # another worker, asked at the same time, was faster
+            with suppress(FileNotFoundError):  # another worker, asked at the same time, has already removed it
                 mark_process_dead(int(pid), str(directory))  # type: ignore[no-untyped-call]
         except (PermissionError, ValueError):
             continue

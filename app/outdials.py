@@ -19,7 +19,7 @@ from app.records import DialPolicy, Outdial, OutdialDraft, OutdialFilter, Policy
 
 LISTING = Listing(tables.OUTDIAL, parent="customer_id", instant="tm_create")
 SEARCH_TARGETS_MAX = 500
-"""How many idle targets one step looks through after limits were lowered: short transactions delay no subscriber."""
+"""How many idle targets one step searches after limits were lowered. Short transactions do not delay subscribers."""
 
 
 # ---------------------------------------------------------------- reading
@@ -52,7 +52,7 @@ async def page(viewer: Viewer, request: PageRequest, *, where: OutdialFilter | N
 
 
 async def count(viewer: Viewer, *, where: OutdialFilter | None = None) -> int:
-    """How many there are.
+    """How many outdials match.
 
     Raises:
         LimitExceeded: counting takes too long.
@@ -78,13 +78,13 @@ def _conditions(viewer: Viewer, where: OutdialFilter) -> Callable[[Parameters], 
 
 
 def _containing(text: str) -> str:
-    """A LIKE pattern for a part of a text, whatever its case."""
+    """A LIKE pattern for a part of a lower-case text."""
     escaped = text.lower().replace("!", "!!").replace("%", "!%").replace("_", "!_")
     return f"%{escaped}%"
 
 
 async def progress(viewer: Viewer, outdial_ids: Sequence[str]) -> dict[str, Progress]:
-    """Exact counts by outdial, from counters that every change keeps: the same cost whatever an outdial's size."""
+    """Exact counts by outdial, from counters that each change updates: the same cost for an outdial of any size."""
     sums = ", ".join(f"sum({column}) AS {column}" for column in tables.COUNTERS.kinds)
     found = await db.fetch(
         f"""
@@ -106,7 +106,7 @@ async def create(viewer: Viewer, *, draft: OutdialDraft, idempotency_key: str | 
     """A new outdial, active and empty.
 
     Raises:
-        Rejected: INVALID values, or CONFLICT if the key stands for another input.
+        Rejected: INVALID values, or CONFLICT if the key was used with another input.
     """
     errors: list[UserError] = []
     texts = validation.texts({"name": draft.name, "detail": draft.detail, "data": draft.data}, errors)
@@ -166,8 +166,8 @@ async def _announce(tx: Transaction, outdial: Outdial, event_type: OutdialEventT
 async def update(viewer: Viewer, outdial_id: str, *, changes: Mapping[str, Any]) -> Outdial:
     """Change the given fields and leave the rest.
 
-    Once a pause has been answered, no new attempt appears. Lowered limits finish targets that have no try left: the
-    first of them at once, the rest in steps that housekeeping takes up after a crash.
+    After a pause is answered, no new attempt begins. If limits are lowered, targets without a try left are finished:
+    the first of them at once, the rest in steps, which housekeeping continues after a crash.
 
     Args:
         viewer: the caller.
@@ -213,7 +213,7 @@ async def _update(
 
 
 async def delete(viewer: Viewer, outdial_id: str) -> Outdial:
-    """Hide the outdial and its targets; attempts under way lose their lease.
+    """Mark the outdial and its targets as deleted. Attempts in progress lose their lease.
 
     Raises:
         Rejected: NOT_FOUND.
@@ -253,10 +253,10 @@ async def _delete(tx: Transaction, viewer: Viewer, outdial_id: str) -> Outdial:
 
 
 async def finish_exhausted() -> bool:
-    """Take one step of the search for targets that lowered limits left without a try; housekeeping calls it.
+    """Take one step of the search for targets without a try left, after limits were lowered. Housekeeping calls this.
 
     Returns:
-        Whether there was anything to search, so that another step may be due.
+        Whether there was anything to search. If so, call it again.
     """
     waiting = await db.fetch(
         "SELECT id, customer_id FROM outdial WHERE exhausted_to IS NOT NULL AND tm_delete IS NULL ORDER BY id LIMIT 1"
@@ -268,7 +268,7 @@ async def finish_exhausted() -> bool:
 
 
 async def _go_on_searching(tx: Transaction, customer_id: str, outdial_id: str) -> None:
-    # Alone: two processes that searched at once would do the same work twice, and a policy must not change under it.
+    # Exclusive: two processes must not do the same work twice, and the policy must not change meanwhile.
     await tx.lock(outdial_id)
     found = await _stored(tx, customer_id, outdial_id).get()
     if found.exhausted_to is not None and found.tm_delete is None:
@@ -276,7 +276,7 @@ async def _go_on_searching(tx: Transaction, customer_id: str, outdial_id: str) -
 
 
 async def _search_exhausted(tx: Transaction, outdial: Outdial, beyond: str) -> None:
-    """Look through the next idle targets and finish those that have nothing left."""
+    """Search the next idle targets, and finish those that have no try left."""
     found = await tx.fetch(
         f"""
         SELECT {tables.TARGET} FROM target

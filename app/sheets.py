@@ -1,4 +1,4 @@
-"""The columns of targets in files, and what spreadsheets make of text. Pure; export and import both go by it."""
+"""The columns of targets in files, and text that spreadsheets would run as a formula. Pure; for exports and imports."""
 
 import re
 
@@ -18,7 +18,7 @@ OWNER_COLUMNS = (
     "max_try_counts",
     *(column for columns in DESTINATION_COLUMNS for column in columns),
 )
-"""What an owner says of a target: export writes it, import reads it."""
+"""What an owner defines for a target: exports write it, imports read it."""
 LEDGER_COLUMNS = (
     "status",
     "done_reason",
@@ -33,7 +33,7 @@ LEDGER_COLUMNS = (
     "tm_create",
     "tm_update",
 )
-"""What became of it: export writes it, import leaves it, since a target that was never called has no tries."""
+"""The result so far: exports write it, imports ignore it, because a new target has no tries."""
 TARGET_COLUMNS = ("id", *OWNER_COLUMNS, *LEDGER_COLUMNS)
 """A line of an export of targets."""
 TELEPHONE_TYPES = frozenset({DestinationType.TEL, DestinationType.WHATSAPP})
@@ -42,27 +42,27 @@ TELEPHONE_TYPES = frozenset({DestinationType.TEL, DestinationType.WHATSAPP})
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 _NEUTRALISED = re.compile(r"'+[=+\-@\t\r]")
 _TELEPHONE = re.compile(r"\+[0-9 ().]+|(?=.*([0-9)] +[0-9(]|[0-9]\(|\)[0-9]))\+[0-9 ()./-]+")
-"""What begins with + and is no formula: it has no - and no /, or two numbers without one of these between them. A
-spreadsheet shows `+1 (212) 555-0142`, and calculates `+49-30-123`."""
+"""Text that begins with + and is not a formula: it has no - and no /, or two numbers in a row without these. A
+spreadsheet shows `+1 (212) 555-0142`, but runs `+49-30-123` as a formula."""
 
 
 def neutralised(text: str) -> str:
-    """Text that a spreadsheet shows and does not run: an apostrophe goes before what would begin a formula.
+    """Text that a spreadsheet shows and does not run: an apostrophe is put before what would begin a formula.
 
-    Source: OWASP, CSV injection. Telephone numbers begin with + and are left alone by whoever calls this.
+    Source: OWASP, CSV injection. Do not call this for telephone numbers, which begin with +.
     """
     return f"'{text}" if _FORMULA.match(text) else text
 
 
 def restored(text: str) -> str:
-    """What `neutralised` was given."""
+    """The text that `neutralised` was called with."""
     return text[1:] if _NEUTRALISED.match(text) else text
 
 
 def protected(cell: str) -> str:
-    """A cell of somebody's file as it can be shown in another one: `restored` makes the same of both.
+    """A cell of an imported file, safe to show in another file. `restored` gives the same for both.
 
-    A cell that is neutralised already stays as it is, and so does a telephone number that nothing calculates.
+    Already neutralised cells stay as they are, and so do telephone numbers that are not formulas.
     """
     if _NEUTRALISED.match(cell) or _TELEPHONE.fullmatch(cell):
         return cell

@@ -1,7 +1,7 @@
-"""What values are acceptable, the same for every way in. Pure but for one setting.
+"""Checks values, the same for GraphQL, REST and imports. Pure, except for one setting.
 
-Each rule returns the value as it is stored and reports what is wrong into a list, so that a caller learns of all of
-it at once. Lengths are in characters.
+Each rule returns the value as it is stored, and adds errors to a list, so that a caller gets all of them at once.
+Lengths are in characters.
 """
 
 from collections.abc import Mapping, Sequence
@@ -35,7 +35,7 @@ DEFAULT_POLICY = DialPolicy(
 )
 
 TEXT_LIMITS = {"name": NAME_CHARACTERS_MAX, "detail": DETAIL_CHARACTERS_MAX, "data": DATA_CHARACTERS_MAX}
-"""Of the free texts that outdials, targets and destinations have."""
+"""Limits of the texts that outdials, targets and destinations have."""
 
 _default_region: str | None = None
 _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
@@ -43,7 +43,7 @@ _LATEST = datetime(9000, 1, 1, tzinfo=UTC)
 
 
 def configure(*, default_region: str | None) -> None:
-    """Where telephone numbers without a country code are from; set once, at the start."""
+    """The region of telephone numbers without a country code. Set once, at the start."""
     global _default_region  # noqa: PLW0603
     _default_region = default_region
 
@@ -53,7 +53,7 @@ def default_region() -> str | None:
 
 
 def text(value: Any, limit: int, errors: list[UserError], *path: str) -> str:
-    """Text of at most `limit` characters that either database can hold."""
+    """Text of at most `limit` characters that both databases can store."""
     if not isinstance(value, str):
         errors.append(_no_text(*path))
         return ""
@@ -71,10 +71,10 @@ def _no_text(*path: str) -> UserError:
 
 
 def sought(value: str) -> str:
-    """Text to look for in stored text.
+    """Text to search for in stored text.
 
     Raises:
-        BadUserInput: neither database could hold it, and they do not even take it as a question.
+        BadUserInput: the databases can neither store it nor take it as a parameter.
     """
     if len(value) > SOUGHT_CHARACTERS_MAX:
         raise BadUserInput(f"The search text is too long: at most {SOUGHT_CHARACTERS_MAX:,} characters.")
@@ -94,7 +94,7 @@ def _encodable(value: str) -> bool:
 
 
 def optional_text(value: str | None, limit: int, errors: list[UserError], *path: str) -> str | None:
-    """Like `text`, but null and nothing are possible; an empty text means null."""
+    """Like `text`, but it may be null or left out. An empty text means null."""
     return text(value, limit, errors, *path) or None if value is not None else None
 
 
@@ -113,7 +113,7 @@ def object_id(value: Any, errors: list[UserError], *path: str) -> str:
 
 
 def campaign_id(value: Any, errors: list[UserError], *path: str) -> str | None:
-    """A campaign's id; null and the zero UUID both mean none."""
+    """A campaign's id. Null and the zero UUID both mean no campaign."""
     if value is None:
         return None
     parsed = object_id(value, errors, *path)
@@ -162,7 +162,7 @@ def _address(draft: DestinationDraft, errors: list[UserError], *path: str) -> st
 
 
 def target(draft: TargetDraft, errors: list[UserError], *path: str) -> CheckedTarget:
-    """A target's draft in canonical form; what is wrong with it goes into `errors`."""
+    """A target's draft in canonical form. Its errors are added to `errors`."""
     given = texts({"name": draft.name, "detail": draft.detail, "data": draft.data}, errors, *path)
     found = CheckedTarget(
         key=optional_text(draft.key, KEY_CHARACTERS_MAX, errors, *path, "key"),
@@ -182,7 +182,7 @@ def target(draft: TargetDraft, errors: list[UserError], *path: str) -> CheckedTa
 
 
 def policy(draft: PolicyDraft | None, base: DialPolicy, errors: list[UserError], *path: str) -> DialPolicy:
-    """`base`, with what the draft gives in its place."""
+    """`base`, with the fields that the draft gives."""
     if draft is None:
         return base
     retry, lease = draft.retry_interval_seconds, draft.lease_seconds
@@ -201,5 +201,5 @@ def lease_seconds(value: int, errors: list[UserError], *path: str) -> int:
 
 
 def texts(given: Mapping[str, Any], errors: list[UserError], *path: str) -> dict[str, str]:
-    """Those of name, detail and data that are given."""
+    """The given ones of name, detail and data."""
     return {name: text(given[name], limit, errors, *path, name) for name, limit in TEXT_LIMITS.items() if name in given}

@@ -1,4 +1,4 @@
-"""Addresses of destinations: their types, what is accepted and the one form each is kept in. Pure, no I/O."""
+"""Addresses of destinations: their types, and the canonical form that each is checked and stored in. Pure, no I/O."""
 
 import unicodedata
 from contextlib import suppress
@@ -37,7 +37,7 @@ class DestinationType(StrEnum):
 
 
 def canonical(address_type: DestinationType, text: str, *, default_region: str | None) -> str:
-    """The form in which an address is kept and compared; applied to its own result it changes nothing.
+    """The form in which an address is stored and compared. A canonical form stays as it is.
 
     Args:
         address_type: decides which form that is.
@@ -57,7 +57,7 @@ def canonical(address_type: DestinationType, text: str, *, default_region: str |
 
 
 def is_blank(text: str) -> bool:
-    """Whether nothing can be seen of a text."""
+    """Whether a text shows nothing."""
     return not characters.trimmed(text)
 
 
@@ -71,7 +71,7 @@ def spellings(text: str, default_region: str | None) -> tuple[str, ...]:
 
 
 _TELEPHONE = (DestinationType.TEL, DestinationType.WHATSAPP)
-# AGENT stands for all the types that keep the text as it is.
+# AGENT represents all types that store the text as it is.
 _DISTINCT = (
     DestinationType.TEL,
     DestinationType.WHATSAPP,

@@ -29,7 +29,7 @@ def canonical(text: str) -> str:
     domain = unicodedata.normalize("NFC", domain.lower())
     labels = domain.split(".")
     if (
-        len(labels) < 2  # a name without a dot is a typing error, outside of one's own network
+        len(labels) < 2  # outside a local network, a name without a dot is a typing error
         or len(domain.encode()) > DOMAIN_OCTETS_MAX
         or labels[-1].isdecimal()
         or not all(_is_mail_label(label) for label in labels)

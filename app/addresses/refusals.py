@@ -1,5 +1,5 @@
-"""What refuses an address. Pure, no I/O."""
+"""The error for text that is not an address. Pure, no I/O."""
 
 
-class InvalidAddress(ValueError):  # noqa: N818 - said of a value, as the errors of app.errors are
-    """The text is no address of that type. The message never repeats it, so it may be shown and logged."""
+class InvalidAddress(ValueError):  # noqa: N818 - the name describes a value, like those of app.errors
+    """The text is not an address of that type. The message does not contain the text, so it can be shown and logged."""

@@ -28,7 +28,7 @@ def canonical(text: str) -> str:
     user, at, place_text = rest.rpartition("@")
     if at:
         user_match = _USER.fullmatch(user)
-        # Without a scheme of its own, "mailto:ann@…" is some other URI and not the user mailto with a password.
+        # "mailto:ann@…" is another kind of URI, not the user mailto with a password.
         if user_match is None or (user_match["password"] is not None and match is None):
             raise InvalidAddress("The SIP address must be of the form sip:user@host; escape other characters as %XX.")
     place = _SIP_PLACE.fullmatch(place_text)
@@ -43,7 +43,7 @@ def _sip_host(host: str) -> str:
         if host.startswith("["):
             return f"[{ipaddress.IPv6Address(host[1:-1])}]"
         if host.replace(".", "").isdecimal():
-            # A bare number is somebody's extension; without a host nobody knows at which exchange.
+            # A number without a host is an extension, and nobody knows of which phone system.
             return str(ipaddress.IPv4Address(host))
     except ValueError:
         raise InvalidAddress("The SIP address needs a host name or an IP address.") from None

@@ -17,7 +17,7 @@ class _Parse(Protocol):
 
 
 # Digits and what people put between them. Letters are refused although phonenumbers reads vanity numbers: in a calling
-# list "FLOWERS" is rarer than a note or a shifted column, and what is dialed by mistake belongs to somebody.
+# list, "FLOWERS" is rarer than a note or a shifted column, and a wrong number calls a stranger.
 _NUMBER = re.compile(r"(?:tel:)?[\s(]*(\+?[\d\s()./\-]*)", re.IGNORECASE)
 _NO_DIGITS = re.compile(r"\D+")
 _SCIENTIFIC = re.compile(r"[+-]?\d+(?:[.,]\d+)?\s*[eE]\s*[+-]?\d+")
@@ -79,7 +79,7 @@ def is_scientific(text: str) -> bool:
 # A spreadsheet's number as text ("301234567.0", "301234567,00"): digits without any grouping, then one separator and
 # one or two zeros. People write such an end too, but after other groups: 030.123.45.00.
 _FLOAT = re.compile(r"(\+?\d+)[.,\u066b]0{1,2}")
-# Something between the two, which people do not write: "22 512 34 56.0", "+49301234567.000". More than two zeros may
+# An end that is neither, and that people do not write: "22 512 34 56.0", "+49301234567.000". More than two zeros may
 # be a group of their own (0800.000000) unless a whole number stands before them.
 _DECIMAL = re.compile(r"[^.,]*\d[.,\u066b]0{1,2}|\+?\d{7,}[.,\u066b]0{3,}")
 
@@ -110,12 +110,12 @@ def _spelled(text: str) -> str:
 
 _BETWEEN = re.compile(r"[^\d ()./\-]+")
 _LISTED_DIGITS_MIN = 5
-"""Fewer may be an extension, or a number in a note."""
+"""Fewer digits may be an extension, or a number in a note."""
 _SHORTLY_LISTED = re.compile(r"\d\s*[;|&\\]+\s*\d")
 
 
 def is_list(text: str) -> bool:
-    """Whether two numbers stand in the text with something between them that belongs to neither."""
+    """Whether the text has two numbers, separated by something that belongs to neither of them."""
     parts = _BETWEEN.split(characters.plain(text))
     return sum(len(_NO_DIGITS.sub("", part)) >= _LISTED_DIGITS_MIN for part in parts) > 1
 
@@ -146,8 +146,8 @@ def _international(text: str, parse: _Parse) -> list[PhoneNumber]:
     if number.italian_leading_zero:
         return _zero_readings(number, text, may_be_local=True)
     number = _with_one_code(number, parse)
-    # Possible, not valid: ranges are assigned faster than metadata is released. A number without its area code is
-    # possible here: anyone who writes the country code is taken at their word.
+    # "Possible" is enough here, "valid" is not asked: new ranges are assigned faster than metadata is released. So a
+    # number without its area code passes if it has a country code.
     _require_possible(number, may_be_local=True)
     return [number]
 
@@ -177,11 +177,11 @@ def _code_before_bracketed_zero(text: str) -> str:
 
 
 def _zero_readings(number: PhoneNumber, text: str, *, may_be_local: bool) -> list[PhoneNumber]:
-    """What a number may mean that has a zero before its other digits, after the country code if that is given.
+    """The readings of a number that has a zero before its other digits (after the country code, if there is one).
 
-    In Italy and some other countries the zero belongs to the number. In others it is a trunk prefix, to be left out
-    in E.164; phonenumbers does so only in countries that have one today, which Poland, "+48 (0)22 …", has not. What is
-    valid decides. If that decides nothing, a zero without brackets is taken at its word.
+    In Italy and some other countries the zero belongs to the number. In other countries it is a trunk prefix, which
+    E.164 leaves out. phonenumbers does so only for countries that have one today, so not for Poland ("+48 (0)22 …").
+    The valid reading wins. If both readings are valid or neither is, a zero without brackets stays.
     """
     is_bracketed = _code_before_bracketed_zero(text).endswith(str(number.country_code))
     is_valid = phonenumbers.is_valid_number(number)
@@ -208,12 +208,13 @@ def _without_a_zero(number: PhoneNumber) -> PhoneNumber:
 
 
 def _national(text: str, region: str | None, parse: _Parse) -> list[PhoneNumber]:
-    """The readings of a number that does not say its country by a +.
+    """The readings of a number without a +.
 
-    Spreadsheets drop the +. What begins with the region's own country code is read in both ways then: of two readings
-    the valid one wins, and two that are equally good are two numbers. What begins with another country's code cannot
-    be told from a national number. What begins with 00 is read in both ways too: people write it in front of a country
-    code everywhere, and in some regions it begins something else (in Brazil the choice of a carrier).
+    Spreadsheets drop the +. So digits that begin with the region's own country code are read in both ways: if only one
+    reading is valid, it wins; if both are equally good, the number is ambiguous. Digits that begin with another
+    country's code look like a national number and are read as one. Digits that begin with 00 are read in both ways too:
+    people write 00 before a country code everywhere, and in some regions it begins something else (in Brazil the choice
+    of a carrier).
     """
     refusal: InvalidAddress | None = None
     numbers: list[PhoneNumber] = []
@@ -288,7 +289,7 @@ def _dialed_in(region: str | None, text: str, parse: _Parse) -> list[PhoneNumber
 
 
 def _without_plus(text: str, parse: _Parse) -> list[PhoneNumber]:
-    """What the text means if its + was lost; empty if it means nothing then."""
+    """The readings of the text if it has lost its +; empty if there are none."""
     try:
         numbers = _international(f"+{text}", parse)
     except InvalidAddress:
@@ -300,7 +301,7 @@ def _without_plus(text: str, parse: _Parse) -> list[PhoneNumber]:
 def _weighed(
     national: Sequence[PhoneNumber], international: Sequence[PhoneNumber], *, is_bracketed: bool
 ) -> list[PhoneNumber]:
-    """Those of the readings that are as good as any other."""
+    """The best of the readings: those that no other one beats."""
     # 49 (0)30 …: nobody writes a national number like that.
     numbers = [*([] if is_bracketed and international else national), *international]
     return [number for number in numbers if phonenumbers.is_valid_number(number)] or numbers
@@ -333,11 +334,12 @@ def _is_stable(form: str) -> bool:
 
 
 def _parse_whatsapp(text: str, region: str | None = None) -> PhoneNumber:
-    """Like `phonenumbers.parse`, for ids that WhatsApp has kept from before a country changed its numbers.
+    """Like `phonenumbers.parse`, also for WhatsApp ids that are older than a country's change of its numbers.
 
-    Mexico put a 1 before mobile numbers until 2020, and Benin gave each number the prefix 01 in 2024. The old length
-    is in use no more, so each old id means one number. Brazil's mobile numbers without their ninth digit stay as they
-    are: both lengths are in use, and only WhatsApp knows by which of them an account goes. Ivory Coast's old ids are
+    Mexico put a 1 before mobile numbers until 2020, and Benin gave each number the prefix 01 in 2024. The old length is
+    not used any more, so each old id means exactly one number. Brazil's mobile numbers without their ninth digit stay
+    as they
+    are: both lengths are in use, and only WhatsApp knows which one an account has. Ivory Coast's old ids are
     refused by their length: which digits to add depends on the operator.
     """
     number = phonenumbers.parse(text, region)
@@ -357,42 +359,42 @@ _BENIN = 229
 # ---------------------------------------------------------------- two numbers in one text
 
 _PAIR_DIGITS_MIN = 14
-"""Fewer are hardly two numbers with an area code each, and most numbers have fewer."""
+"""Two numbers with their area codes have at least this many digits. Most single numbers have fewer."""
 _PAIR_DIGITS_MAX = 34
-"""Twice the longest that phonenumbers reads. A bound for the work on what is no number anyway."""
+"""Twice the longest text that phonenumbers reads. Limits the work on text that is not a number anyway."""
 _OWN_DIGITS_MIN = 6
-"""An area code alone has at most five digits, of those that come after a trunk prefix or a country code."""
+"""An area code has at most five digits, without a trunk prefix or a country code."""
 
 
 def _has_second(text: str, region: str | None) -> bool:
-    """Whether a slash or a bracket follows what is a number by itself: 030 1234567/8, and not 0221/123456."""
+    """Whether a slash or a bracket follows a complete number: true for 030 1234567/8, false for 0221/123456."""
     return ("/" in text or "(" in text) and any(
         ("/" in gap[0] or "(" in gap[0]) and _is_own(text[: gap.start()], region) for gap in _gaps(text)
     )
 
 
 def _gaps(text: str) -> Sequence[re.Match[str]]:
-    """What stands between two digits of a text that has about as many digits as two numbers."""
+    """The separators in a text that has about as many digits as two numbers."""
     if len(_NO_DIGITS.sub("", text)) > _PAIR_DIGITS_MAX:
         return ()
     return [gap for gap in _NO_DIGITS.finditer(text) if gap.start() > 0 and gap.end() < len(text)]
 
 
 def _is_own(text: str, region: str | None) -> bool:
-    """Whether the text is a number that has its area code and more."""
+    """Whether the text is a complete number, not only an area code."""
     if len(_NO_DIGITS.sub("", text)) < _OWN_DIGITS_MIN:
         return False
     number = _parsed(text, region)
     if number is None or len(phonenumbers.national_significant_number(number)) < _OWN_DIGITS_MIN:
         return False
-    # A trunk zero is left in what is too short to be a number, and makes it long enough to be possible.
+    # In text that is too short for a number, the trunk zero is kept, and can make it look long enough.
     return phonenumbers.is_possible_number(number) and (
         not number.italian_leading_zero or phonenumbers.is_valid_number(number)
     )
 
 
 def _is_pair(text: str, region: str | None, *, is_sure: bool = True) -> bool:
-    """Whether two numbers stand one after the other: 030 12345 030 54321.
+    """Whether the text is two numbers in a row: 030 12345 030 54321.
 
     Args:
         text: digits, with the usual signs between them.

@@ -1,4 +1,4 @@
-"""Attempts: what dialers do, one try at one destination at a time, each under a lease."""
+"""Attempts: one try at one destination each, made by a dialer under a lease."""
 
 from app.attempts.claiming import claim
 from app.attempts.reading import (

@@ -1,4 +1,4 @@
-"""Claims: due targets leased to one dialer."""
+"""Claims: due targets are leased to one dialer."""
 
 from app import db, idempotency, metrics, store, validation
 from app.attempts.reading import read_in
@@ -61,7 +61,7 @@ async def _claim(
     lease_seconds: int | None,
     key: str | None,
 ) -> tuple[list[Attempt], bool]:
-    """The attempts, and whether they were made just now."""
+    """The attempts, and whether they are new."""
     value = (outdial_id, limit, dialer, lease_seconds)
     first = await idempotency.begin(tx, viewer, "claimTargets", key, value=value)
     if first is not None:

@@ -1,4 +1,4 @@
-"""Attempts, read: by id, and in pages of any number of outdials or targets at once."""
+"""Reads attempts: by id, and in pages, for any number of outdials or targets at once."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime
@@ -19,13 +19,13 @@ OF_TARGETS = Listing(tables.ATTEMPT, parent="target_id", instant="claimed_at")
 
 
 async def get_many(viewer: Viewer, attempt_ids: Sequence[str]) -> dict[str, Attempt]:
-    """The viewer's attempts by id; the ledger outlives its targets."""
+    """The viewer's attempts by id. Attempts of deleted targets are included."""
     found = await db.fetch(_by_id(), viewer.customer_id, list(attempt_ids))
     return {row["id"]: rows.attempt(row) for row in found}
 
 
 async def read_in(tx: Transaction, viewer: Viewer, attempt_ids: Sequence[str]) -> dict[str, Attempt]:
-    """The same, as a transaction sees them."""
+    """Like `get_many`, inside a transaction."""
     found = await tx.fetch(_by_id(), viewer.customer_id, list(attempt_ids))
     return {row["id"]: rows.attempt(row) for row in found}
 
@@ -57,7 +57,7 @@ async def pages_of_targets(
 def walk(
     viewer: Viewer, outdial_id: str, *, upto: datetime, size: int, where: AttemptFilter | None = None
 ) -> AsyncIterator[Sequence[Attempt]]:
-    """All attempts on an outdial's targets that were made by then, oldest first, `size` at a time."""
+    """All attempts on an outdial's targets up to that time, oldest first, `size` at a time."""
     conditions = _conditions(viewer, where or AttemptFilter())
     return listing_walk(OF_OUTDIALS, outdial_id, upto=upto, size=size, conditions=conditions, make=rows.attempt)
 

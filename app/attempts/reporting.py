@@ -1,7 +1,7 @@
-"""Reports: what dialers say of their attempts, and what that leads to.
+"""Reports: what dialers report about their attempts, and the changes that follow.
 
-A batch is gone through in its order; each row meets the state that the rows before it left, and none depends on
-another's success. The rules are in `app.lifecycle`; here they meet the rows.
+A batch is processed in order. Each row sees the changes of the rows before it, and can succeed if they fail. The rules
+are in `app.lifecycle`; this module applies them to rows.
 """
 
 from collections import Counter
@@ -38,7 +38,7 @@ _REFUSALS = {
 
 @dataclass(slots=True)
 class Desk:
-    """Attempts with their targets and policies, held still, and the changes made to them so far."""
+    """Locked attempts with their targets and policies, and the changes made to them so far."""
 
     now: datetime
     outdials: dict[str, Outdial]
@@ -91,9 +91,9 @@ class Desk:
 
 
 async def open_desk(tx: Transaction, viewer: Viewer, attempt_ids: Iterable[str]) -> Desk:
-    """Read what the attempts hang on, under locks: outdials shared, targets alone, in the order of their ids.
+    """Lock and read the attempts' outdials (shared) and targets (exclusive), in the order of their ids.
 
-    An attempt changes only under its target's lock, so the attempts are read after it is taken.
+    An attempt changes only under its target's lock, so attempts are read after the locks are taken.
     """
     wanted = sorted(set(attempt_ids))
     found = await tx.fetch(
@@ -166,7 +166,7 @@ def _checked_ids(
 
 
 async def start(viewer: Viewer, *, starts: Sequence[AttemptStart]) -> AttemptBatch:
-    """The calls are being placed: from now on an expired lease means that it is unknown how they ended.
+    """Record that calls are being placed. From now on, an expired lease means that the result is unknown.
 
     Raises:
         Rejected: INVALID, if there are none or more than 500.
@@ -213,7 +213,7 @@ def _start(desk: Desk, attempt: Attempt, call_id: str | None) -> None:
 
 
 async def extend(viewer: Viewer, *, attempt_ids: Sequence[str], lease_seconds: int | None = None) -> AttemptBatch:
-    """Renew leases that still hold, by their own length or by another that is theirs from then on. No event.
+    """Renew leases that have not expired. `lease_seconds` becomes their new length; by default it stays. No event.
 
     Raises:
         Rejected: INVALID.
@@ -240,7 +240,7 @@ async def extend(viewer: Viewer, *, attempt_ids: Sequence[str], lease_seconds: i
 
 
 async def release(viewer: Viewer, *, attempt_ids: Sequence[str]) -> AttemptBatch:
-    """Give undialed targets back: due at once, and the try is not counted.
+    """Release targets that were not dialed: they are due at once, and the try does not count.
 
     Raises:
         Rejected: INVALID.
@@ -325,7 +325,7 @@ def _complete(desk: Desk, attempt: Attempt, result: AttemptResult) -> Verdict:
         )
         target = _marked(target, attempt, result.disposition)
     elif target.status is TargetStatus.PROGRESSING:
-        # reported under an earlier attempt: the person must not be called, so the attempt under way loses its lease
+        # reported for an earlier attempt: the person must not be called, so the attempt in progress loses its lease
         assert target.last_attempt_id is not None
         desk.put_attempt(ended(desk.attempts[target.last_attempt_id], AttemptState.REVOKED, desk.now))
     policy = desk.policy(attempt)
@@ -338,14 +338,14 @@ def _complete(desk: Desk, attempt: Attempt, result: AttemptResult) -> Verdict:
     )
     after = moved(target, standing)
     if result.disposition is Disposition.DO_NOT_CALL:
-        after = replace(after, last_attempt_id=None)  # nothing that is reported late undoes it
+        after = replace(after, last_attempt_id=None)  # no late report brings the target back
     desk.put_target(after, TargetEventType.COMPLETED, attempt, disposition=result.disposition)
     desk.dispositions.append(result.disposition)
     return verdict
 
 
 def _marked(target: Target, attempt: Attempt, disposition: Disposition) -> Target:
-    """Rule a destination out, while it still holds the address that was dialed."""
+    """Mark a destination as unusable, if it still has the address that was dialed."""
     index = attempt.destination_index
     now_there = target.destinations[index]
     dialed = attempt.destination

@@ -1,4 +1,4 @@
-"""Leases that ran out: found by whichever server looks first, and ended once."""
+"""Expired leases: any server finds them, and each is ended once."""
 
 from collections import defaultdict
 
@@ -15,9 +15,9 @@ SWEEP_ATTEMPTS_MAX = 500
 
 
 async def sweep() -> int:
-    """End attempts whose lease ran out, up to SWEEP_ATTEMPTS_MAX; housekeeping calls it.
+    """End up to SWEEP_ATTEMPTS_MAX attempts whose lease has expired. Housekeeping calls this.
 
-    The look at the clock goes over all customers; what follows is done customer by customer, outdial by outdial.
+    The search is over all customers. Each outdial's attempts are then ended with its customer as the viewer.
 
     Returns:
         How many were ended; if it is SWEEP_ATTEMPTS_MAX, there may be more.
@@ -42,7 +42,7 @@ async def sweep() -> int:
 
 
 def _system(customer_id: str) -> Viewer:
-    """The server itself, acting for one customer."""
+    """The server itself, on behalf of one customer."""
     return Viewer(customer_id=customer_id, subject="", scopes=frozenset(), expires_at=None)
 
 
@@ -51,7 +51,7 @@ async def _sweep(tx: Transaction, viewer: Viewer, attempt_ids: list[str]) -> lis
     states = []
     for attempt_id in attempt_ids:
         attempt = desk.attempts.get(attempt_id)
-        # another server may have been first, or the dialer may have renewed the lease meanwhile
+        # another server may have ended it, or the dialer may have renewed the lease
         if attempt is not None and attempt.state in lifecycle.LIVE and not desk.holds(attempt):
             states.append(_lapse(desk, attempt))
     await desk.save(tx)

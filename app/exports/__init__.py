@@ -1,4 +1,4 @@
-"""Exports: an outdial's targets and its ledger of attempts as files, a part at a time, however long they are."""
+"""Exports: an outdial's targets or attempts as a file of any length, a part at a time."""
 
 from collections.abc import AsyncIterator, Sequence
 
@@ -12,16 +12,16 @@ from app.records import AttemptFilter, Target, TargetFilter
 __all__ = ["Form", "of_attempts", "of_targets"]
 
 PART_ROWS = 200
-"""Rendering so many takes about 8 ms, in which nobody else is served."""
+"""Rendering this many takes about 8 ms, during which no other request is served."""
 
 
 async def of_targets(
     viewer: Viewer, outdial_id: str, *, form: Form, where: TargetFilter | None = None
 ) -> AsyncIterator[bytes]:
-    """The outdial's targets with their last attempts, oldest first: all that were created until now.
+    """The outdial's targets with their last attempts, oldest first: all that exist now.
 
     Raises:
-        NotFound: the viewer has no such outdial. Once this has returned, only the database can fail.
+        NotFound: the viewer has no such outdial. After this returns, only the database can fail.
     """
     await _see(viewer, outdial_id)
     parts = targets.walk(viewer, outdial_id, upto=await db.now(), size=PART_ROWS, where=where)
@@ -36,7 +36,7 @@ async def _lines(viewer: Viewer, part: Sequence[Target]) -> list[TargetLine]:
 async def of_attempts(
     viewer: Viewer, outdial_id: str, *, form: Form, where: AttemptFilter | None = None
 ) -> AsyncIterator[bytes]:
-    """The ledger: every attempt on the outdial's targets, oldest first, those of deleted targets, too.
+    """Every attempt on the outdial's targets, oldest first, including those of deleted targets.
 
     Raises:
         NotFound: as `of_targets`.

@@ -39,7 +39,7 @@ ATTEMPT_COLUMNS = (
 class Form(StrEnum):
     CSV = "csv"
     MARKED_CSV = "marked csv"
-    """With a byte order mark, by which Excel knows UTF-8."""
+    """With a byte order mark, so that Excel reads it as UTF-8."""
     NDJSON = "ndjson"
 
 
@@ -134,7 +134,7 @@ def _destination_cells(destination: Destination | None) -> list[object]:
 
 def _address_cell(destination: Destination) -> str:
     if destination.type in sheets.TELEPHONE_TYPES:
-        return destination.target  # E.164: a plus and digits, which a spreadsheet takes for a number at worst
+        return destination.target  # a plus and digits: a spreadsheet may read a number, but never runs it
     return sheets.neutralised(destination.target)
 
 

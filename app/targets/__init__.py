@@ -1,4 +1,4 @@
-"""Targets: the people or places to reach, as their owner keeps them."""
+"""Targets: the people or places to reach."""
 
 from app.targets.reading import counts, get_many, pages, walk
 from app.targets.resetting import reset

@@ -1,4 +1,4 @@
-"""From a draft to a target: checked, canonical, and ready to be stored. Pure."""
+"""Turns drafts into targets: checked, canonical, and ready to be stored. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -66,7 +66,7 @@ def destination_names(changes: Mapping[str, Any]) -> list[str]:
 
 
 def replacing(draft: CheckedTarget) -> dict[str, Any]:
-    """The changes that put a draft in the place of a whole row. If it names no time, the target's own stays."""
+    """The changes that replace a whole row with a draft. If the draft has no time, the target's own stays."""
     changes: dict[str, Any] = {
         "name": draft.name,
         "detail": draft.detail,
@@ -82,8 +82,8 @@ def replacing(draft: CheckedTarget) -> dict[str, Any]:
 def updated(target: Target, outdial: Outdial, changes: Mapping[str, Any], now: datetime) -> Change | None:
     """What an update makes of a target; None if it changes nothing.
 
-    A changed address loses the mark that the old one proved invalid, and keeps its try count. An idle target with
-    nothing usable left is finished; one that is progressing is judged when its attempt ends; done stays done.
+    A changed address loses the invalid mark of the old one, and keeps its try count. An idle target without a usable
+    destination is finished; a progressing one is checked when its attempt ends; a done one stays done.
 
     Raises:
         Rejected: INVALID, if no destination would be left.
@@ -128,5 +128,5 @@ def _due(due: datetime, changes: Mapping[str, Any], now: datetime) -> datetime:
     if "not_before" not in changes:
         return due
     wanted: datetime = changes["not_before"] or now
-    # what is due already stays as long due as it is
+    # a target that is already due keeps its time
     return wanted if wanted > now else min(due, now)

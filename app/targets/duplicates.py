@@ -1,4 +1,4 @@
-"""Which rows are there already: by key, and by canonical address over all five destinations."""
+"""Finds rows that already exist: by key, and by canonical address in all five destinations."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -11,11 +11,11 @@ from app.records import DedupeScope, DuplicateAction, Outdial, RejectCode, Targe
 
 @dataclass(slots=True)
 class Known:
-    """What a row may repeat: what is stored, and what came before it in the same call or file."""
+    """What a row may repeat: stored targets, and earlier rows of the same call or file."""
 
     keys: set[str] = field(default_factory=set)
     addresses: dict[str, str | None] = field(default_factory=dict)
-    """The id of the target that has each; None if it is not stored yet."""
+    """The id of the target with this key or address; None if it is not stored yet."""
 
     def repeats_key(self, key: str | None) -> bool:
         return key is not None and key in self.keys
@@ -34,7 +34,7 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Repeat:
-    """What becomes of a row that repeats another; `code` is None if it is skipped."""
+    """The result of a row that repeats another; `code` is None if it is skipped."""
 
     code: RejectCode | None
     index: int | None = None
@@ -44,11 +44,11 @@ class Repeat:
 def judge(
     known: Known, key: str | None, addresses: Sequence[str | None], action: DuplicateAction
 ) -> Repeat | DuplicateAction | None:
-    """None for a row that is new, UPDATE for one that replaces another.
+    """None for a new row, UPDATE for one that replaces another.
 
-    A row whose key is taken goes by the key alone. An address that another target has makes a row a duplicate: skipped
-    under SKIP; refused under REJECT, and under UPDATE, since the target that has the address is not the one that the
-    row names.
+    If the key of a row is taken, only the key decides. Otherwise, an address of another target makes the row a
+    duplicate: skipped with SKIP; refused with REJECT, and with UPDATE, because the target with the address is not the
+    one that the row names.
     """
     if known.repeats_key(key):
         if action is DuplicateAction.UPDATE:
@@ -64,12 +64,12 @@ def judge(
 
 
 async def hold_keys(tx: Transaction, outdial: Outdial) -> None:
-    """Nobody else can take a key of the outdial until this transaction ends."""
+    """No other transaction can take a key of the outdial until this one ends."""
     await tx.lock(f"keys of {outdial.id}")
 
 
 async def with_keys(tx: Transaction, outdial: Outdial, keys: Sequence[str]) -> dict[str, Target]:
-    """The outdial's targets that have these keys, by key, held."""
+    """Lock and return the outdial's targets with these keys, by key."""
     await hold_keys(tx, outdial)
     found = await tx.fetch(
         f"""
@@ -85,7 +85,7 @@ async def with_keys(tx: Transaction, outdial: Outdial, keys: Sequence[str]) -> d
 
 
 async def taken_keys(tx: Transaction, outdial: Outdial, keys: Sequence[str]) -> set[str]:
-    """Those of the keys that a target of the outdial has."""
+    """The keys that a target of the outdial already has."""
     await hold_keys(tx, outdial)
     found = await tx.fetch(
         f"""
@@ -102,10 +102,10 @@ async def taken_keys(tx: Transaction, outdial: Outdial, keys: Sequence[str]) -> 
 async def taken_addresses(
     tx: Transaction, outdial: Outdial, addresses: Sequence[str], scope: DedupeScope
 ) -> dict[str, str | None]:
-    """Those of the addresses that a target has in any of its destinations, with one such target's id.
+    """The addresses that a target has in any destination, each with the id of one such target.
 
-    A caller has the customer's addresses alone until its transaction ends. A caller that creates targets without
-    looking here does not wait.
+    A caller has an exclusive lock on the customer's addresses until its transaction ends. Use-cases that create targets
+    without this check do not wait for it.
     """
     await tx.lock(f"addresses of {outdial.customer_id}")
     if scope is DedupeScope.OUTDIAL:

@@ -1,4 +1,4 @@
-"""Targets, read: by id, and in pages of any number of outdials at once."""
+"""Reads targets: by id, and in pages, for any number of outdials at once."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime
@@ -58,7 +58,7 @@ async def pages(
 def walk(
     viewer: Viewer, outdial_id: str, *, upto: datetime, size: int, where: TargetFilter | None = None
 ) -> AsyncIterator[Sequence[Target]]:
-    """All of an outdial's targets that were created by then, oldest first, `size` at a time."""
+    """All of an outdial's targets up to that time, oldest first, `size` at a time."""
     conditions = _conditions(viewer, where or TargetFilter())
     return listing_walk(LISTING, outdial_id, upto=upto, size=size, conditions=conditions, make=rows.target)
 
@@ -67,7 +67,7 @@ async def counts(viewer: Viewer, outdial_ids: Sequence[str], *, where: TargetFil
     """How many targets each outdial has.
 
     Raises:
-        LimitExceeded: counting takes too long. It never does if only status and reason are asked for.
+        LimitExceeded: counting takes too long. It never does if only status and reason are filtered.
     """
     wanted = where or TargetFilter()
     if wanted.destination is None and wanted.key is None:
@@ -112,14 +112,14 @@ def _conditions(viewer: Viewer, where: TargetFilter) -> Callable[[Parameters], s
 
 
 def _one_of(column: str, values: Sequence[str], parameter: Parameters) -> str:
-    """Equality if there is one value, which lets an index give the order as well."""
+    """Equality if there is one value, so that an index also gives the order."""
     if len(values) == 1:
         return f"{column} = {parameter(values[0])}"
     return f"{column} {db.any_of(parameter(list(values)), 'text')}"
 
 
 def _with_address(customer: str, spellings: str) -> str:
-    """Ids of targets with one of the addresses: five look-ups in five indexes instead of an OR over none."""
+    """Ids of targets with one of the addresses: a search in each of five indexes, because an OR would use none."""
     return " UNION ALL ".join(
         f"""
         SELECT id FROM target WHERE customer_id = {customer} AND tm_delete IS NULL

@@ -1,4 +1,4 @@
-"""Bringing done targets back: their try counts begin again, their ledger stays."""
+"""Resets done targets: their try counts return to zero, their attempts stay."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,7 +15,7 @@ from app.records import Outdial, Reset
 RESET_TARGETS_MAX = 10_000
 RESET_IDS_MAX = 500
 CHUNK_TARGETS = 1_000
-"""In one transaction: a longer one would hold back every subscriber."""
+"""In one transaction: a longer one would delay every subscriber."""
 
 
 async def reset(
@@ -26,10 +26,10 @@ async def reset(
     target_ids: Sequence[str] | None = None,
     dry_run: bool = False,
 ) -> Reset:
-    """Bring done targets back to idle, due now, at most 10,000 in a call, in steps that each hold on their own.
+    """Bring done targets back to idle, due now: at most 10,000 in a call, in steps with a transaction each.
 
-    Targets without a usable destination stay as they are and do not count. A target that is done for DO_NOT_CALL comes
-    back only if `done_reasons` names that reason.
+    Targets without a usable destination stay as they are and do not count. Targets that are done with DO_NOT_CALL come
+    back only if `done_reasons` has that reason.
 
     Raises:
         Rejected: INVALID or NOT_FOUND.
@@ -96,11 +96,11 @@ async def _chunk(
     done_reasons: Sequence[DoneReason] | None,
     target_ids: Sequence[str] | None,
 ) -> int:
-    """Reset some of the targets that match; gives how many."""
+    """Reset some of the targets that match. Returns how many."""
     outdial = await store.lock_outdial(tx, viewer, outdial_id, "outdial_id")
     parameter = Parameters()
     met = _matching(outdial, done_reasons, target_ids, parameter)
-    # The condition stands twice: PostgreSQL looks again at a row that it waited for, but by the outer one alone.
+    # The condition is there twice: if PostgreSQL waited for a row, it checks only the outer condition again.
     found = await tx.fetch(
         f"""
         SELECT {tables.TARGET} FROM target

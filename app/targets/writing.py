@@ -1,4 +1,4 @@
-"""Targets, written by their owner: created, changed, finished, brought back and deleted."""
+"""Changes of targets by their owner: create, change, cancel and delete."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -79,12 +79,12 @@ async def create_many(
         viewer: the caller.
         outdial_id: the outdial.
         drafts: the rows.
-        on_duplicate_key: what becomes of a row whose key is taken; with `dedupe` also of one whose address is.
-        dedupe: among which targets an address may stand once.
+        on_duplicate_key: what happens to a row whose key is taken; with `dedupe` also if its address is.
+        dedupe: among which targets an address must be unique.
         idempotency_key: the same key with the same input returns the first answer.
 
     Raises:
-        Rejected: what concerns all rows: INVALID, NOT_FOUND, or CONFLICT of the idempotency key.
+        Rejected: an error of the whole call: INVALID, NOT_FOUND, or CONFLICT of the idempotency key.
     """
     errors: list[UserError] = []
     outdial_id = validation.object_id(outdial_id, errors, "outdial_id")
@@ -113,7 +113,7 @@ def _checked_rows(given: Sequence[TargetDraft]) -> list[_Given]:
 
 @dataclass(slots=True)
 class _Outcome:
-    """What became of each row, while they are gone through."""
+    """The result of each row, while the rows are processed."""
 
     ids: list[str | None] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
@@ -171,12 +171,12 @@ async def _create_many(
 
 @dataclass(slots=True)
 class _Stored:
-    """Targets that the rows may repeat; those that the rows make join them."""
+    """Targets that the rows may repeat, including those of the earlier rows."""
 
     known: Known
     by_key: dict[str, str]
     latest: dict[str, Target]
-    """Each as it is after the rows so far, by id."""
+    """Each target as it is after the rows so far, by id."""
 
 
 async def _stored(
@@ -203,7 +203,7 @@ def _go_through(
     compares_addresses: bool,
     now: datetime,
 ) -> _Outcome:
-    """Decide row by row, in order; a row meets those before it. Extends `stored`."""
+    """Decide row by row, in order; each row sees those before it. Extends `stored`."""
     outcome = _Outcome()
     for index, row in enumerate(given):
         if row.errors:
@@ -239,7 +239,7 @@ def _change(
     addresses: Sequence[str | None],
     now: datetime,
 ) -> tuple[Change | None, Target]:
-    """What a row makes, with the target as it is then; no change if it is skipped."""
+    """The change of a row, with the target after it; no change if it is skipped."""
     if found is None:
         fresh = created(drafts.new_target(outdial, draft, now))
         return fresh, fresh.after
@@ -296,7 +296,7 @@ def _known_id(target_id: str) -> str:
 
 
 async def _lock(tx: Transaction, viewer: Viewer, target_id: str) -> tuple[Outdial, Target]:
-    """A target and its outdial, held still.
+    """Lock and return a target and its outdial.
 
     Raises:
         Rejected: NOT_FOUND.
@@ -319,7 +319,11 @@ async def _update(
 ) -> Target:
     outdial, target = await _lock(tx, viewer, target_id)
     if if_version is not None and if_version != target.version:
-        raise rejected(UserErrorCode.CONFLICT, f"The target has version {target.version} by now.", "if_version")
+        raise rejected(
+            UserErrorCode.CONFLICT,
+            f"The target now has version {target.version}. Read it again before you change it.",
+            "if_version",
+        )
     change = drafts.updated(target, outdial, changes, await tx.now())
     if change is None:
         return target
@@ -331,7 +335,7 @@ async def _update(
 
 
 async def cancel(viewer: Viewer, target_id: str) -> Target:
-    """Finish a target; an attempt under way loses its lease. One that is done stays as it is.
+    """Finish a target. An attempt in progress loses its lease. A done target stays as it is.
 
     Raises:
         Rejected: NOT_FOUND.
@@ -350,7 +354,7 @@ async def _cancel(tx: Transaction, viewer: Viewer, target_id: str) -> Target:
 
 
 async def delete(viewer: Viewer, target_id: str) -> Target:
-    """Hide a target for good; an attempt under way loses its lease, and its key is free again.
+    """Mark a target as deleted. An attempt in progress loses its lease, and the key is free again.
 
     Raises:
         Rejected: NOT_FOUND.
