@@ -44,14 +44,25 @@ _ASSET_HEADERS = {"Cache-Control": "public, max-age=31536000, immutable", "Vary"
 # Browsers run no script of another type, and Python's type for .js depends on the machine.
 _TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".woff2": "font/woff2"}
 
-_UNBUILT = """<!doctype html> <html lang="en"> <meta charset="utf-8"> <meta name="viewport" content="width=device-width,
-initial-scale=1"> <title>Outdial</title> <h1>Outdial is running</h1> <p>This installation does not include the dashboard
-and GraphiQL. Build them with Node.js 20.19 or newer, then restart the server:</p> <pre>cd app/web npm ci npm run
-build</pre> <p>Send queries and mutations to <code>/graphql</code> by POST:</p> <pre>curl http://localhost:8000/graphql
-\\ -H "Authorization: Bearer $(outdial token --customer UUID)" \\ -H "Content-Type: application/json" \\ -d '{"query":
-"{ viewer { customerId scopes } }"}'</pre> <p>Subscriptions use the same path over WebSocket
-(<code>graphql-transport-ws</code>) or Server-Sent Events (<code>Accept: text/event-stream</code>). <code>outdial
-schema</code> prints the schema.</p> </html>
+_UNBUILT = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Outdial</title>
+<h1>Outdial is running</h1>
+<p>This installation does not include the dashboard and GraphiQL. Build them with Node.js 20.19 or newer, then restart
+the server:</p>
+<pre>cd app/web
+npm ci
+npm run build</pre>
+<p>Send queries and mutations to <code>/graphql</code> by POST:</p>
+<pre>curl http://localhost:8000/graphql \\
+  -H "Authorization: Bearer $(outdial token --customer UUID)" \\
+  -H "Content-Type: application/json" \\
+  -d '{"query": "{ viewer { customerId scopes } }"}'</pre>
+<p>Subscriptions use the same path over WebSocket (<code>graphql-transport-ws</code>) or Server-Sent Events
+(<code>Accept: text/event-stream</code>). <code>outdial schema</code> prints the schema.</p>
+</html>
 """
 
 
