@@ -2,12 +2,21 @@
 
 import os
 import socket
+import ssl
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from app import cli
 from app.settings import Settings
@@ -192,6 +201,95 @@ def test_certificates_that_cannot_be_read_are_said_at_once(
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
     line = one_line(run("export", "--outdial", OUTDIAL, "--token", TOKEN, "--url", "https://outdial.invalid"))
     assert "SSL_CERT_FILE" in line or line.startswith("The server cannot be reached.")
+
+
+# ---------------------------------------------------------------- servers that are none
+
+
+class _Answering(BaseHTTPRequestHandler):
+    answer: tuple[int, bytes, dict[str, str]]
+
+    def do_POST(self) -> None:
+        status, body, headers = self.answer
+        self.rfile.read(int(self.headers.get("content-length", 0)))
+        self.send_response(status)
+        for name, value in {"Content-Length": str(len(body)), **headers}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@contextmanager
+def answering(
+    status: int, body: bytes, headers: dict[str, str] | None = None, *, tls: ssl.SSLContext | None = None
+) -> Iterator[str]:
+    """The address of a server that has one answer."""
+    handler = type("Handler", (_Answering,), {"answer": (status, body, headers or {})})
+    with HTTPServer(("127.0.0.1", 0), handler) as server:
+        if tls is not None:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
+        serving = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        serving.start()
+        try:
+            yield f"http{'s' if tls else ''}://127.0.0.1:{server.server_address[1]}"
+        finally:
+            server.shutdown()
+            serving.join()
+
+
+def refused(run: Run, url: str) -> str:
+    return one_line(run("import", "leads.csv", "--outdial", OUTDIAL, "--token", TOKEN, "--url", url))
+
+
+ODD_ANSWERS = [
+    (200, b"<html>Welcome</html>"), (200, b""), (200, b"[]"), (200, b"null"), (200, b'"x"'), (200, b"\xff\xfe"),
+    (200, b"{}"), (200, b'{"data": null}'), (200, b'{"data": {}}'), (200, b'{"data": {"outdial": 1}}'),
+    (200, b'{"data": {"outdial": {"name": "x"}}}'), (200, b'{"data": {"outdial": {"name": "x", "imports": []}}}'),
+    (200, b'{"errors": "x"}'), (200, b'{"errors": {}}'), (200, b'{"errors": [1]}'), (200, b'{"errors": [{}]}'),
+    (200, b'{"errors": [{"message": "x", "extensions": 1}]}'), (400, b'{"error": "x"}'), (401, b""), (403, b"<html>"),
+    (404, b"Not found"), (405, b""), (413, b"<html>"), (418, b"{}"), (200, b"[" * 100_000),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("status", "body"), ODD_ANSWERS, ids=lambda value: str(value)[:40])
+def test_an_answer_that_no_outdial_server_gives_is_one_line(run: Run, status: int, body: bytes) -> None:
+    with answering(status, body) as url:
+        refused(run, url)
+
+
+def test_a_server_that_leads_elsewhere_says_where(run: Run) -> None:
+    with answering(301, b"", {"Location": "https://calls.example.com/graphql"}) as url:
+        assert "leads to https://calls.example.com/graphql" in refused(run, url)
+    with answering(200, b"no gzip", {"Content-Encoding": "gzip"}) as url:
+        assert refused(run, url).startswith("The request cannot be made")
+
+
+def test_a_server_that_is_not_trusted_or_speaks_no_tls_is_not_asked_again(run: Run, tmp_path: Path) -> None:
+    certificate = tmp_path / "server.pem"
+    certificate.write_bytes(_certificate())
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    with answering(200, b"{}", tls=context) as url:
+        assert refused(run, url).startswith("The server's certificate is not trusted: ")
+    with answering(200, b"{}") as url:
+        assert "http://" in refused(run, url.replace("http:", "https:"))
+
+
+def _certificate() -> bytes:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+        .serial_number(1).not_valid_before(now).not_valid_after(now + timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )  # fmt: skip
+    pem = serialization.Encoding.PEM
+    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    return private + made.public_bytes(pem)
 
 
 # ---------------------------------------------------------------- files

@@ -195,6 +195,8 @@ class Remote:
 
     def __init__(self, url: str, token: str) -> None:
         self.http = client(url, token)
+        self.has_answered = False
+        """Something there speaks HTTP."""
 
     async def __aenter__(self) -> Self:
         await self.http.__aenter__()
@@ -214,6 +216,7 @@ class Remote:
             response = await self.http.post("/graphql", json={"query": query, "variables": variables})
         except httpx.RequestError as error:
             raise failure(error) from None
+        self.has_answered = True
         body = _object(response)
         if problem := _first_error(body):
             message = str(problem.get("message"))

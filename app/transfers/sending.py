@@ -28,6 +28,8 @@ STALLED_SECONDS_MAX = 900
 POLL_SECONDS = 0.5
 TRIES_MAX = 12
 """In a row without a row taken in: about five minutes."""
+FIRST_TRIES_MAX = 3
+"""If nothing there has ever spoken HTTP: about five seconds."""
 WAIT_SECONDS_MAX = 60.0
 MEDIA_TYPES = {"csv": "text/csv", "ndjson": "application/x-ndjson"}
 _SUFFIXES = {
@@ -114,7 +116,7 @@ async def deliver(remote: Remote, wish: Wish, watch: Watch) -> Delivered:
     """Send the file until it is in, or refused.
 
     Raises:
-        TransferFailed: the server will not take it, or did not answer `TRIES_MAX` times in a row.
+        TransferFailed: the server will not take it, or did not answer so many times in a row.
     """
     attempt, rows_before, wait = 0, 0, 1.0
     while True:
@@ -136,7 +138,7 @@ async def deliver(remote: Remote, wish: Wish, watch: Watch) -> Delivered:
                 raise TransferFailed(f"{problem} Is it at {remote.http.base_url}?") from None
             if rows > rows_before:
                 attempt, rows_before, wait = 0, rows, 1.0
-            elif attempt >= TRIES_MAX:
+            elif attempt >= (TRIES_MAX if remote.has_answered else FIRST_TRIES_MAX):
                 raise TransferFailed(
                     f"{problem} Gave up after {attempt} tries; the same command goes on from there."
                 ) from None
