@@ -32,7 +32,7 @@ COMPARED_AT_ONCE = 25
 """Rows that are compared with stored ones; about 5 ms."""
 _DUPLICATE_MESSAGES = {
     RejectCode.DUPLICATE_KEY: "Another target of the outdial already has this key. Use another key, or set "
-    "onDuplicateKey.",
+    "on_duplicate_key.",
     RejectCode.DUPLICATE_ADDRESS: "Another target already has this address.",
 }
 _STOPS = {

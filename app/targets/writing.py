@@ -45,7 +45,7 @@ async def _create(tx: Transaction, viewer: Viewer, outdial_id: str, draft: Check
     if draft.key is not None and await duplicates.taken_keys(tx, outdial, [draft.key]):
         raise rejected(
             UserErrorCode.CONFLICT,
-            "Another target of the outdial already has this key. Use another key, or set onDuplicateKey.",
+            "Another target of the outdial already has this key. Use another key.",
             "target",
             "key",
         )

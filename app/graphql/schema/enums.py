@@ -104,7 +104,7 @@ describe(
         "ANSWERED": "Somebody answered.",
         "EXHAUSTED": "Every destination has reached its try limit or is not usable.",
         "DO_NOT_CALL": "The person asked not to be called.",
-        "CANCELED": "The owner cancelled the target.",
+        "CANCELED": "The owner canceled the target.",
         "UNCONFIRMED": "The dialer disappeared after it placed the call, and onUnconfirmed is FINISH.",
     },
 )
@@ -136,7 +136,7 @@ describe(
         "RELEASED": "The dialer returned the target without dialing. Does not count as a try.",
         "EXPIRED": "The lease expired before the call was placed. Counts as a try.",
         "UNCONFIRMED": "The lease expired after the call was placed. The result is not known.",
-        "REVOKED": "The target or its outdial was cancelled, finished or deleted during the attempt. Counts as a try.",
+        "REVOKED": "The target or its outdial was canceled, finished or deleted during the attempt. Counts as a try.",
     },
 )
 describe(
@@ -256,7 +256,7 @@ describe(
         "RELEASED": "The dialer returned the target without dialing.",
         "EXPIRED": "The lease expired before the call was placed.",
         "UNCONFIRMED": "The lease expired after the call was placed.",
-        "CANCELED": "The owner cancelled the target.",
+        "CANCELED": "The owner canceled the target.",
         "EXHAUSTED": ("No usable destination was left because a limit was lowered or a destination was cleared."),
         "RESET": "The target returned to IDLE. If count is above 1, targetId is null.",
         "DELETED": "The target was deleted.",

@@ -16,7 +16,7 @@ export type AttemptState =
   | 'EXPIRED'
   /** The dialer returned the target without dialing. Does not count as a try. */
   | 'RELEASED'
-  /** The target or its outdial was cancelled, finished or deleted during the attempt. Counts as a try. */
+  /** The target or its outdial was canceled, finished or deleted during the attempt. Counts as a try. */
   | 'REVOKED'
   /** The lease expired after the call was placed. The result is not known. */
   | 'UNCONFIRMED';
@@ -125,7 +125,7 @@ export type Disposition =
 export type DoneReason =
   /** Somebody answered. */
   | 'ANSWERED'
-  /** The owner cancelled the target. */
+  /** The owner canceled the target. */
   | 'CANCELED'
   /** The person asked not to be called. */
   | 'DO_NOT_CALL'
@@ -205,7 +205,7 @@ export type ResetTargetsInput = {
 
 /** What happened to one target or to many targets. */
 export type TargetEventType =
-  /** The owner cancelled the target. */
+  /** The owner canceled the target. */
   | 'CANCELED'
   /** A dialer claimed the target. */
   | 'CLAIMED'
