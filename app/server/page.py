@@ -21,7 +21,7 @@ _BUILT_BASE_PATH = '<meta name="base-path" content="/"'
 """As in app/web's pages. The page's script takes its addresses from it."""
 
 # 'self' includes the WebSocket: https://www.w3.org/TR/CSP3/#match-url-to-source-expression (a browser of before 2022
-# may not know it, and then shows no live changes). Scripts can reach the token, so only our own scripts run.
+# may not know it, and then shows no live changes). Scripts act for the person who is logged in, so only our own run.
 _DASHBOARD_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"

@@ -6,9 +6,9 @@ from uuid import uuid4
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, Page, WebSocketRoute, expect
 
-from tests.support.browsing import Sight, becomes, connection, sight
+from tests.support.browsing import Sight, becomes, connection, sight, until
 from tests.support.graphql_client import Client
 from tests.support.server import ServerProcess, token
 
@@ -118,8 +118,9 @@ async def test_a_link_into_graphiqls_open_tab_logs_in_there(seen: Sight, lists: 
     page = seen.page
     await seen.open("/graphql")
     await expect(page.locator(".graphiql-container")).to_be_visible()
-    async with page.expect_navigation():
-        await paste(page, lists[0].token)
+    await page.evaluate(LEFT_OPEN)
+    await paste(page, lists[0].token)
+    await page.wait_for_function("window.opened === undefined && document.querySelector('.graphiql-container')")
     await no_token_is_left(page, lists[0].token)
     await expect(page.locator(".graphiql-container")).to_be_visible()
     (cookie,) = await page.context.cookies()
@@ -276,3 +277,32 @@ async def test_servers_on_two_ports_of_a_host_keep_their_sessions_apart(
                 await shows(tab, name)
     finally:
         server.kill()
+
+
+async def test_a_server_that_refuses_the_socket_but_not_the_session_says_what_to_set(
+    seen: Sight, client: Client
+) -> None:
+    """As behind a proxy that changes Host, where the page's origin is not the server's own."""
+    await client.outdial(name="Mine")
+    page = seen.page
+
+    async def refuse(socket: WebSocketRoute) -> None:
+        await socket.close(code=4401, reason="Unauthorized")
+
+    await page.route_web_socket("**/graphql", refuse)
+    await seen.open("/", token=client.token)
+    await shows(page, "Mine")
+    await expect(page.get_by_role("alert")).to_contain_text("OUTDIAL_ALLOWED_ORIGINS")
+    await expect(page.get_by_role("status").first).to_have_text("No live updates")
+
+
+async def test_a_server_that_is_away_at_first_is_waited_for(seen: Sight, client: Client) -> None:
+    await client.outdial(name="Mine")
+    page = seen.page
+    await seen.open("/", token=client.token)
+    await shows(page, "Mine")
+    await page.route("**/session", lambda route: route.abort())
+    await page.reload()
+    await expect(page.get_by_role("status").filter(has_text="Cannot reach the server")).to_be_visible()
+    await page.unroute("**/session")
+    await shows(page, "Mine")

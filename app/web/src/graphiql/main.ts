@@ -41,10 +41,10 @@ createRoot(document.getElementById("graphiql")!).render(
 others.onmessage = () => location.reload();
 addEventListener("hashchange", () => {
   const link = takeLink();
-  if (link !== null) void enter(link).then(told, (error: Error) => alert(`The login link did not work: ${error.message}`));
+  if (link !== null) void enter(link).then(announce, (error: Error) => alert(`The login link did not work: ${error.message}`));
 });
 
-function told({ session: id }: { session: string }): void {
+function announce({ session: id }: { session: string }): void {
   others.postMessage(id);
   location.reload();
 }

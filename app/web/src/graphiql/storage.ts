@@ -1,6 +1,6 @@
 // GraphiQL keeps its tabs and its history in local storage, headers and all. The headers hold the token.
 
-/** A storage that forgets whatever stands under `headers`, at any depth of what is kept. */
+/** A storage that forgets what stands under `headers`, at any depth of what is kept. */
 export function withoutHeaders(storage: Storage): Storage {
   return {
     get length() {

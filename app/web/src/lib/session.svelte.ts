@@ -38,7 +38,7 @@ class Session {
     this.#tabs.onmessage = () => void this.check();
     addEventListener("hashchange", () => this.#follow(takeLink()));
     addEventListener("pageshow", (event) => {
-      if (event.persisted) void this.check(); // shown once more as it was, whatever has happened since
+      if (event.persisted) void this.check(); // shown once more as it was; somebody may have logged out since
     });
     const token = takeLink();
     if (token === null) void this.check();
@@ -135,6 +135,8 @@ class Session {
     const was = this.state;
     clearTimeout(this.#timer);
     this.id = "";
+    // A login for the same customer after an expiry goes on where one was; after a logout all begins anew.
+    if (state === "out") this.customerId = "";
     this.scopes = [];
     this.expiresAt = null;
     this.other = null;

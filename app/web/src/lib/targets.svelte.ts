@@ -6,7 +6,7 @@ import { fold, reread, type Change, type Filter, type Row, type Target } from ".
 import { socket } from "./socket.svelte";
 
 const PAGE = 100;
-/** The newest so many are shown; a filter finds the others. */
+/** As many of the newest are shown. A filter finds the others. */
 export const ROWS_MAX = 500;
 /** Changes that wait for the next frame; more of them, and all is read afresh. */
 const WAITING_MAX = 20_000;
@@ -23,9 +23,9 @@ export class Targets {
   isLoading = $state(true);
   problem = $state("");
   lag = $state(0);
-  /** Grows whenever events were folded in: whoever draws them looks again. */
+  /** Grows whenever events were folded in, so that what draws them looks again. */
   beat = $state(0);
-  /** Counted on by whoever shows other rows of the outdial next. */
+  /** The next rows of the same outdial, such as those of another filter, count on in it. */
   readonly activity: Activity;
 
   readonly #outdial: string;
