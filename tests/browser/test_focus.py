@@ -134,6 +134,37 @@ async def test_keys_that_are_typed_while_a_dialog_opens_go_into_it(seen: Sight, 
         await expect(page.get_by_role("dialog")).to_have_count(0)
 
 
+async def test_a_dialog_that_is_opened_right_after_another_stays_open(seen: Sight, client: Client) -> None:
+    outdial = await client.outdial(name="Spring list")
+    page = await opened(seen, client, outdial["id"])
+    session = await page.context.new_cdp_session(page)
+    await session.send("Emulation.setCPUThrottlingRate", {"rate": 4})
+    for name in ("Add target", "Policy", "Add target", "Import", "Reset"):
+        opener = page.get_by_role("button", name=name).first
+        for key in ("Escape", "Enter"):
+            await opener.focus()
+            await page.keyboard.press("Enter")
+            if key == "Enter":
+                await page.get_by_role("dialog").get_by_role("button", name="Close").focus()
+            # All in one go, as from a keyboard's buffer: it is closed, and opened again by the button with the focus.
+            await page.keyboard.press(key)
+            await page.keyboard.press("Enter")
+            await expect(page.get_by_role("dialog", name=name)).to_be_visible()
+            await page.wait_for_timeout(100)
+            await expect(page.get_by_role("dialog", name=name)).to_be_visible()
+            await page.keyboard.press("Escape")
+            await expect(page.get_by_role("dialog")).to_have_count(0)
+
+
+async def test_a_file_that_is_not_chosen_closes_no_dialog(seen: Sight, client: Client) -> None:
+    outdial = await client.outdial(name="Spring list")
+    page = await opened(seen, client, outdial["id"])
+    await page.get_by_role("button", name="Import", exact=True).first.click()
+    field = page.get_by_label("File", exact=True)
+    await field.dispatch_event("cancel", {"bubbles": True})
+    await expect(page.get_by_role("dialog", name="Import")).to_be_visible()
+
+
 # ---------------------------------------------------------------- searching
 
 
