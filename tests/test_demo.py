@@ -9,11 +9,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
 import pytest
-from websockets import ConnectionClosed
+from websockets import ConnectionClosed, Subprotocol
+from websockets.asyncio.client import connect
 
 from app.addresses import DestinationType, canonical
 from app.demo.samples import samples
@@ -33,6 +35,17 @@ RESERVED = re.compile(
 LISTS = "{ outdials(first: 10) { nodes { id name progress { total done attempts } } } }"
 
 
+def _program(folder: Path) -> Path:
+    """The program as an installation puts it, in a folder that has an `app` of its own."""
+    program = folder / "bin" / "outdial"
+    program.parent.mkdir()
+    program.write_text(f"#!{sys.executable}\nfrom app.cli import main\n\nif __name__ == '__main__':\n    main()\n")
+    program.chmod(0o755)
+    (folder / "app").mkdir()
+    (folder / "app" / "__init__.py").write_text("raise SystemExit('the app of this folder was taken')\n")
+    return program
+
+
 class Demo:
     """`outdial demo` in a process of its own, with a folder of its own for what it throws away."""
 
@@ -41,7 +54,7 @@ class Demo:
         self.temporary.mkdir()
         self._log = folder / "demo.log"
         self.port = free_port()
-        self._environment = {
+        self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("OUTDIAL_")},
             "PYTHONPATH": str(REPOSITORY),
             "PYTHONUNBUFFERED": "1",
@@ -50,9 +63,9 @@ class Demo:
         }
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "app.cli", "demo", "--port", str(self.port)],
+                [_program(folder), "demo", "--port", str(self.port)],
                 cwd=folder,
-                env=self._environment,
+                env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -224,6 +237,41 @@ async def test_a_list_of_ones_own_is_not_dialed(demo: Demo) -> None:
         await client.target(own["id"])
         await asyncio.sleep(2)
         assert await _calls(client, own["id"]) == 0
+
+
+async def test_the_printed_line_dials_a_list_of_ones_own_in_a_folder_that_has_an_app(demo: Demo) -> None:
+    """In a shell, as it is printed, with the list's id in the place of ID."""
+    introduction = await demo.introduction()
+    match = re.search(r"^export OUTDIAL_TOKEN=.*\n.* dial --url .* --outdial ID$", introduction, re.MULTILINE)
+    assert match is not None, introduction
+    async with visitor(demo, introduction) as client:
+        own = await client.outdial(name="Mine")
+        await client.target(own["id"])
+        process = await asyncio.create_subprocess_exec(
+            *["bash", "-c", match[0].replace("--outdial ID", f"--outdial {own['id']}").replace("\n", "\nexec ")],
+            cwd=demo.temporary.parent, env=demo.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        try:
+            async with asyncio.timeout(READY_SECONDS_MAX):
+                await _until_called(client, own["id"])
+            process.send_signal(signal.SIGTERM)
+            async with asyncio.timeout(READY_SECONDS_MAX):
+                out, err = await process.communicate()
+        finally:
+            with suppress(ProcessLookupError):
+                process.kill()
+    assert (process.returncode, out, err) == (0, b"", b"")
+
+
+async def test_it_is_the_server_that_serve_starts(demo: Demo) -> None:
+    """With the same options: no compressed frames on sockets, whose memory adds up, and no name of the server."""
+    async with visitor(demo, await demo.introduction()) as client:
+        answer = await client.http.get("/healthz")
+        assert "server" not in answer.headers
+        async with connect(
+            f"ws://127.0.0.1:{demo.port}/graphql", subprotocols=[Subprotocol("graphql-transport-ws")]
+        ) as ws:
+            assert ws.protocol.extensions == []
 
 
 def test_a_taken_port_is_one_line(tmp_path: Path) -> None:
