@@ -287,6 +287,9 @@ def test_scientific_notation_is_known_as_such(text):
         ("011 48 (0)22 512 34 56", "US", "+48225123456"),
         ("+48 0 22 512 34 56", None, "+48225123456"),
         ("+48 (022) 512 34 56", None, "+48225123456"),
+        ("+48 (0)022 512 34 56", None, "+48225123456"),
+        ("+48 (0) (022) 512 34 56", None, "+48225123456"),
+        ("0048 (0)022 512 34 56", "PL", "+48225123456"),
         ("(+48) (0)22 512 34 56", None, "+48225123456"),
         ("022 512 34 56", "PL", "+48225123456"),
         ("+1 (0)415 555 0100", None, "+14155550100"),
@@ -428,6 +431,11 @@ def test_what_is_trimmed_is_what_can_be_taken_for_space():
         ("01 23 45 67 89 06 12 34 56 78", "FR"),
         ("22 512 34 56  22 512 34 57", "PL"),
         ("Tel. 030 1234567 Fax 030 7654321", "DE"),
+        ("1) 030 1234567", "DE"),
+        ("1. 030 1234567", "DE"),
+        ("2.) 0151 23456789", "DE"),
+        ("1) 98765 43210", "IN"),
+        ("12) 98765 43210", "IN"),
     ],
 )
 def test_two_numbers_in_one_text_are_refused_as_two(text, region):
@@ -464,6 +472,26 @@ def test_two_numbers_in_one_text_are_refused_as_two(text, region):
     ],
 )
 def test_a_slash_after_an_area_code_is_no_second_number(text, region, form):
+    assert read(text, region) == form
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2024-01-31", "31.01.2024", "31/01/2024", "1/31/2024", "1.2.1987", "01-31-2024", "2024/1/31",
+        "２０２４－０１－３１",  # noqa: RUF001 - meant
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("region", ["DE", "IT", "US", "JP", "NO", None])
+def test_a_date_is_no_number(text, region):
+    assert "date" in refusal(text, region)
+
+
+@pytest.mark.parametrize(
+    ("text", "region", "form"),
+    [("22.12.20.34", "NO", "+4722122034"), ("2012-0123", "HK", "+85220120123"), ("31-01-2024-5", "IT", "+39310120245")],
+)
+def test_a_number_that_resembles_a_date_is_a_number(text, region, form):
     assert read(text, region) == form
 
 

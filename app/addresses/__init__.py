@@ -4,7 +4,7 @@ import unicodedata
 from contextlib import suppress
 from enum import StrEnum
 
-from app.addresses import characters, email, sip, telephone
+from app.addresses import characters, email, pairs, sip, telephone
 from app.addresses.refusals import InvalidAddress
 from app.addresses.telephone import is_scientific
 
@@ -95,7 +95,7 @@ def _forms(address_type: DestinationType, text: str, region: str | None) -> tupl
     is_telephone = address_type in _TELEPHONE
     # Lone surrogates (Cs) come in through JSON escapes, and no database takes them.
     if not text.isprintable() and any(unicodedata.category(sign) in {"Cc", "Cs", "Zl", "Zp"} for sign in text):
-        if is_telephone and telephone.is_list(text):
+        if is_telephone and pairs.is_list(text):
             raise InvalidAddress(telephone.SEVERAL)
         raise InvalidAddress("The address contains control characters, such as a tab or a line end. Delete them.")
     if is_telephone:

@@ -8,7 +8,7 @@ from typing import Protocol
 import phonenumbers
 from phonenumbers import NumberParseException, PhoneMetadata, PhoneNumber, PhoneNumberFormat, ValidationResult
 
-from app.addresses import characters
+from app.addresses import characters, pairs
 from app.addresses.refusals import InvalidAddress
 
 
@@ -51,16 +51,14 @@ def readings(text: str, region: str | None, *, is_whatsapp: bool = False) -> tup
         else:
             numbers = _national(number_text, region, parse)
     except InvalidAddress:
-        if _has_second(number_text, region) or _is_pair(number_text, region, is_sure=False):
+        if pairs.has_second(number_text, region) or pairs.is_pair(number_text, region, is_sure=False):
             raise InvalidAddress(SEVERAL) from None
         raise
     forms = tuple(dict.fromkeys(map(_e164, numbers))) if len(numbers) > 1 else (_e164(numbers[0]),)
     if forms[0] == number_text:
         return forms  # parsed as itself just now; a second parsing takes as long as the first
     digits = _NO_DIGITS.sub("", number_text)
-    if _has_second(number_text, region) or (
-        len(digits) >= _PAIR_DIGITS_MIN and digits != number_text and _is_pair(number_text, region)
-    ):
+    if pairs.has_second(number_text, region) or (digits != number_text and pairs.is_pair(number_text, region)):
         raise InvalidAddress(SEVERAL)
     stable = [form for form in forms if form[1:] == digits or _is_stable(form)]
     if not stable:
@@ -84,6 +82,13 @@ _FLOAT = re.compile(r"(\+?\d+)[.,\u066b]0{1,2}")
 _DECIMAL = re.compile(r"[^.,]*\d[.,\u066b]0{1,2}|\+?\d{7,}[.,\u066b]0{3,}")
 
 
+# The place of a number in a list, before the number: 1) 030 123456, 2. 030 123456.
+_PLACE = re.compile(r"[1-9](?:\d?\.?\)|\.\s)")
+_YEAR = r"(?:19|20)\d\d"
+# A shifted column: 31.01.2024 would be a number of Pforzheim.
+_DATE = re.compile(rf"{_YEAR}([-/.])\d\d?\1\d\d?|\d\d?([-/.])\d\d?\2{_YEAR}")
+
+
 def _spelled(text: str) -> str:
     """A number's text with ASCII digits and the usual signs between them only, + first if it is there.
 
@@ -102,22 +107,14 @@ def _spelled(text: str) -> str:
                 "A spreadsheet has turned the number into a decimal (.0). Format the column as text and enter the"
                 " number again."
             )
+    if _DATE.fullmatch(text):
+        raise InvalidAddress("The text is a date, not a phone number. Check the column.")
+    if _PLACE.match(text):
+        raise InvalidAddress(SEVERAL)
     match = _NUMBER.fullmatch(text)
     if match is None:
         raise InvalidAddress(_misspelling(text))
     return match[1]
-
-
-_BETWEEN = re.compile(r"[^\d ()./\-]+")
-_LISTED_DIGITS_MIN = 5
-"""Fewer digits may be an extension, or a number in a note."""
-_SHORTLY_LISTED = re.compile(r"\d\s*[;|&\\]+\s*\d")
-
-
-def is_list(text: str) -> bool:
-    """Whether the text has two numbers, separated by something that belongs to neither of them."""
-    parts = _BETWEEN.split(characters.plain(text))
-    return sum(len(_NO_DIGITS.sub("", part)) >= _LISTED_DIGITS_MIN for part in parts) > 1
 
 
 def _misspelling(text: str) -> str:
@@ -126,10 +123,10 @@ def _misspelling(text: str) -> str:
             "A spreadsheet has turned the number into scientific notation and its last digits are lost. Format the"
             " column as text and enter the number again."
         )
-    if is_list(text) or _SHORTLY_LISTED.search(text):
+    if pairs.is_list(text) or pairs.is_shortly_listed(text):
         return SEVERAL
     extension = _EXTENSION.search(text)
-    if extension and len(_NO_DIGITS.sub("", text[: extension.start()])) >= _OWN_DIGITS_MIN:
+    if extension and pairs.is_complete(text[: extension.start()]):
         return "The number has an extension. Leave it out: E.164 cannot hold it."
     return f"The number may contain {_ALLOWED}"
 
@@ -185,7 +182,10 @@ def _zero_readings(number: PhoneNumber, text: str, *, may_be_local: bool) -> lis
     """
     is_bracketed = _code_before_bracketed_zero(text).endswith(str(number.country_code))
     is_valid = phonenumbers.is_valid_number(number)
-    bare = _without_a_zero(number)
+    bare = _without_zeros(number, 1)
+    if not phonenumbers.is_valid_number(bare):
+        barest = _without_zeros(number, number.number_of_leading_zeros or 1)
+        bare = barest if phonenumbers.is_valid_number(barest) else bare
     if (is_valid and not is_bracketed) or not phonenumbers.is_possible_number(bare):
         _require_possible(number, may_be_local=may_be_local)
         return [number]
@@ -197,8 +197,8 @@ def _zero_readings(number: PhoneNumber, text: str, *, may_be_local: bool) -> lis
     return [number]
 
 
-def _without_a_zero(number: PhoneNumber) -> PhoneNumber:
-    zeros = (number.number_of_leading_zeros or 1) - 1
+def _without_zeros(number: PhoneNumber, count: int) -> PhoneNumber:
+    zeros = (number.number_of_leading_zeros or 1) - count
     return PhoneNumber(
         country_code=number.country_code,
         national_number=number.national_number,
@@ -355,71 +355,3 @@ def _parse_whatsapp(text: str, region: str | None = None) -> PhoneNumber:
 
 _MEXICO = 52
 _BENIN = 229
-
-# ---------------------------------------------------------------- two numbers in one text
-
-_PAIR_DIGITS_MIN = 14
-"""Two numbers with their area codes have at least this many digits. Most single numbers have fewer."""
-_PAIR_DIGITS_MAX = 34
-"""Twice the longest text that phonenumbers reads. Limits the work on text that is not a number anyway."""
-_OWN_DIGITS_MIN = 6
-"""An area code has at most five digits, without a trunk prefix or a country code."""
-
-
-def _has_second(text: str, region: str | None) -> bool:
-    """Whether a slash or a bracket follows a complete number: true for 030 1234567/8, false for 0221/123456."""
-    return ("/" in text or "(" in text) and any(
-        ("/" in gap[0] or "(" in gap[0]) and _is_own(text[: gap.start()], region) for gap in _gaps(text)
-    )
-
-
-def _gaps(text: str) -> Sequence[re.Match[str]]:
-    """The separators in a text that has about as many digits as two numbers."""
-    if len(_NO_DIGITS.sub("", text)) > _PAIR_DIGITS_MAX:
-        return ()
-    return [gap for gap in _NO_DIGITS.finditer(text) if gap.start() > 0 and gap.end() < len(text)]
-
-
-def _is_own(text: str, region: str | None) -> bool:
-    """Whether the text is a complete number, not only an area code."""
-    if len(_NO_DIGITS.sub("", text)) < _OWN_DIGITS_MIN:
-        return False
-    number = _parsed(text, region)
-    if number is None or len(phonenumbers.national_significant_number(number)) < _OWN_DIGITS_MIN:
-        return False
-    # In text that is too short for a number, the trunk zero is kept, and can make it look long enough.
-    return phonenumbers.is_possible_number(number) and (
-        not number.italian_leading_zero or phonenumbers.is_valid_number(number)
-    )
-
-
-def _is_pair(text: str, region: str | None, *, is_sure: bool = True) -> bool:
-    """Whether the text is two numbers in a row: 030 12345 030 54321.
-
-    Args:
-        text: digits, with the usual signs between them.
-        region: as of `readings`.
-        is_sure: whether the second must begin with a trunk prefix, since both may be one number as well.
-    """
-    if len(_NO_DIGITS.sub("", text)) < _PAIR_DIGITS_MIN:
-        return False
-    for gap in _gaps(text):
-        first = _parsed(text[: gap.start()], region)
-        if first is None or not phonenumbers.is_valid_number(first):
-            continue
-        home = phonenumbers.region_code_for_number(first)
-        trunk = phonenumbers.ndd_prefix_for_region(home or "", True)
-        second_text = text[gap.end() :]
-        if is_sure and not (trunk and second_text.startswith(trunk)):
-            continue
-        second = _parsed(second_text, home)
-        if second is not None and phonenumbers.is_valid_number(second):
-            return True
-    return False
-
-
-def _parsed(text: str, region: str | None) -> PhoneNumber | None:
-    try:
-        return phonenumbers.parse(text, region)
-    except NumberParseException:
-        return None
