@@ -89,10 +89,12 @@ def _options(
 @app.command()
 def serve(
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 takes a free one.")] = 8000,
-    workers: Annotated[int, typer.Option(min=1, max=64, help="Processes; more than one needs PostgreSQL.")] = 1,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port. 0 picks a free one.")] = 8000,
+    workers: Annotated[
+        int, typer.Option(min=1, max=64, help="Number of server processes. More than 1 needs PostgreSQL.")
+    ] = 1,
 ) -> None:
-    """Serve the API."""
+    """Start the server: the API and the dashboard."""
     settings = _settings_of_server()
     if workers > 1 and settings.is_sqlite:
         _fail("--workers above 1 needs PostgreSQL: set OUTDIAL_DATABASE_URL to postgresql://…", EXIT_WRONG_SETTING)
@@ -112,9 +114,9 @@ def serve(
 
 @app.command()
 def demo(
-    port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 takes a free one.")] = 8000,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port. 0 picks a free one.")] = 8000,
 ) -> None:
-    """Serve a throwaway database with sample outdials and a dialer at work."""
+    """Start a server with a temporary database, sample outdials and a dialer that only pretends to call."""
     from app import demo as demonstration
 
     demonstration.run(port)
@@ -126,13 +128,13 @@ def dial(
     token: commands.Token = "",
     url: commands.Url = DEFAULT_URL,
     name: Annotated[
-        str, typer.Option(help="The dialer's own name, which no other dialer has. A restart needs the same one.")
+        str, typer.Option(help="A name that no other dialer has. Keep it when you restart the dialer.")
     ] = "dialer-1",
-    lines: Annotated[int, typer.Option(min=1, max=100, help="How many calls at once.")] = 10,
+    lines: Annotated[int, typer.Option(min=1, max=100, help="Number of calls at the same time.")] = 10,
 ) -> None:
     """Call the targets of an outdial with the reference dialer, which only pretends to call.
 
-    Ctrl-C ends it after the calls under way, a second Ctrl-C at once.
+    Ctrl-C stops it after the calls in progress have ended. A second Ctrl-C stops it at once.
     """
     from app.demo import dialer
 
@@ -146,7 +148,7 @@ def dial(
 
 @app.command()
 def migrate() -> None:
-    """Bring the database's schema up to date."""
+    """Update the database's schema to this version."""
     settings = _settings_of_server()
     applied = _run_on_database(db.migrate(settings.database_url))
     for line in [f"Applied {name}" for name in applied] or ["The schema is current."]:
@@ -156,18 +158,23 @@ def migrate() -> None:
 @app.command()
 def token(
     customer: Annotated[str, typer.Option(help="The customer's UUID.")],
-    subject: Annotated[str, typer.Option(help="Who will act.")] = "",
-    scope: Annotated[list[Scope] | None, typer.Option(help="What the token allows; all of it where none.")] = None,
-    hours: Annotated[float, typer.Option(min=0.001, max=87_600, help="How long it is good.")] = 24,
-    link: Annotated[bool, typer.Option("--link", help="Print the dashboard's link with the token in it.")] = False,
+    subject: Annotated[str, typer.Option(help="The name of the person or program that will use the token.")] = "",
+    scope: Annotated[
+        list[Scope] | None, typer.Option(help="What the token allows. Repeat it for several. Default: all.")
+    ] = None,
+    hours: Annotated[float, typer.Option(min=0.001, max=87_600, help="How long the token is valid, in hours.")] = 24,
+    link: Annotated[
+        bool, typer.Option("--link", help="Print a link to the dashboard that contains the token.")
+    ] = False,
     url: Annotated[
         str | None,
-        typer.Option(
-            help="Where the dashboard is, for the link. Default: http://127.0.0.1:8000 and OUTDIAL_BASE_PATH."
-        ),
+        typer.Option(help="The dashboard's address, for --link. Default: http://127.0.0.1:8000 and OUTDIAL_BASE_PATH."),
     ] = None,
 ) -> None:
-    """Print a token that this server takes, or a link that logs a browser in with one."""
+    """Print a token for the server, or a link that logs in to the dashboard.
+
+    Run it in the folder in which the server runs, or with the same settings.
+    """
     if ids.parse(customer) is None:
         raise typer.BadParameter("must be a UUID", param_hint="--customer")
     if math.isnan(hours):

@@ -554,3 +554,10 @@ async def test_a_dry_run_that_is_left_while_it_looks_something_up_closes_after_t
             for task in looking:
                 task.cancel()
             await asyncio.gather(*looking, return_exceptions=True)
+
+
+async def test_a_disk_that_is_full_interrupts_a_dry_run() -> None:
+    async with Seen() as seen:
+        await seen._there(seen._database.execute, "PRAGMA max_page_count = 20")
+        with pytest.raises(Unavailable, match="no room"):
+            await seen.keep([(f"key-{number}", (f"TEL {number}",), b"x" * 32) for number in range(20_000)])

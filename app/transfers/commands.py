@@ -30,7 +30,8 @@ COUNTS = ("read", "created", "updated", "skipped", "rejected")
 OutdialId = Annotated[str, typer.Option("--outdial", metavar="ID", help="The outdial's id.")]
 Url = Annotated[str, typer.Option(envvar="OUTDIAL_URL", help="The server's address.")]
 Token = Annotated[
-    str, typer.Option(envvar="OUTDIAL_TOKEN", help="The token that opens the server.", show_envvar=True, metavar="JWT")
+    str,
+    typer.Option(envvar="OUTDIAL_TOKEN", help="The token. outdial token prints one.", show_envvar=True, metavar="JWT"),
 ]
 LOCAL = "http://127.0.0.1:8000"
 
@@ -41,23 +42,33 @@ def add_to(app: typer.Typer) -> None:
 
 
 def import_(
-    file: Annotated[Path, typer.Argument(help="CSV or NDJSON, also gzipped; - is standard input.")],
+    file: Annotated[Path, typer.Argument(help="A CSV or NDJSON file, also gzipped. - reads standard input.")],
     outdial: OutdialId,
     token: Token = "",
     url: Url = LOCAL,
-    kind: Annotated[str | None, typer.Option("--format", help="csv or ndjson; else by the file's name.")] = None,
+    kind: Annotated[str | None, typer.Option("--format", help="csv or ndjson. Default: by the file's name.")] = None,
     mapping: Annotated[
         list[str] | None,
         typer.Option(
-            "--map", metavar="HEADER:FIELD", help="What a column is, as Telefon:phone; Header: leaves it out."
+            "--map",
+            metavar="HEADER:FIELD",
+            help="The field of a column, such as Telefon:phone. Header: leaves the column out.",
         ),
     ] = None,
-    extra: Annotated[str | None, typer.Option(help="data: unknown columns go into the target's data as JSON.")] = None,
-    encoding: Annotated[str | None, typer.Option(help="As windows-1252; else UTF-8, or what a mark says.")] = None,
-    region: Annotated[str | None, typer.Option(help="Where numbers without a country code are from, as DE.")] = None,
-    dedupe: Annotated[str, typer.Option(help="none, outdial or customer: where an address may stand once.")] = "none",
-    on_duplicate_key: Annotated[str, typer.Option(help="reject, skip or update a row whose key is taken.")] = "reject",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only report; store nothing.")] = False,
+    extra: Annotated[str | None, typer.Option(help="data: keep unknown columns in the target's data, as JSON.")] = None,
+    encoding: Annotated[
+        str | None, typer.Option(help="Such as windows-1252. Default: UTF-8, or the byte order mark.")
+    ] = None,
+    region: Annotated[
+        str | None, typer.Option(help="The region of numbers without a country code, such as DE.")
+    ] = None,
+    dedupe: Annotated[
+        str, typer.Option(help="none, outdial or customer: in which an address may occur once.")
+    ] = "none",
+    on_duplicate_key: Annotated[
+        str, typer.Option(help="reject, skip or update: for a row whose key exists.")
+    ] = "reject",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check the file and store nothing.")] = False,
     max_rejects: Annotated[
         int, typer.Option(min=1, help="The import stops after this number of rejected rows.")
     ] = 100_000,
@@ -65,15 +76,15 @@ def import_(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Write the rejected rows to a file, with the reasons. Mend it and import it.",
+            help="Write the rejected rows to a file, with the reasons. Correct it and import it.",
         ),
     ] = None,
     again: Annotated[
-        bool, typer.Option("--again", help="Import the file once more; else the same file goes in once.")
+        bool, typer.Option("--again", help="Import a file again. By default the same file is imported once.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print what became of it as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """Import a file of targets. Stopped or cut off, the same command goes on after the last row that is in."""
+    """Import a file of targets. If it stops in the middle, the same command continues after the last imported row."""
     optional = {"map": mapping, "extra": extra, "encoding": encoding, "region": region}
     with told_in_one_line():
         outdial_id, remote = checked_id(outdial), Remote(url, token)
@@ -104,13 +115,18 @@ def export(
     url: Url = LOCAL,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="Where to; .gz compresses. Else standard output."),
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="The file to write. A name with .gz is compressed. Default: standard output.",
+        ),
     ] = None,
-    kind: Annotated[str | None, typer.Option("--format", help="csv or ndjson; else by the file's name.")] = None,
-    attempts: Annotated[
-        bool, typer.Option("--attempts", help="The ledger of attempts instead of the targets.")
+    kind: Annotated[str | None, typer.Option("--format", help="csv or ndjson. Default: by the file's name.")] = None,
+    attempts: Annotated[bool, typer.Option("--attempts", help="Export attempts and not targets.")] = False,
+    bom: Annotated[
+        bool, typer.Option("--bom", help="Begin a CSV file with a byte order mark, which Excel needs for UTF-8.")
     ] = False,
-    bom: Annotated[bool, typer.Option("--bom", help="Begin CSV with a mark by which Excel knows UTF-8.")] = False,
     status: Annotated[list[str] | None, typer.Option(help="Targets: idle, progressing, done.")] = None,
     done_reason: Annotated[list[str] | None, typer.Option(help="Targets: answered, exhausted, …")] = None,
     destination: Annotated[str | None, typer.Option(help="Targets with this address.")] = None,
@@ -195,7 +211,7 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
     try:
         return asyncio.run(work)
     except KeyboardInterrupt:
-        typer.echo("outdial: stopped. The same command goes on where this one ended.", err=True)
+        typer.echo("outdial: stopped. The same command continues from here.", err=True)
         raise typer.Exit(EXIT_INTERRUPTED) from None
 
 
