@@ -33,7 +33,7 @@ import psutil
 
 from app import clock, db, ids, rows, validation
 from app.files import columns
-from app.files.drafting import CsvRows, Row
+from app.files.drafting import CheckedRow, CsvRows
 from app.files.parsing import Record
 from tests.support import importing, postgres
 from tests.support.graphql_client import Client
@@ -103,7 +103,7 @@ def _line(number: int) -> str:
 # ---------------------------------------------------------------- the bare limit
 
 
-def checked(file: File) -> Iterator[Row]:
+def checked(file: File) -> Iterator[CheckedRow]:
     """The good rows, without those whose key was there: a set is the least that tells."""
     with file.path.open(newline="") as text:
         reader = csv.reader(text, strict=True)
@@ -111,7 +111,7 @@ def checked(file: File) -> Iterator[Row]:
         keys: set[str | None] = set()
         for cells in reader:
             found = reading.row(Record(reader.line_num, reader.line_num, cells, ""))
-            if isinstance(found, Row) and found.target.key not in keys:
+            if isinstance(found, CheckedRow) and found.target.key not in keys:
                 keys.add(found.target.key)
                 yield found
 

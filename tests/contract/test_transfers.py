@@ -273,7 +273,7 @@ async def test_a_command_that_is_stopped_goes_on_when_it_is_given_again(
         process.send_signal(signal.SIGINT)
         _, err = await process.communicate()
     assert process.returncode == 130
-    assert "The same command goes on" in err.decode()
+    assert "The same command continues from here." in err.decode()
     assert await total(owner, outdial) < 40_000
     code, out, _ = await run(owner, "import", leads, "--outdial", outdial)
     assert code == 0
