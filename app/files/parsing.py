@@ -178,7 +178,7 @@ def decoded(pieces: Iterable[bytes], encoding: str | None) -> Iterator[str]:
 def _codec(head: bytes, encoding: str | None) -> tuple[bytes, str]:
     """The mark that the file begins with, which is none of its text, and how to read what follows."""
     if head.startswith(_WORKBOOKS):
-        raise FileProblem("The file is a workbook or an archive. Save the sheet as CSV and import that file.")
+        raise FileProblem("Line 1 is not text: the file is a workbook or an archive. Save the sheet as CSV.")
     mark, marked = next(((mark, codec) for mark, codec in _MARKS if head.startswith(mark)), (b"", ""))
     named = (encoding or "").removesuffix("-sig")
     if not marked.startswith(named) and marked:
