@@ -201,7 +201,7 @@ def test_bytes_that_are_no_text_are_refused_at_their_line(
     data: bytes, encoding: str | None, line: int, size: int
 ) -> None:
     read = []
-    with pytest.raises(FileProblem, match=f"^Line {line} is no text in") as problem:
+    with pytest.raises(FileProblem, match=f"^Line {line} is not valid") as problem:
         read.extend(lines_of(data, size, encoding))
     assert problem.value.reason is ImportStopReason.FILE
 
@@ -248,12 +248,12 @@ def test_what_inflates_too_far_is_refused_before_it_does(monkeypatch: pytest.Mon
     monkeypatch.setattr(parsing, "RATIO_FROM_BYTES", 1_000_000)
     bomb = gzip.compress(b"phone\n" + b"\n" * 50_000_000)
     made: list[int] = []
-    with pytest.raises(FileProblem, match="inflates to more") as problem:
+    with pytest.raises(FileProblem, match="too large after decompression") as problem:
         made.extend(len(piece) for piece in parsing.inflated(cut(bomb, 1_000), is_gzip=False))
     assert problem.value.reason is ImportStopReason.TOO_LARGE
     assert sum(made) <= 1_000_000 + parsing.PIECE_BYTES
     monkeypatch.setattr(parsing, "INFLATED_BYTES_MAX", 10)
-    with pytest.raises(FileProblem, match="larger than is taken"):
+    with pytest.raises(FileProblem, match="too large after decompression"):
         list(parsing.inflated(cut(b"phone\n" * 3, 5), is_gzip=False))
 
 

@@ -386,7 +386,7 @@ def _fault(job: ImportJob, faults: Faults) -> str:
     [event] = [found for found in faults if found["log_level"] == "error"]
     error_id = event["error_id"]
     assert ids.parse(error_id) is not None
-    assert job.message == f"A fault of the server stopped the import. Quote the id {error_id} when you report it."
+    assert job.message == f"An internal error stopped the import. Quote the id {error_id} when you report it."
     assert event["job"] == job.id
     return str(event["exc_info"])
 

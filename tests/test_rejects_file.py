@@ -118,7 +118,7 @@ def test_a_row_with_more_cells_or_fewer_keeps_its_cells() -> None:
         ["a", "+4915112300001", "Ann", "2", "x", "y"],
         ["b", "12", "", "3"],
     ]
-    assert found.rejects[0].message == "The row has 5 cells and the header 3."
+    assert found.rejects[0].message == "The row has 5 cells, the header has 3."
     assert read(found.file).said == found.said
 
 

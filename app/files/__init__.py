@@ -1,4 +1,4 @@
-"""Files of targets: what their columns mean, their rows read and checked, in a process of its own (`worker`).
+"""Files of targets: reads their columns and checks their rows, in a separate process (`worker`).
 
-Nothing here knows a database; it starts in a tenth of the time that the server needs.
+Nothing here uses a database, so the process starts in a tenth of the time that the server needs.
 """

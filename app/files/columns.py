@@ -1,4 +1,4 @@
-"""Which field of a target each column of a file is. Pure."""
+"""Maps the columns of a file to the fields of a target. Pure."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -11,63 +11,63 @@ from app.sheets import LEDGER_COLUMNS, OWNER_COLUMNS, restored
 
 COLUMNS_MAX = 1_000
 NAMES_SHOWN_MAX = 20
-"""In a warning: a file with a hundred columns of its own is not to be read out."""
+"""The most names in a warning: a file may have hundreds of other columns."""
 FIELDS = frozenset({*OWNER_COLUMNS, "not_before"})
 _FRIENDLY_PHONES = {"phone": 0, **{f"phone_{number}": number - 1 for number in range(1, DESTINATIONS + 1)}}
 _FRIENDLY_TYPES = {"email": DestinationType.EMAIL, "sip": DestinationType.SIP}
 _NESTED = {f"destination_{index}": index for index in range(DESTINATIONS)}
-"""Objects, in NDJSON alone."""
+"""Objects, only in NDJSON."""
 NAMES = FIELDS | _FRIENDLY_PHONES.keys() | _FRIENDLY_TYPES.keys()
-"""What a column may be called, or be mapped to."""
+"""The names that a column may have, or be mapped to."""
 LINE, REASON = "import_line", "import_reason"
-"""What a file of rejected rows has besides the file's own columns; an import ignores them."""
+"""The columns that a file of rejected rows adds to the file's own. An import ignores them."""
 _LEFT_OUT = frozenset({"id", "outdial_id", "last_attempt", *LEDGER_COLUMNS})
 
 
-class ColumnProblem(ValueError):  # noqa: N818 - said of a file
-    """These columns do not make targets; the message says why, in words for whoever made the file."""
+class ColumnProblem(ValueError):  # noqa: N818 - the name describes a file
+    """These columns cannot be imported. The message is for the person who made the file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """A file's columns, understood."""
+    """The meaning of a file's columns."""
 
     fields: Sequence[str | None]
-    """For each column the field that it fills, None where it fills none."""
+    """For each column the field that it fills, or None."""
     names: Sequence[str]
-    """As the file has them."""
+    """Their names in the file."""
     extra: Sequence[int]
-    """Which of them are nobody's."""
+    """The unknown ones."""
     types: Mapping[int, DestinationType] = field(default_factory=dict)
-    """Of destinations whose column says by its name what they are."""
+    """The types of destinations, for columns whose name has the type."""
     left_out: Sequence[str] = ()
-    """Those that tell what became of a target once."""
+    """Columns of an export with results of earlier calls."""
     shown: Mapping[str, str] = field(default_factory=dict)
     """The file's name of each field."""
     destinations: frozenset[int] = frozenset()
-    """Those that some column is a part of."""
+    """The destinations that have a column."""
     added: tuple[int, int] | None = None
-    """Where line and reason are, if it is a file of rejected rows."""
+    """The places of line and reason, if it is a file of rejected rows."""
 
     @property
     def kept_names(self) -> list[str | None]:
-        """The names; None in place of line and reason."""
+        """The names; None instead of line and reason."""
         return [None if self.added and place in self.added else name for place, name in enumerate(self.names)]
 
 
 def plain(name: str) -> str:
-    """A column's name as it is looked up: "Phone 1" and "phone-1" are phone_1, with or without marks nobody sees."""
+    """A column's name for the search: "Phone 1" and "phone-1" are phone_1, also with invisible marks around it."""
     return re.sub(r"[\s\-]+", "_", characters.trimmed(name).casefold())
 
 
 def added(names: Sequence[str], mapping: Mapping[str, str]) -> tuple[int, int] | None:
-    """Where line and reason are, if the columns are those of a file of rejected rows: it has both.
+    """The places of line and reason, if it is a file of rejected rows, which has both.
 
-    A file may have had such a column of its own; then the last one is the one that was added.
+    If the imported file itself had such a column, the last one is the added one.
 
     Args:
         names: as the file has them.
-        mapping: from `parse_mapping`. A column that it names is the file's own, unless there is one more.
+        mapping: from `parse_mapping`. A column that it names is the file's own, if there is not another one.
     """
     places = []
     for name in (LINE, REASON):
@@ -79,38 +79,38 @@ def added(names: Sequence[str], mapping: Mapping[str, str]) -> tuple[int, int] |
 
 
 def parse_mapping(pairs: Sequence[str]) -> Mapping[str, str]:
-    """What `Header:field` pairs say, by the header's plain name.
+    """The fields of `Header:field` pairs, by the header's plain name.
 
     Raises:
-        ColumnProblem: a pair is none, or names no field.
+        ColumnProblem: a pair is malformed, or its field is unknown.
     """
     mapping: dict[str, str] = {}
     for pair in pairs:
         name, colon, target = pair.rpartition(":")
         if not colon or not name.strip():
-            raise ColumnProblem("A mapping is Header:field, such as Telefon:phone.")
+            raise ColumnProblem("Invalid mapping. Write Header:field, for example Telefon:phone.")
         if plain(target) not in NAMES | {""}:
-            raise ColumnProblem(f"There is no field {target.strip()[:50]!r}; fields are {', '.join(sorted(NAMES))}.")
+            raise ColumnProblem(f"Unknown field {target.strip()[:50]!r}. The fields are {', '.join(sorted(NAMES))}.")
         mapping[plain(restored(name))] = plain(target)
     return MappingProxyType(mapping)
 
 
 def resolve(names: Sequence[str], mapping: Mapping[str, str], *, nested: bool = False) -> Columns:
-    """What each column is.
+    """The meaning of each column.
 
-    E-mail and SIP take the lowest destinations that no other column takes, the same in every row, so that a policy's
-    limits by destination mean one thing for the whole list.
+    E-mail and SIP columns get the lowest destinations without a column, the same in every row, so that the policy's
+    limits by destination mean the same for the whole list.
 
     Args:
         names: as the file has them.
-        mapping: from `parse_mapping`; beats what a name says by itself.
+        mapping: from `parse_mapping`; has precedence over a column's name.
         nested: whether `destination_0` may be a whole object.
 
     Raises:
         ColumnProblem: two columns fill one field, or there are too many.
     """
     if len(names) > COLUMNS_MAX:
-        raise ColumnProblem(f"A file has at most {COLUMNS_MAX:,} columns.")
+        raise ColumnProblem(f"Too many columns: a file has at most {COLUMNS_MAX:,}.")
     ours = added(names, mapping)
     meant = [
         "" if ours and place in ours else mapping.get(plain(name), plain(name)) for place, name in enumerate(names)
@@ -122,7 +122,9 @@ def resolve(names: Sequence[str], mapping: Mapping[str, str], *, nested: bool = 
     for name, wanted in zip(names, meant, strict=True):
         found = _field(wanted, taken, types, nested=nested)
         if found is not None and (found in filled or _overlaps(found, filled)):
-            raise ColumnProblem(f"The columns {filled.get(found, 'before')!r} and {name!r} fill the same field.")
+            raise ColumnProblem(
+                f"The columns {filled.get(found, 'before')!r} and {name!r} fill the same field. Map one to another."
+            )
         if found is not None:
             filled[found] = name
         fields.append(found)
@@ -143,7 +145,7 @@ def resolve(names: Sequence[str], mapping: Mapping[str, str], *, nested: bool = 
 
 
 def _index(name: str) -> int | None:
-    """The destination that a column of that name belongs to by its name alone."""
+    """The destination that a column belongs to by its name."""
     if name in _FRIENDLY_PHONES:
         return _FRIENDLY_PHONES[name]
     if name in FIELDS | _NESTED.keys() and name.startswith("destination_"):
@@ -161,7 +163,7 @@ def _field(name: str, taken: set[int], types: dict[int, DestinationType], *, nes
     if name in _FRIENDLY_TYPES:
         free = [index for index in range(DESTINATIONS) if index not in taken]
         if not free:
-            raise ColumnProblem(f"The column {name!r} finds no destination that is free: a target has {DESTINATIONS}.")
+            raise ColumnProblem(f"The column {name!r} has no free destination: a target has at most {DESTINATIONS}.")
         taken.add(free[0])
         types[free[0]] = _FRIENDLY_TYPES[name]
         return f"destination_{free[0]}_target"
@@ -169,24 +171,24 @@ def _field(name: str, taken: set[int], types: dict[int, DestinationType], *, nes
 
 
 def _overlaps(found: str, filled: Mapping[str, str]) -> bool:
-    """Whether a whole destination and a part of it are both given."""
+    """Whether columns have both a whole destination and a part of it."""
     if found in _NESTED:
         return any(name.startswith(f"{found}_") for name in filled)
     return found.startswith("destination_") and found[: len("destination_0")] in filled
 
 
 def warnings(unknown: Sequence[str], left_out: Sequence[str], *, extra_kept: bool) -> list[str]:
-    """What a file's owner should know of the columns that fill nothing."""
+    """Warnings about columns that fill no field."""
     found = []
     if unknown and not extra_kept:
-        found.append(f"Columns that are not known and were left out: {listed(unknown)}.")
+        found.append(f"Unknown columns were ignored: {listed(unknown)}.")
     if left_out:
-        found.append(f"Columns that tell of earlier calls and were left out: {listed(left_out)}.")
+        found.append(f"Columns with results of earlier calls were ignored: {listed(left_out)}.")
     return found
 
 
 def distinct(names: Sequence[str]) -> list[str]:
-    """The names, those that were there before with a number: Note, Note (2). Nothing is written over another."""
+    """The names, repeated ones with a number: Note, Note (2). So no value replaces another."""
     found: dict[str, None] = {}
     for name in names:
         shown, number = name, 1

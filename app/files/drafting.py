@@ -1,4 +1,4 @@
-"""From a record of a file to a target that can be stored, or to what is wrong with it. Pure but for one setting."""
+"""Turns a record of a file into a target that can be stored, or into its errors. Pure, except for one setting."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,17 +17,17 @@ from app.lifecycle import DESTINATIONS
 from app.records import CheckedTarget, DestinationDraft, RejectCode, TargetDraft
 
 ROW_CHARACTERS_MAX = 2_000
-"""Of a row that is kept to be shown; an address is found by then."""
+"""The part of a row that is stored for display. It usually has an address."""
 WHOLE_CHARACTERS_MAX = 200_000
-"""Of a row that is kept whole. The longest that can be taken in, with every quote in its data doubled, has fewer."""
+"""Of a row that is stored whole. The longest valid row, with every quote in its data doubled, has fewer."""
 MESSAGE_CHARACTERS_MAX = 1_000
 SHAPES_MAX = 1_000
-"""Different sets of members in one NDJSON file whose meaning is remembered."""
+"""How many different sets of members in one NDJSON file are cached with their meaning."""
 
 
 @dataclass(frozen=True, slots=True)
 class CheckedRow:
-    """A row that passed the rules that need no database."""
+    """A row that passed all rules that do not need the database."""
 
     line_number: int
     text: str
@@ -38,7 +38,7 @@ class CheckedRow:
 
 @dataclass(frozen=True, slots=True)
 class RejectedRow:
-    """A row that did not pass them."""
+    """A row that did not pass these rules."""
 
     line_number: int
     column: str | None
@@ -48,12 +48,12 @@ class RejectedRow:
 
 
 def carried(text: str) -> str:
-    """A row's text without its line end; of one that is too long to be kept whole, one character more than that."""
+    """A row's text without its line end. If too long to be stored whole, it is cut to one character over the limit."""
     return text.rstrip("\r\n")[: WHOLE_CHARACTERS_MAX + 1]
 
 
 def shortened(text: str) -> str:
-    """A row's text as it is shown: a long one is cut, and without what no database takes."""
+    """A row's text for display: a long one is cut, and characters that no database takes are removed."""
     shown = text.replace("\0", "␀")
     return shown if len(shown) <= ROW_CHARACTERS_MAX else f"{shown[: ROW_CHARACTERS_MAX - 1]}…"
 
@@ -82,7 +82,7 @@ class CsvRows:
         if len(cells) > width:
             if any(cell.strip() for cell in cells[width:]):
                 more = len(added or ())
-                return malformed(record, f"The row has {len(cells) - more} cells and the header {width - more}.")
+                return malformed(record, f"The row has {len(cells) - more} cells, the header has {width - more}.")
             cells = cells[:width]
         given: dict[str, Any] = {
             name: sheets.restored(cells[position]) for position, name in self._filled if position < len(cells)
@@ -98,7 +98,7 @@ class CsvRows:
 
 
 class NdjsonRows:
-    """Reads objects, each of which may have other members than the last."""
+    """Reads objects, which may each have different members."""
 
     def __init__(self, mapping: Mapping[str, str], *, extra_kept: bool) -> None:
         self._mapping = mapping
@@ -120,7 +120,7 @@ class NdjsonRows:
         given = {name: values[position] for position, name in enumerate(found.fields) if name is not None}
         odd = _flattened(given)
         if odd is not None:
-            return RejectedRow(record.line_number, odd, RejectCode.INVALID, "An object is needed here.", record.text)
+            return RejectedRow(record.line_number, odd, RejectCode.INVALID, "Must be an object.", record.text)
         extra = {found.names[position]: values[position] for position in found.extra} if self._extra_kept else None
         return _row(record, given, found, extra, _NDJSON)
 
@@ -143,13 +143,13 @@ def malformed(record: Record, problem: str) -> RejectedRow:
 
 
 def _unmended(record: Record, reason: object) -> RejectedRow:
-    """Rejected again: nobody has filled in what could not be kept in a file of rejected rows."""
+    """A row that a file of rejected rows could not hold, and that nobody has filled in. It is rejected again."""
     message = rejects.reason_of(reason) if isinstance(reason, str) else ""
     return malformed(record, message[:MESSAGE_CHARACTERS_MAX] or "The row is empty.")
 
 
 def _flattened(given: dict[str, Any]) -> str | None:
-    """Take nested destinations apart; gives the name of one that is no object."""
+    """Flatten nested destinations. Returns the name of one that is not an object."""
     for index in range(DESTINATIONS):
         nested = given.pop(f"destination_{index}", None)
         if nested is None:
@@ -160,12 +160,12 @@ def _flattened(given: dict[str, Any]) -> str | None:
     return None
 
 
-# ---------------------------------------------------------------- a target of it
+# ---------------------------------------------------------------- the target
 
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """How values of a format are read; each function reports what is wrong under the field's name."""
+    """How values of a format are read. Each function reports errors under the field's name."""
 
     priority: Callable[[Any, list[UserError]], Any]
     limits: Callable[[Any, list[UserError]], Any]
@@ -200,7 +200,7 @@ def _row(
 def _reject(
     record: Record, errors: Sequence[UserError], scientific: Sequence[str], shown: Mapping[str, str]
 ) -> RejectedRow:
-    """One for the row: the first problem in its place, the others in the message."""
+    """One error for the row: the first error's place, and all errors in the message."""
 
     def column(error: UserError) -> str | None:
         name = "_".join(error.path[:2]) if error.path and error.path[0].startswith("destination_") else None
@@ -218,7 +218,7 @@ def _reject(
 
 
 def _text(given: Mapping[str, Any], name: str) -> Any:
-    """Checked by the rules that all ways in share, null included."""
+    """Checked by the rules that GraphQL, REST and imports share, also for null."""
     value = given.get(name)
     return "" if value is None else value
 
@@ -228,12 +228,12 @@ def _data(given: Mapping[str, Any], extra: Mapping[str, Any] | None, errors: lis
     if not extra:
         return own
     if own:
-        errors.append(invalid("The row has data of its own, so its other columns find no place in it.", "data"))
+        errors.append(invalid("The row already has data, so its other columns cannot be stored there.", "data"))
         return ""
     try:
         return orjson.dumps(extra).decode()
-    except TypeError:  # JSON is read up to 1,024 levels deep and written up to 254
-        errors.append(invalid("The other columns are nested too deeply to be kept in data. Flatten them.", "data"))
+    except TypeError:  # orjson reads JSON up to 1,024 levels deep and writes up to 254
+        errors.append(invalid("The other columns are nested too deeply to be stored in data. Flatten them.", "data"))
         return ""
 
 
@@ -258,7 +258,7 @@ def _destination(
     if isinstance(target, int) and not isinstance(target, bool):
         target = str(target)
     elif isinstance(target, float):
-        target = f"{target:E}"  # whoever wrote it had the same done to the number
+        target = f"{target:E}"  # the number was exported with an apostrophe before it
     if (
         isinstance(target, str)
         and kind in sheets.TELEPHONE_TYPES
@@ -278,7 +278,7 @@ def _type(value: Any, named: DestinationType | None, errors: list[UserError], *p
         return named or DestinationType.TEL
     kind = _TYPES.get(value.strip().upper()) if isinstance(value, str) else None
     if kind is None:
-        errors.append(invalid(f"A type is one of {', '.join(_TYPES)}.", *path, "type"))
+        errors.append(invalid(f"Must be one of {', '.join(_TYPES)}.", *path, "type"))
     return kind or DestinationType.TEL
 
 
@@ -290,7 +290,7 @@ def _instant(value: Any, errors: list[UserError]) -> datetime | None:
     except (ValueError, AttributeError):
         instant = None
     if instant is None or instant.tzinfo is None:
-        errors.append(invalid("A time with its zone, such as 2026-01-31T09:00:00Z.", "not_before"))
+        errors.append(invalid("Must be a time with its zone, such as 2026-01-31T09:00:00Z.", "not_before"))
         return None
     return instant
 
@@ -301,7 +301,7 @@ def _priority_of_text(value: str | None, errors: list[UserError]) -> Any:
         return 0
     if text.isascii() and text.isdecimal() and len(text) <= len("000"):
         return int(text)
-    errors.append(invalid(f"A number from 0 to {validation.PRIORITY_MAX}.", "priority"))
+    errors.append(invalid(f"Must be a number from 0 to {validation.PRIORITY_MAX}.", "priority"))
     return 0
 
 
@@ -322,7 +322,7 @@ def _priority(value: Any, _errors: list[UserError]) -> Any:
 def _limits(value: Any, errors: list[UserError]) -> Any:
     if value is None or isinstance(value, list):
         return value
-    errors.append(invalid("Five numbers in brackets, such as [3,1,0,0,0].", "max_try_counts"))
+    errors.append(invalid("Must be five numbers in brackets, such as [3,1,0,0,0].", "max_try_counts"))
     return None
 
 

@@ -1,6 +1,6 @@
-"""From the bytes of a file to its records: inflated, decoded, cut into lines, read as CSV or NDJSON. Pure, a stream.
+"""Reads a file's bytes as records: decompressed, decoded, cut into lines, read as CSV or NDJSON. Pure, as a stream.
 
-Nothing is held but the line at hand, and what a quote that never closes has swallowed so far.
+Only the present line is in memory, and the lines after a quote that is still open.
 """
 
 import codecs
@@ -21,23 +21,23 @@ from app.files import columns
 from app.records import ImportStopReason
 
 LINE_CHARACTERS_MAX = 16 * 1024 * 1024
-"""Of a line, and of a cell: one that is longer ends the import, since nobody knows where the next row begins."""
+"""Of a line, and of a cell. A longer one ends the import, because it is unknown where the next row begins."""
 RECORD_LINES_MAX = 70_000
-"""No cell that is taken has more characters than that: a quote that is still open then is one that was forgotten."""
+"""No valid cell has more characters. So a quote that is still open after this number was probably forgotten."""
 BLANK_ROWS_MAX = 1_100_000
-"""One after the other: a sheet of Excel has 1,048,576 rows, and may be saved down to its end."""
+"""In a row. A sheet of Excel has 1,048,576 rows, and may be saved with all of them."""
 REREAD_CHARACTERS_MIN = 64 * 1024 * 1024
 REREAD_SHARE_MAX = 4
-"""What is read once more after a quote that never closes is at most so many times what was read, or the minimum."""
+"""The most text that is read again because of quotes that never close: this multiple of the text, or the minimum."""
 INFLATED_BYTES_MAX = 8 * 1024**3
 """A list of 5,000,000 people is about 1 GiB."""
 RATIO_MAX = 200
-"""Lists of people shrink to a tenth; what shrinks to less than a two-hundredth was made to fill a disk."""
+"""Lists of people compress to a tenth. A file that compresses to less than 1/200 was made to fill a disk."""
 RATIO_FROM_BYTES = 64 * 1024 * 1024
 PIECE_BYTES = 256 * 1024
 DELIMITERS = ",;\t"
 HEADER_DELIMITERS_MAX = 10 * columns.COLUMNS_MAX
-"""In the first line, those in quotes included: a line with more is no header, and is not taken apart for nothing."""
+"""In the first line, including those in quotes. A line with more is not a header, and is not parsed."""
 _GZIP_MAGIC = b"\x1f\x8b"
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -47,10 +47,11 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 _WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
-"""What .xlsx and .ods files begin with, as all zip archives do, and .xls files."""
-# A quote or a line end cannot part cells.
+"""The first bytes of .xlsx and .ods files, as of all zip archives, and of .xls files."""
+# A quote or a line end cannot be a delimiter.
 _SEPARATOR_HINT = re.compile(r'sep=([^"\r\n])\s*', re.IGNORECASE)
-# What people's programs write, by the names of Python's codecs. Others (idna, unicode_escape) are no text of files.
+# Encodings that common programs write, by the names of Python's codecs. Others (idna, unicode_escape) are not for
+# files.
 _ENCODINGS = re.compile(
     r"utf-?8(-sig)?|utf-?16(-le|-be)?|utf-?32(-le|-be)?|ascii|cp\d{3,4}|iso8859-\d{1,2}|latin-?1|koi8-[rtu]|mac-\w+|"
     r"gbk|gb2312|gb18030|big5(hkscs)?|shift_jis(_2004|x0213)?|euc_(jp|kr|jis_2004|jisx0213)|johab|hz|tis-620|ptcp154|"
@@ -58,8 +59,8 @@ _ENCODINGS = re.compile(
 )
 
 
-class FileProblem(Exception):  # noqa: N818 - said of a file
-    """The file cannot be read on; what was read before it holds."""
+class FileProblem(Exception):  # noqa: N818 - the name describes a file
+    """The file cannot be read any further. What was read before stays valid."""
 
     def __init__(self, message: str, reason: ImportStopReason = ImportStopReason.FILE) -> None:
         super().__init__(message)
@@ -69,20 +70,20 @@ class FileProblem(Exception):  # noqa: N818 - said of a file
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A row as it stands in the file."""
+    """A row as it is in the file."""
 
     line_number: int
-    """Of the line on which it begins; the first of the file is 1."""
+    """The line on which it begins. The first line of the file is 1."""
     last_line: int
     values: Any
-    """The cells of CSV, the object of NDJSON; None where there is none."""
+    """The cells of CSV, the object of NDJSON; None if there is none."""
     text: str
     problem: str = ""
     """Why it could not be read."""
 
 
 def known_encoding(name: str) -> str | None:
-    """The codec of that name; None where there is none that files of text are written in."""
+    """The codec of that name; None if there is none for text files."""
     try:
         codec = codecs.lookup(name)
     except (LookupError, ValueError):
@@ -96,10 +97,10 @@ def known_encoding(name: str) -> str | None:
 
 
 def inflated(pieces: Iterable[bytes], *, is_gzip: bool) -> Iterator[bytes]:
-    """The file itself, out of gzip where it is said to be that, or begins as such a file does.
+    """The file's bytes, decompressed if it is declared as gzip or begins like a gzip file.
 
     Raises:
-        FileProblem: it is no gzip, ends in the middle, or is beyond the limits.
+        FileProblem: it is not gzip, ends in the middle, or exceeds the limits.
     """
     source = iter(pieces)
     head = b""
@@ -110,7 +111,7 @@ def inflated(pieces: Iterable[bytes], *, is_gzip: bool) -> Iterator[bytes]:
     for part in _out_of_gzip(given) if is_gzip or head.startswith(_GZIP_MAGIC) else given:
         made += len(part)
         if made > INFLATED_BYTES_MAX:
-            raise FileProblem("The file is larger than is taken.", ImportStopReason.TOO_LARGE)
+            raise FileProblem("The file is too large after decompression.", ImportStopReason.TOO_LARGE)
         yield part
 
 
@@ -119,17 +120,19 @@ def _out_of_gzip(pieces: Iterable[bytes]) -> Iterator[bytes]:
     machine, is_open = zlib.decompressobj(zlib.MAX_WBITS | 16), False
     for piece in pieces:
         taken += len(piece)
-        # files that were put together one after the other are one file, and zeros fill up its end
+        # concatenated gzip files are one file, and it may end with zeros
         rest = piece if is_open else piece.lstrip(b"\0")
         while rest:
             is_open = True
             try:
                 part = machine.decompress(rest, PIECE_BYTES)
             except zlib.error:
-                raise FileProblem("The file is said to be gzip, or begins as such, and cannot be inflated.") from None
+                raise FileProblem(
+                    "The file is declared as gzip or begins like it, but cannot be decompressed."
+                ) from None
             made += len(part)
             if made > RATIO_FROM_BYTES and made > taken * RATIO_MAX:
-                raise FileProblem("The file inflates to more than a list does.", ImportStopReason.TOO_LARGE)
+                raise FileProblem("The file is too large after decompression.", ImportStopReason.TOO_LARGE)
             if part:
                 yield part
             rest = machine.unconsumed_tail
@@ -137,25 +140,25 @@ def _out_of_gzip(pieces: Iterable[bytes]) -> Iterator[bytes]:
                 rest = machine.unused_data.lstrip(b"\0")
                 machine, is_open = zlib.decompressobj(zlib.MAX_WBITS | 16), False
     if is_open:
-        raise FileProblem("The gzip file ends in the middle.")
+        raise FileProblem("The gzip file ends in the middle. Compress it again.")
 
 
 # ---------------------------------------------------------------- text
 
 
-class _Undecodable(Exception):  # noqa: N818 - becomes a FileProblem where the line is known
+class _Undecodable(Exception):  # noqa: N818 - becomes a FileProblem with the line's number
     pass
 
 
 def decoded(pieces: Iterable[bytes], encoding: str | None) -> Iterator[str]:
-    """The text of a file: UTF-8, what a byte order mark says, or what is named. Nothing is guessed.
+    """The text of a file: in UTF-8, in the encoding of a byte order mark, or in the given one. Nothing is guessed.
 
     Args:
         pieces: of the file.
-        encoding: a name that `known_encoding` gave.
+        encoding: a name from `known_encoding`.
 
     Raises:
-        FileProblem: the mark says one thing and the name another, or the file is no text.
+        FileProblem: the mark and the given encoding differ, or the file is not text.
     """
     source = iter(pieces)
     head = b""
@@ -176,18 +179,18 @@ def decoded(pieces: Iterable[bytes], encoding: str | None) -> Iterator[str]:
 
 
 def _codec(head: bytes, encoding: str | None) -> tuple[bytes, str]:
-    """The mark that the file begins with, which is none of its text, and how to read what follows."""
+    """The byte order mark of the file, which is not part of its text, and how to read what follows."""
     if head.startswith(_WORKBOOKS):
         raise FileProblem("Line 1 is not text: the file is a workbook or an archive. Save the sheet as CSV.")
     mark, marked = next(((mark, codec) for mark, codec in _MARKS if head.startswith(mark)), (b"", ""))
     named = (encoding or "").removesuffix("-sig")
     if not marked.startswith(named) and marked:
         raise FileProblem(
-            f"The file begins with the mark of {marked.upper()}, but encoding is {encoding}. Leave encoding out."
+            f"The file has the byte order mark of {marked.upper()}, but encoding is {encoding}. Leave encoding out."
         )
     if head and not marked and named in {"utf-16", "utf-32"}:
         raise FileProblem(
-            f"Line 1: {named.upper()} needs a byte order mark, and the file has none. Name {named}-le or {named}-be."
+            f"Line 1: {named.upper()} needs a byte order mark, and the file has none. Use {named}-le or {named}-be."
         )
     return mark, marked or named or "utf-8"
 
@@ -196,12 +199,12 @@ def _shown(codec: str) -> str:
     return codec.removesuffix("-le").removesuffix("-be").upper()
 
 
-class _Endless(Exception):  # noqa: N818 - becomes a row that could not be read
+class _Endless(Exception):  # noqa: N818 - becomes a row that cannot be read
     pass
 
 
 class Lines:
-    """The lines of a text with their ends, counted as an editor counts them: at LF, CR and CR LF."""
+    """The lines of a text with their ends, numbered as in an editor: at LF, CR and CR LF."""
 
     def __init__(self, texts: Iterable[str]) -> None:
         self._texts = iter(texts)
@@ -209,9 +212,9 @@ class Lines:
         self._carried: list[str] = []
         self._carried_characters = 0
         self.number = 0
-        """How many were taken."""
+        """How many were read."""
         self.taken: list[str] = []
-        """Those since `mark`."""
+        """The lines since `mark`."""
         self._taken_characters = 0
         self._read_characters = 0
         self._reread_characters = 0
@@ -234,17 +237,17 @@ class Lines:
         self._taken_characters = 0
 
     def push_back(self, lines: list[str]) -> None:
-        """Have the last lines read once more.
+        """Read the last lines again.
 
         Raises:
-            FileProblem: that happens so often that the file would be read for hours.
+            FileProblem: this happens so often that the file would be read for hours.
         """
         characters = sum(map(len, lines))
         self._reread_characters += characters
         if self._reread_characters > max(REREAD_CHARACTERS_MIN, REREAD_SHARE_MAX * self._read_characters):
             raise FileProblem(
-                f"Line {self.number - len(lines)}: row after row opens a quote that is never closed. A quote within a "
-                "cell is written twice, and the cell in quotes."
+                f"Line {self.number - len(lines)}: many rows have a quote that is never closed. Write a quote "
+                "within a cell twice, and put the cell in quotes."
             )
         self._ready.extendleft(reversed(lines))
         self.number -= len(lines)
@@ -256,8 +259,8 @@ class Lines:
                 text = next(self._texts, None)
             except _Undecodable as problem:
                 raise FileProblem(
-                    f"Line {self.number + 1} is no text in {problem}. Save the file as UTF-8, or name its encoding, "
-                    "such as windows-1252."
+                    f"Line {self.number + 1} is not valid {problem}. Save the file as UTF-8, or give its "
+                    "encoding, such as windows-1252."
                 ) from None
             if text is None:
                 if not self._carried:
@@ -287,31 +290,33 @@ class Lines:
 
 
 def csv_header(lines: Lines, mapping: Mapping[str, str]) -> tuple[Record, str]:
-    """The names of the columns, and the delimiter that makes most of them known.
+    """The names of the columns, and the delimiter with which most of them are known.
 
     Raises:
         FileProblem: there is no header.
     """
     hinted = ""
     for line in lines:
-        hint = _SEPARATOR_HINT.fullmatch(line)  # Excel's own way to say it, in a line before the header
+        hint = _SEPARATOR_HINT.fullmatch(line)  # Excel's own way to name the delimiter, in a line before the header
         if hint and lines.number == 1:
             hinted = hint[1]
         elif line.strip():
             break
         lines.mark()
     else:
-        raise FileProblem("The file is empty: the names of its columns are expected in its first line.")
+        raise FileProblem("The file is empty. Its first line must have the names of the columns.")
     if "\0" in line:
         raise FileProblem(
-            f"Line {lines.number} has NUL characters. It may be UTF-16 without a byte order mark: name its encoding, "
-            "such as utf-16-le."
+            f"Line {lines.number} has NUL characters. If it is UTF-16 without a byte order mark, give its "
+            "encoding, such as utf-16-le."
         )
     lines.push_back([line])
     delimiter = hinted or guessed_delimiter(line, mapping)
     is_known = _known_columns(line, delimiter, mapping)[0] > 0
     if not is_known and max(map(line.count, {delimiter, *DELIMITERS})) > HEADER_DELIMITERS_MAX:
-        raise FileProblem(f"Line {lines.number + 1}, the header: a file has at most {columns.COLUMNS_MAX:,} columns.")
+        raise FileProblem(
+            f"Line {lines.number + 1}, the header, has too many columns: a file has at most {columns.COLUMNS_MAX:,}."
+        )
     header = next(csv_records(lines, delimiter))
     if header.problem:
         raise FileProblem(f"Line {header.line_number}, the header, cannot be read. {header.problem}")
@@ -319,7 +324,7 @@ def csv_header(lines: Lines, mapping: Mapping[str, str]) -> tuple[Record, str]:
 
 
 def guessed_delimiter(line: str, mapping: Mapping[str, str]) -> str:
-    """The delimiter that makes most names of a header known, and then the one that makes most of them."""
+    """The delimiter that gives the most known names in the header, then the most names."""
     return max(DELIMITERS, key=lambda sign: _known_columns(line, sign, mapping))
 
 
@@ -333,9 +338,9 @@ def _known_columns(line: str, delimiter: str, mapping: Mapping[str, str]) -> tup
 
 
 def csv_records(lines: Lines, delimiter: str) -> Iterator[Record]:
-    """Rows of cells. Where the quotes of one go wrong, its first line is the bad row and the next is read anew.
+    """Rows of cells. If the quotes of one are wrong, its first line is the bad row and the next line is a new row.
 
-    Otherwise one quote too many would swallow every row up to the next quote.
+    Otherwise one additional quote would hide every row up to the next quote.
     """
     reader = _csv_reader(lines, delimiter, strict=True)
     while True:
@@ -355,20 +360,20 @@ def csv_records(lines: Lines, delimiter: str) -> Iterator[Record]:
 
 
 def _csv_reader(lines: Iterable[str], delimiter: str, *, strict: bool = False) -> Iterator[list[str]]:
-    """Every reader of the csv module is made here: by itself the module takes no cell over 131,072 characters."""
+    """Every reader of the csv module is created here: by default the module refuses cells over 131,072 characters."""
     csv.field_size_limit(LINE_CHARACTERS_MAX)
     return csv.reader(lines, delimiter=delimiter, strict=strict)
 
 
 def without_blanks(records: Iterable[Record]) -> Iterator[Record]:
-    """The records that say something; cells of blanks say nothing.
+    """The records that are not blank.
 
     Raises:
-        FileProblem: there is nothing for longer than a sheet is.
+        FileProblem: there are more blank rows than a sheet has.
     """
     blanks = 0
     for record in records:
-        # objects are no rows of nothing: one without members is said to lack an address
+        # an object is never blank: one without members is rejected because it has no address
         if record.problem or isinstance(record.values, dict) or (record.values and "".join(record.values).strip()):
             blanks = 0
             yield record
@@ -376,18 +381,19 @@ def without_blanks(records: Iterable[Record]) -> Iterator[Record]:
         blanks += 1
         if blanks > BLANK_ROWS_MAX:
             raise FileProblem(
-                f"Line {record.line_number}: {blanks:,} rows one after the other are empty.", ImportStopReason.TOO_LARGE
+                f"Line {record.line_number}: more than {BLANK_ROWS_MAX:,} rows before it are empty. Delete them.",
+                ImportStopReason.TOO_LARGE,
             )
 
 
 def _quoting(error: str) -> str:
     if not error or "end of data" in error or "field limit" in error:
-        return "A quote opens a cell here and is never closed."
-    return "The quotes of this row do not pair: a quote within a quoted cell is written twice."
+        return "The row has a cell with an open quote that is never closed."
+    return "The quotes of the row do not match. Write a quote within a quoted cell twice."
 
 
 def ndjson_records(lines: Lines) -> Iterator[Record]:
-    """Objects, one a line."""
+    """Objects, one per line."""
     for line in lines:
         lines.mark()
         if not line.strip():
@@ -396,7 +402,7 @@ def ndjson_records(lines: Lines) -> Iterator[Record]:
         try:
             values = orjson.loads(line)
         except orjson.JSONDecodeError as error:
-            yield Record(lines.number, lines.number, None, line, f"The line is no JSON: {error.msg}.")
+            yield Record(lines.number, lines.number, None, line, f"The line is not valid JSON: {error.msg}.")
             continue
-        problem = "" if isinstance(values, dict) else "The line is no JSON object."
+        problem = "" if isinstance(values, dict) else "The line is not a JSON object."
         yield Record(lines.number, lines.number, None if problem else values, line, problem)

@@ -1,7 +1,7 @@
-"""What the server and the process that reads a file say to each other: frames, and how they travel through a pipe.
+"""The protocol between the server and the process that reads a file: frames, and their encoding in a pipe.
 
 To the process go one `Task`, then `Data` and one `EndOfFile`; from it come `Chunk`s and one `Ended`. A frame is a
-header and two parts: JSON, and bytes that nobody has to take apart.
+header and two parts: JSON, and bytes that are passed on unparsed.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ HEADER = struct.Struct(">cII")
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """How a file is to be read; goes before the file."""
+    """How a file is read; sent before the file."""
 
     is_ndjson: bool
     is_gzip: bool
@@ -34,9 +34,9 @@ class Task:
     extra_kept: bool
     compares_addresses: bool
     updates: bool
-    """Rows replace the targets that have their keys."""
+    """Rows replace the targets with their keys."""
     settled_line: int
-    """Rows up to this line were taken in by an earlier run: they are read over, and must be what they were."""
+    """Rows up to this line were imported by an earlier run. They are skipped, and must be the same."""
     settled_digest: str
 
 
@@ -49,7 +49,7 @@ class Data:
 
 @dataclass(frozen=True, slots=True)
 class EndOfFile:
-    """The file is complete. An input that ends without this frame was cut off."""
+    """The file is complete. If the input ends without this frame, it was cut off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,20 +57,20 @@ class Chunk:
     """Rows that are committed together. The lists have one member for each row that passed the rules."""
 
     lines: Sequence[int]
-    """On which line of the file each begins."""
+    """The line of the file on which each begins."""
     keys: Sequence[str | None]
     masks: Sequence[int]
     """Bit n is set if the row has destination n."""
     limits: Sequence[Sequence[int] | None]
     """The row's own maximum of tries, by destination."""
     addresses: Sequence[Sequence[str | None]] | None
-    """As they are compared, by destination; None if nobody compares them."""
+    """In the form for comparison, by destination; None if they are not compared."""
     texts: Sequence[str]
-    """The rows as the file has them, up to what is kept of one that is rejected."""
+    """The rows as they are in the file, as far as they are stored if rejected."""
     targets: Sequence[CheckedTarget] | None
     """The rows' values; None if rows replace nothing."""
     shapes: Sequence[int]
-    """Which member of `shown` holds the file's names of the row's fields."""
+    """Which member of `shown` has the file's names of the row's fields."""
     shown: Sequence[Mapping[str, str]]
     rejects: Sequence[RejectedRow]
     """The rows that did not pass."""
@@ -78,11 +78,11 @@ class Chunk:
     """Of CSV, as `records.FileLayout` has them."""
     delimiter: str | None
     last_line: int
-    """Where the last row of the chunk ends."""
+    """The line on which the last row of the chunk ends."""
     digest: str
-    """Of the file's text up to there."""
+    """The hash of the file's text up to there."""
     bulk: bytes
-    """The rows as the database takes them."""
+    """The rows in the form that the database takes."""
 
     def addresses_of(self, row: int) -> Sequence[str | None]:
         return () if self.addresses is None else self.addresses[row]
@@ -94,10 +94,10 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The file is through: to its end, or to the point from which it cannot be read."""
+    """The file was read: to its end, or to the point from which it cannot be read."""
 
     reason: ImportStopReason | None
-    """Why it cannot be read on; None if it was read to its end."""
+    """Why it cannot be read any further; None if it was read to its end."""
     message: str
     warnings: Sequence[str]
 
@@ -109,7 +109,7 @@ _TASK, _DATA, _END_OF_FILE, _CHUNK, _ENDED = b"T", b"D", b"E", b"C", b"N"
 
 
 def encode(frame: ToWorker | FromWorker) -> bytes:
-    """The frame as it goes through a pipe."""
+    """The frame as bytes for the pipe."""
     match frame:
         case Task():
             return _packed(_TASK, frame)

@@ -1,7 +1,6 @@
-"""The file of an import's rejected rows: as the imported file was, with two columns for line and reason. Pure.
+"""The file of an import's rejected rows: like the imported file, with two more columns for line and reason. Pure.
 
-It can be mended and imported as it is. An import leaves out what was added here, and does not take a row that still has
-nothing but that: it is rejected again, for the reason that it gives.
+It can be corrected and imported. An import ignores the two columns, and rejects a row again that has only these.
 """
 
 import csv
@@ -19,12 +18,12 @@ from app.files.parsing import Lines
 from app.records import FileLayout, KeptRow
 
 BYTE_ORDER_MARK = "\ufeff"
-"""By which Excel knows UTF-8."""
+"""So that Excel reads it as UTF-8."""
 DELIMITER = ","
-"""Of a file whose own is not known."""
+"""Used if the file's own delimiter is not known."""
 SUFFIX = "-rejects"
 STEM_CHARACTERS_MAX = 60
-"""Of a file's name: a name has at most 255 bytes on most disks, and a character up to four."""
+"""Of a file's name: on most disks a name has at most 255 bytes, and a character has up to four."""
 _ENDS = re.compile(r"(\.(csv|tsv|tab|txt|ndjson|jsonl|json))?(\.(gz|gzip))?\Z", re.IGNORECASE)
 _NO_NAME = re.compile(r'[<>:"|?*]')
 _ADDED_MEMBERS = re.compile(rf'"{LINE}"\s*:\s*\d+\s*,\s*"{REASON}"\s*:\s*("(?:[^"\\]|\\.)*")\s*\}}')
@@ -32,7 +31,7 @@ _ADDED_MEMBERS = re.compile(rf'"{LINE}"\s*:\s*\d+\s*,\s*"{REASON}"\s*:\s*("(?:[^
 
 def file_name(layout: FileLayout) -> str:
     """The imported file's name with -rejects before its end: people-rejects.csv of people.csv.gz."""
-    # as any system could have it, without what is no name on some other
+    # without characters that some systems do not allow in a name
     name = re.split(r"[/\\]", layout.file_name)[-1]
     name = "".join(sign for sign in name if not unicodedata.category(sign).startswith(("C", "Zl", "Zp")))
     stem = _NO_NAME.sub("_", _ENDS.sub("", name)).strip(" .")
@@ -41,7 +40,7 @@ def file_name(layout: FileLayout) -> str:
 
 
 def head(layout: FileLayout) -> bytes:
-    """What the file begins with."""
+    """The beginning of the file."""
     if layout.is_ndjson:
         return b""
     delimiter = layout.delimiter or DELIMITER
@@ -63,16 +62,16 @@ def body(layout: FileLayout, rows: Sequence[KeptRow]) -> bytes:
 
 
 def reason_of(text: str) -> str:
-    """The message in a reason that this module wrote; what follows it is the row."""
+    """The message in a reason that this module wrote. The row follows it."""
     return text.partition("\n")[0]
 
 
 def _reason(row: KeptRow, earlier: str | None = None) -> str:
-    """Why the row was rejected; and the row itself, if it has no other place in the file.
+    """Why the row was rejected, and the row itself if it is not elsewhere in the file.
 
     Args:
         row: which.
-        earlier: the reason in a row that nobody has mended, to keep the row that it tells of.
+        earlier: the reason in a row that nobody has corrected, to keep the row in it.
     """
     message = _message(row)
     if earlier is None:
@@ -83,7 +82,7 @@ def _reason(row: KeptRow, earlier: str | None = None) -> str:
 
 
 def _message(row: KeptRow) -> str:
-    """On one line, since the row may follow it."""
+    """On one line, because the row may follow it."""
     return row.message.replace("\r", " ").replace("\n", " ")
 
 
@@ -97,7 +96,7 @@ def _csv(rows: Sequence[Sequence[str]], delimiter: str) -> str:
 
 
 def _cells(row: KeptRow, names: Sequence[str | None], delimiter: str) -> list[str]:
-    """The row's cells in their columns, line and reason, and then the cells for which the header has no column."""
+    """The row's cells in their columns, line and reason, then the cells without a column in the header."""
     cells = _read(row, delimiter) if names else None
     if cells is None:
         blank = [""] * sum(name is not None for name in names)
@@ -112,7 +111,7 @@ def _cells(row: KeptRow, names: Sequence[str | None], delimiter: str) -> list[st
 
 
 def _read(row: KeptRow, delimiter: str) -> list[str] | None:
-    """The cells; None if the row cannot be read, or is not kept as it stands in the file."""
+    """The cells; None if the row cannot be read, or is not stored as it is in the file."""
     if not row.is_whole:
         return None
     record = next(parsing.csv_records(Lines([row.text]), delimiter), None)
@@ -134,7 +133,7 @@ def _json_line(row: KeptRow) -> str:
 def _without_added(text: str) -> tuple[str, str]:
     """The object without an earlier line and reason, and that reason.
 
-    Text is cut and put together, and not read and written: numbers stay as they are, however long.
+    The text is cut and joined, not parsed: numbers of any length stay as they are.
     """
     place = text.rfind(f'"{LINE}"')
     found = _ADDED_MEMBERS.fullmatch(text, place) if place >= 0 else None
@@ -144,7 +143,7 @@ def _without_added(text: str) -> tuple[str, str]:
 
 
 def _object(row: KeptRow) -> str | None:
-    """The text of the row's object; None if it is none, or is not kept as it stands in the file."""
+    """The text of the row's object; None if it is not an object, or is not stored as it is in the file."""
     if not row.is_whole:
         return None
     try:
@@ -155,7 +154,7 @@ def _object(row: KeptRow) -> str | None:
 
 
 def _spliced(text: str, line_number: int, reason: str) -> str:
-    """The object's text with the two members at its end."""
+    """The object's text with the two members added at its end."""
     members = text[:-1].rstrip()
     comma = "" if members == "{" else ","
     return f'{members}{comma}"{LINE}":{line_number},"{REASON}":{orjson.dumps(reason).decode()}}}'

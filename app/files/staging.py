@@ -1,4 +1,4 @@
-"""Checked rows as either database takes them in bulk, and what a chunk of them says besides. Pure."""
+"""Checked rows in the form in which each database takes them in bulk, and the other data of a chunk. Pure."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -75,7 +75,7 @@ def _copy_value(value: Any) -> str:
     return orjson.dumps(value).decode().translate(_ESCAPES)
 
 
-# ---------------------------------------------------------------- what decides over duplicates
+# ---------------------------------------------------------------- for the check of duplicates
 
 
 def mask(target: CheckedTarget) -> int:
@@ -84,7 +84,7 @@ def mask(target: CheckedTarget) -> int:
 
 
 def shapes(given: Sequence[CheckedRow]) -> tuple[list[dict[str, str]], list[int]]:
-    """The files' names of the fields, each set of them once, and which of them each row has."""
+    """The file's names of the fields: each set once, and for each row the number of its set."""
     known: dict[int, int] = {}
     shown: list[dict[str, str]] = []
     numbers = []

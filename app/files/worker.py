@@ -1,7 +1,7 @@
 """The process that reads a file: its bytes come in on standard input, chunks of checked rows go out on standard output.
 
-It holds no secret and no connection. Both directions carry the frames of `app.files.protocol`. A full pipe makes the
-writer wait, so neither side holds more than a chunk or two. The process ends when its input does.
+It has no secrets and no database connection. Both directions carry the frames of `app.files.protocol`. A full pipe
+makes the writer wait, so each side has at most two chunks in memory. The process ends when its input does.
 
     python -m app.files.worker
 """
@@ -24,20 +24,20 @@ from app.files.protocol import Chunk, Data, Ended, FromWorker, Task
 from app.records import ImportStopReason
 
 CHUNK_ROWS = 1_000
-"""In one transaction: a longer one would hold back every subscriber."""
+"""In one transaction: a longer one would delay every subscriber."""
 CHUNK_UPDATES = 100
-"""Where rows replace stored ones, each is compared in the server, which takes it about 0.2 ms."""
+"""If rows replace stored ones, the server compares each, in about 0.2 ms."""
 CHUNK_CHARACTERS = 1024 * 1024
-"""Of the rows' text, where rows are long."""
+"""Of the rows' text, if rows are long."""
 COLUMN_NAMES_CHARACTERS_MAX = 100_000
-"""Of all of them: longer ones are not kept for the file of the rejected rows."""
+"""Of all names: longer ones are not stored for the file of rejected rows."""
 NICENESS = 10
-"""Whoever waits for an answer of the server goes first."""
+"""Lower than the server's, so that requests are answered first."""
 
 
 @dataclass(slots=True)
 class _Gathered:
-    """Rows that go into the next chunk."""
+    """The rows of the next chunk."""
 
     rows: list[CheckedRow] = field(default_factory=list)
     rejects: list[RejectedRow] = field(default_factory=list)
@@ -55,7 +55,7 @@ class _Gathered:
         return len(self.rows) + len(self.rejects)
 
 
-class SenderGone(Exception):  # noqa: N818 - an end, and no fault of this process
+class SenderGone(Exception):  # noqa: N818 - not an error of this process
     """The input ended before the file did."""
 
 
@@ -96,11 +96,10 @@ def run(source: BinaryIO, target: BinaryIO) -> None:
 
 
 class Reading:
-    """One file on its way through: records, rows, chunks.
+    """One file: records, rows, chunks.
 
     Args:
-        task: what is asked for.
-        send: takes each chunk.
+        task: the options.
     """
 
     def __init__(self, task: Task, send: Callable[[Chunk], None]) -> None:
@@ -109,7 +108,7 @@ class Reading:
         self._digest = hashlib.sha256()
         self._settled = task.settled_line == 0
         self._last_line = 0
-        """Where the last record ended that was read."""
+        """The line on which the last record ended."""
         self._gathered = _Gathered()
         self._rows: CsvRows | NdjsonRows | None = None
         self._csv_warnings: list[str] = []
@@ -117,10 +116,10 @@ class Reading:
         self._delimiter: str | None = None
 
     def read(self, pieces: Iterator[bytes]) -> None:
-        """Read it all.
+        """Read the whole file.
 
         Raises:
-            FileProblem: it cannot be read on. What was read before has been sent.
+            FileProblem: it cannot be read any further. What was read before has been sent.
         """
         task = self._task
         lines = Lines(parsing.decoded(parsing.inflated(pieces, is_gzip=task.is_gzip), task.encoding))
@@ -161,18 +160,18 @@ class Reading:
         plain = {columns.plain(name) for name in header.values}
         missing = [name for name in task.mapping if name not in plain]
         if missing:
-            raise FileProblem(f"The header has no column {columns.listed(missing)}, which the mapping names.")
+            raise FileProblem(f"The header has no column {columns.listed(missing)}, but the mapping names it.")
         try:
             found = columns.resolve(header.values, task.mapping)
         except ColumnProblem as problem:
             raise FileProblem(f"Line {header.line_number}, the header: {problem}") from None
         if not any(name is not None and name.startswith("destination_") for name in found.fields):
             raise FileProblem(
-                f"Line {header.line_number}, the header, names no column with an address, such as phone, email or "
-                "destination_0_target. Another name can be mapped: Telefon:phone."
+                f"Line {header.line_number}, the header, has no column with an address, such as phone, email or "
+                "destination_0_target. Map a column with another name, for example Telefon:phone."
             )
         if task.extra_kept and "data" in found.fields and found.extra:
-            raise FileProblem("The file has a column data, so its unknown columns cannot go there.")
+            raise FileProblem("The file has a column data, so unknown columns cannot be stored there.")
         self._csv_warnings = columns.warnings(
             [found.names[position] for position in found.extra], found.left_out, extra_kept=task.extra_kept
         )
@@ -223,15 +222,15 @@ class Reading:
 
 def _another_file() -> FileProblem:
     return FileProblem(
-        "This is another file than the one that was begun under this idempotency key: up to where that one came, its "
-        "rows differ.",
+        "This is a different file from the one that was sent with this idempotency key: their first rows differ. "
+        "Use a new key.",
         ImportStopReason.CONFLICT,
     )
 
 
 def main() -> None:
     os.nice(NICENESS)
-    # Ctrl-C in a terminal reaches this process too. The server decides when it ends.
+    # Ctrl-C in a terminal also reaches this process, but the server decides when it ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with suppress(BrokenPipeError):  # the server is gone
         run(sys.stdin.buffer, sys.stdout.buffer)

@@ -1,4 +1,4 @@
-"""Imports: files of targets, taken in as they come, a chunk at a time."""
+"""Imports: files of targets, stored while they arrive, a chunk at a time."""
 
 from app.imports.jobs import cancel, end_abandoned, prune
 from app.imports.keeping import file_of_rejects

@@ -1,4 +1,4 @@
-"""A chunk of a file, committed: targets, counters, events, rejects and the checkpoint, together or not at all."""
+"""Commits a chunk of a file: targets, counters, events, rejects and the checkpoint, together or not at all."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -36,14 +36,14 @@ _DUPLICATE_MESSAGES = {
     RejectCode.DUPLICATE_ADDRESS: "Another target already has this address.",
 }
 _STOPS = {
-    ImportStopReason.PAUSED: "The outdial was paused; send the file again with the same idempotency key to go on.",
+    ImportStopReason.PAUSED: "The outdial was paused. Send the file again with the same idempotency key to continue.",
     ImportStopReason.DELETED: "The outdial was deleted.",
 }
 
 
 @dataclass(slots=True)
 class Decided:
-    """What becomes of the rows of a chunk, by their place in it."""
+    """The results of the rows of a chunk, by their place in it."""
 
     created: list[int] = field(default_factory=list)
     updated: list[int] = field(default_factory=list)
@@ -59,17 +59,17 @@ class Decided:
 async def commit(
     viewer: Viewer, run: Run, chunk: Chunk, *, options: ImportOptions, seen: Seen | None = None
 ) -> ImportJob:
-    """Take in the chunk, or stop the job if its outdial was paused or deleted meanwhile; gives the job after it.
+    """Store the chunk, or stop the job if its outdial was paused or deleted meanwhile. Returns the job after it.
 
     Args:
         viewer: whose job it is.
         run: the upload's hold on it.
         chunk: what comes after the checkpoint.
         options: of the job.
-        seen: in a dry run, what the file had before: nothing of it is stored.
+        seen: in a dry run, the file's earlier keys and addresses, because nothing is stored.
 
     Raises:
-        Superseded: the job is not this upload's any more.
+        Superseded: another upload has the job.
     """
     if seen is None:
         job, decided = await db.transaction(_commit, viewer, run, chunk, options, Earlier())
@@ -115,7 +115,7 @@ async def _commit(
 def _reason_to_stop(outdial: Outdial, *, began_paused: bool) -> ImportStopReason | None:
     if outdial.tm_delete is not None:
         return ImportStopReason.DELETED
-    # a list may be filled while it is paused; what stops an import is a pause that comes while it goes on
+    # a paused outdial can be filled; only a pause during the import stops it
     if outdial.state is OutdialState.PAUSED and not began_paused:
         return ImportStopReason.PAUSED
     return None
@@ -123,8 +123,8 @@ def _reason_to_stop(outdial: Outdial, *, began_paused: bool) -> ImportStopReason
 
 def _too_many(options: ImportOptions) -> str:
     return (
-        f"Over {options.rejects_max:,} rows were rejected: the columns are probably not what they are taken for. "
-        "Mend the file and send it again, or raise max_rejects."
+        f"Over {options.rejects_max:,} rows were rejected: the columns are probably mapped to the wrong fields. "
+        "Correct the file and send it again, or increase max_rejects."
     )
 
 
@@ -132,7 +132,7 @@ def _too_many(options: ImportOptions) -> str:
 
 
 async def _known(tx: Transaction, outdial: Outdial, chunk: Chunk, options: ImportOptions) -> Known:
-    """What is stored of the chunk's keys and addresses."""
+    """The stored targets with the chunk's keys and addresses."""
     known = Known()
     keys = {key for key in chunk.keys if key is not None}
     if keys:
@@ -144,7 +144,7 @@ async def _known(tx: Transaction, outdial: Outdial, chunk: Chunk, options: Impor
 
 
 def _decide(chunk: Chunk, action: DuplicateAction, known: Known) -> Decided:
-    """Row by row, in the file's order; a row meets those before it. Extends `known`."""
+    """Row by row, in the file's order; each row sees those before it. Extends `known`."""
     decided = Decided(rejects=list(chunk.rejects))
     for row, key in enumerate(chunk.keys):
         addresses = chunk.addresses_of(row)
@@ -172,7 +172,7 @@ def _reject(chunk: Chunk, row: int, code: RejectCode, index: int | None) -> Reje
 
 
 def _exhausted(outdial: Outdial, chunk: Chunk, created: Sequence[int]) -> list[int]:
-    """Those without a usable destination under the policy in force now."""
+    """The rows without a usable destination under the present policy."""
     answers: dict[tuple[int, tuple[int, ...]], bool] = {}
     found = []
     for row in created:
@@ -195,7 +195,7 @@ def _untried(mask: int, limits: Sequence[int]) -> Tries:
 
 
 async def _update(tx: Transaction, outdial: Outdial, chunk: Chunk, updated: Sequence[int], now: datetime) -> int:
-    """Put rows in the place of the targets that have their keys; gives how many changed nothing."""
+    """Replace the targets with the rows' keys. Returns how many rows changed nothing."""
     changes, unchanged = await _changes(tx, outdial, chunk, updated, now)
     await store.save(tx, changes)
     return unchanged
@@ -207,12 +207,12 @@ async def _changes(
     if not updated:
         return [], 0
     assert chunk.targets is not None
-    # those that were created a moment ago are among them
+    # including those that were just created
     targets = await duplicates.with_keys(tx, outdial, sorted({chunk.keys[row] or "" for row in updated}))
     changes: list[Change] = []
     for place, row in enumerate(updated):
         if place % COMPARED_AT_ONCE == 0:
-            await asyncio.sleep(0)  # others' requests go between
+            await asyncio.sleep(0)  # let other requests run
         key = chunk.keys[row]
         assert key is not None
         change = drafts.updated(targets[key], outdial, drafts.replacing(chunk.targets[row]), now)
@@ -230,7 +230,7 @@ async def _compare(
     contents: Mapping[str, bytes],
     now: datetime,
 ) -> int:
-    """How many of the rows would change nothing: compared with the file's earlier row, else with what is stored."""
+    """How many rows would change nothing, compared with the file's earlier row or else with the stored target."""
     latest = dict(contents)
     stored, unchanged = [], 0
     replacing = set(updated)

@@ -1,8 +1,8 @@
-"""Import jobs, written: begun, taken up again, heard of, ended. What a job's chunks do stands in `chunks`.
+"""Writes import jobs: begin, continue, heartbeat, end. `chunks` stores their rows.
 
-A job belongs to the upload that began or took it up last: `run` counts them. Each write to a job is made under its
-run; an upload that was thought dead and still goes on finds that the job is no longer its own, and stops. A use-case
-holds the job's row while it changes it, so what it read of it is what is there.
+A job belongs to the upload that began or continued it last: `run` counts them. Each write to a job checks its run; an
+old upload that is still running sees that another one has the job, and stops. A use-case locks the job's row while it
+changes it, so what it has read is still true.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from app.records import ImportCounts, ImportJob, ImportOptions, ImportState, Imp
 
 HEARD_EVERY_SECONDS = 5.0
 ABANDONED_SECONDS = 30.0
-"""A server that has not been heard of for so long is taken to be gone, and its jobs to be free."""
+"""After this time without a heartbeat, a server counts as gone, and its jobs can be continued."""
 ABANDONED_MAX = 100
 PRUNED_MAX = 1_000
 _STATES = {
@@ -30,9 +30,9 @@ _STATES = {
 }
 _UNDER_WAY = {ImportState.QUEUED.value, ImportState.RUNNING.value}
 _FINAL = {ImportStopReason.CANCELED, ImportStopReason.DELETED}
-"""A job that was stopped for these reasons is not taken up again."""
-INTERRUPTED = "It was interrupted; send the file again with the same idempotency key to go on where it stopped."
-CANCELED = "It was cancelled."
+"""A job that was stopped for these reasons is not continued."""
+INTERRUPTED = "The import was interrupted. Send the file again with the same idempotency key to continue."
+CANCELED = "The import was cancelled."
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +44,11 @@ class Run:
     settled_line: int
     settled_digest: str
     is_over: bool
-    """There is nothing to do: the job has ended for good."""
+    """There is nothing to do: the job has ended and cannot be continued."""
 
 
-class Superseded(Exception):  # noqa: N818 - an end, and no fault
-    """The job is another upload's by now, or has ended; holds it as it is."""
+class Superseded(Exception):  # noqa: N818 - not an error
+    """Another upload has the job, or it has ended; has the job as it is."""
 
     def __init__(self, job: ImportJob) -> None:
         super().__init__(job.id)
@@ -59,16 +59,16 @@ class Superseded(Exception):  # noqa: N818 - an end, and no fault
 
 
 async def begin(viewer: Viewer, outdial_id: str, *, options: ImportOptions, idempotency_key: str | None) -> Run:
-    """A new job, or the one that has this key, taken up after what it settled.
+    """A new job, or the one with this key, continued after its checkpoint.
 
     Raises:
-        Rejected: NOT_FOUND, or CONFLICT if the key stands for another import.
+        Rejected: NOT_FOUND, or CONFLICT if the key was used for another import.
     """
     return await db.transaction(_begin, viewer, outdial_id, options, idempotency_key)
 
 
 async def _begin(tx: Transaction, viewer: Viewer, outdial_id: str, options: ImportOptions, key: str | None) -> Run:
-    # How the file's text is encoded and what it is called may be mended; what its rows mean may not.
+    # The file's encoding and name may be corrected; the meaning of its rows may not.
     meaning = (
         outdial_id,
         options.is_ndjson,
@@ -90,14 +90,18 @@ async def _begin(tx: Transaction, viewer: Viewer, outdial_id: str, options: Impo
     if held is None:
         return await _new(tx, outdial, options, key, digest)
     if held.input_hash != digest:
-        raise rejected(UserErrorCode.CONFLICT, "This idempotency key was used for another import.", "idempotency_key")
+        raise rejected(
+            UserErrorCode.CONFLICT,
+            "This idempotency key was used for another import. Use a new key.",
+            "idempotency_key",
+        )
     return await _take_up(tx, outdial, held, options)
 
 
 async def _take_up(tx: Transaction, outdial: Outdial, held: models.ImportJob, options: ImportOptions) -> Run:
     job = _record(held)
     if job.dry_run and job.state is not ImportState.COMPLETED and job.stop_reason not in _FINAL:
-        # what it had seen of its file is nowhere: it stored nothing
+        # a dry run stores nothing, so it begins again
         await _start_over(tx, held)
     if job.state is ImportState.COMPLETED or job.stop_reason in _FINAL:
         return _run(held, is_over=True)
@@ -143,7 +147,7 @@ async def _new(tx: Transaction, outdial: Outdial, options: ImportOptions, key: s
     return _run(made)
 
 
-# ---------------------------------------------------------------- its row
+# ---------------------------------------------------------------- the row of a job
 
 
 def _record(held: models.ImportJob) -> ImportJob:
@@ -155,21 +159,21 @@ def _run(held: models.ImportJob, *, is_over: bool = False) -> Run:
 
 
 async def _write(tx: Transaction, held: models.ImportJob, **values: Any) -> ImportJob:
-    """Change a job that the transaction holds, and wake its watchers; gives the job after it."""
+    """Change a job that the transaction has locked, and wake its watchers. Returns the job after the change."""
     await models.ImportJob.filter(customer_id=held.customer_id, id=held.id).using_db(tx.orm).update(**values)
     held.update_from_dict(values)
     tx.wake(str(held.id))
     return _record(held)
 
 
-# ---------------------------------------------------------------- while it goes on
+# ---------------------------------------------------------------- in progress
 
 
 async def start(run: Run) -> None:
-    """Its turn has come.
+    """Start the job, because its turn has come.
 
     Raises:
-        Superseded: it was taken up by another upload, or cancelled, while it waited.
+        Superseded: another upload has taken it, or it was cancelled, while it waited.
     """
     await db.transaction(_start, run)
 
@@ -181,10 +185,10 @@ async def _start(tx: Transaction, run: Run) -> None:
 
 
 async def lock(tx: Transaction, run: Run) -> models.ImportJob:
-    """Hold the job, as it is, for the length of the transaction.
+    """Lock the job until the end of the transaction.
 
     Raises:
-        Superseded: it is not this upload's any more.
+        Superseded: another upload has the job.
     """
     mine = models.ImportJob.filter(customer_id=run.job.customer_id, id=run.job.id).using_db(tx.orm)
     held = await mine.select_for_update().get()
@@ -194,10 +198,10 @@ async def lock(tx: Transaction, run: Run) -> models.ImportJob:
 
 
 async def hear(run: Run) -> None:
-    """Show that its server lives, while there is nothing to commit.
+    """Send a heartbeat while there is nothing to commit.
 
     Raises:
-        Superseded: it is not this upload's any more.
+        Superseded: another upload has the job.
     """
     await db.transaction(_hear, run)
 
@@ -220,7 +224,7 @@ async def settle(
     kept_characters: int,
     now: datetime,
 ) -> ImportJob:
-    """Move the checkpoint, in the transaction of the rows that it settles."""
+    """Move the checkpoint, in the transaction of the rows before it."""
     return await _write(
         tx,
         held,
@@ -244,7 +248,7 @@ async def settle(
 async def finish(
     run: Run, *, reason: ImportStopReason | None = None, message: str = "", warnings: Sequence[str] = ()
 ) -> ImportJob:
-    """End it: completed, or stopped for a reason. Gives the job as it is then, whatever ended it."""
+    """End the job: completed, or stopped for a reason. Returns it as it is then, even if it had already ended."""
     return await db.transaction(_finish, run, reason, message, warnings)
 
 
@@ -266,7 +270,7 @@ async def end(
     message: str,
     warnings: Sequence[str] = (),
 ) -> ImportJob:
-    """The same in a transaction that holds the job."""
+    """Like `finish`, in a transaction that has locked the job."""
     state = ImportState.COMPLETED if reason is None else _STATES.get(reason, ImportState.FAILED)
     return await _write(
         tx,
@@ -280,7 +284,7 @@ async def end(
 
 
 async def cancel(viewer: Viewer, job_id: str) -> ImportJob:
-    """Stop a job at its next chunk; what it took in stays. One that has ended stays as it is.
+    """Stop a job at its next chunk. Stored rows stay. A job that has ended stays as it is.
 
     Raises:
         Rejected: NOT_FOUND.
@@ -309,10 +313,10 @@ async def _cancel(tx: Transaction, viewer: Viewer, job_id: str) -> ImportJob:
 
 
 async def end_abandoned(*, seconds: float = ABANDONED_SECONDS) -> int:
-    """End the jobs of servers that are gone, so that no watcher waits for them; gives how many.
+    """End the jobs of servers that are gone, so that no watcher waits for them. Returns how many.
 
     Args:
-        seconds: for how long their servers were not heard of.
+        seconds: the time since their servers' last heartbeat.
     """
     return await db.transaction(_end_abandoned, seconds)
 
@@ -337,7 +341,7 @@ async def _end_abandoned(tx: Transaction, seconds: float) -> int:
 
 
 async def prune(*, days: int) -> bool:
-    """Remove a part of what ended `days` ago, rows first; gives whether there may be more."""
+    """Remove a part of the jobs that ended `days` ago, rows first. Returns whether there may be more."""
     return await db.transaction(_prune, days)
 
 

@@ -1,4 +1,4 @@
-"""The rows of an import that were not taken: kept whole, and given back as a file that can be mended."""
+"""The rejected rows of an import: stored whole, and returned as a file that can be corrected."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,27 +14,26 @@ from app.imports.jobs import Run
 from app.records import FileLayout
 
 COLUMN_CHARACTERS_MAX = 255
-"""Of a column's name in a reject."""
+"""The length of a column's name in a rejected row."""
 KEPT_CHARACTERS_MAX = 256 * 1024 * 1024
-"""Of one import's rows that are too long to be shown and are kept whole all the same: a file of nothing but such rows
-must not fill the disk."""
+"""The total length of one import's long rows that are stored whole: a file of only such rows must not fill the disk."""
 PART_ROWS = 200
-"""Rendering so many takes about 5 ms, in which nobody else is served."""
+"""Rendering this many takes about 5 ms, during which no other request is served."""
 PART_CHARACTERS = 1024 * 1024
-"""Of the rows of a part, if there are long ones; the last of them may go beyond it."""
+"""Of the rows of a part, if they are long. Only the last row may exceed it."""
 
 
-# ---------------------------------------------------------------- kept
+# ---------------------------------------------------------------- stored
 
 
 async def keep(tx: Transaction, run: Run, given: Sequence[RejectedRow], *, kept_characters: int, now: datetime) -> int:
-    """Store rows that were not taken, in a transaction that holds the job.
+    """Store rejected rows, in a transaction that has locked the job.
 
     Args:
         tx: the chunk's.
         run: the upload's hold on the job.
         given: the rows.
-        kept_characters: of the long rows that the job keeps whole so far.
+        kept_characters: of the long rows that the job has stored whole so far.
         now: of the transaction.
 
     Returns:
@@ -72,12 +71,12 @@ async def keep(tx: Transaction, run: Run, given: Sequence[RejectedRow], *, kept_
     return kept_characters
 
 
-# ---------------------------------------------------------------- given back
+# ---------------------------------------------------------------- the file
 
 
 @dataclass(frozen=True, slots=True)
 class RejectsFile:
-    """A file that is sent as it is read."""
+    """A file that is sent while it is read."""
 
     name: str
     is_ndjson: bool
@@ -85,7 +84,7 @@ class RejectsFile:
 
 
 async def file_of_rejects(viewer: Viewer, outdial_id: str, job_id: str) -> RejectsFile:
-    """The rows of an import that were not taken, as a file like the one that was imported, in its order.
+    """The rejected rows of an import, as a file like the imported one, in its order.
 
     Raises:
         NotFound: the outdial has no such import, or the viewer does not. Once this has returned, only the database can
@@ -110,7 +109,7 @@ async def _parts(viewer: Viewer, job_id: str, layout: FileLayout, *, expected: i
         line_number = kept[-1].line_number
         sent += len(kept)
     if sent < expected:
-        raise Unavailable("The rejected rows were removed meanwhile.")
+        raise Unavailable("The rejected rows have just been removed, because the import is old.")
 
 
 async def _after(viewer: Viewer, job_id: str, line_number: int) -> Sequence[Mapping[str, object]]:

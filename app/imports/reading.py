@@ -1,4 +1,4 @@
-"""Import jobs, read: by id, in pages, as they go on, and with the rows that were not taken."""
+"""Reads import jobs: by id, in pages, live, and with their rejected rows."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -17,11 +17,11 @@ LISTING = Listing(tables.IMPORT_JOB, parent="outdial_id", instant="tm_create")
 REJECTS = Listing(tables.IMPORT_REJECT, parent="job_id", instant="recorded_at")
 UNDER_WAY = frozenset({ImportState.QUEUED, ImportState.RUNNING})
 POLL_SECONDS = 2.0
-"""The net below the wake-ups."""
+"""The fallback if a wake-up is lost."""
 
 
 async def get_many(viewer: Viewer, job_ids: Sequence[str]) -> dict[str, ImportJob]:
-    """The viewer's jobs by id, those of deleted outdials too: their senders want to know."""
+    """The viewer's jobs by id, including those of deleted outdials, for their senders."""
     found = await db.fetch(
         f"SELECT {tables.IMPORT_JOB} FROM import_job WHERE customer_id = $1 AND id {db.any_of('$2')}",
         viewer.customer_id,
@@ -58,14 +58,14 @@ def _conditions(viewer: Viewer, where: ImportFilter) -> Callable[[Parameters], s
 
 
 async def rejects(viewer: Viewer, job_ids: Sequence[str], *, request: PageRequest) -> dict[str, Page[ImportReject]]:
-    """A page of each job's rows that were not taken, in the order of the file."""
+    """A page of each job's rejected rows, in the order of the file."""
     return await listing_pages(
         REJECTS, job_ids, request, ascending=True, conditions=_of_customer(viewer), make=rows.import_reject
     )
 
 
 async def reject_counts(viewer: Viewer, job_ids: Sequence[str]) -> dict[str, int]:
-    """How many rows of each job were not taken."""
+    """How many rejected rows each job has."""
     return await listing_counts(REJECTS, job_ids, conditions=_of_customer(viewer))
 
 
@@ -86,7 +86,7 @@ async def progress(viewer: Viewer, job_id: str, *, interval_ms: int) -> AsyncIte
             job = (await get_many(viewer, [job_id])).get(job_id)
             if job is None and told is None:
                 raise NotFound("Import not found.")
-            if job is None:  # so old that it was removed meanwhile
+            if job is None:  # removed meanwhile because of its age
                 return
             if job != told:
                 yield job

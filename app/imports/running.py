@@ -1,4 +1,4 @@
-"""One import from first byte to last: a turn, a process that reads the file, and a commit for each chunk of it."""
+"""Runs an import: waits for its turn, starts the process that reads the file, and commits each chunk."""
 
 import asyncio
 from collections import deque
@@ -22,7 +22,7 @@ from app.imports.worker_process import WorkerProcess
 from app.records import DedupeScope, DuplicateAction, ImportJob, ImportOptions, ImportState, ImportStopReason
 
 RUNNING_MAX = 2
-"""At once in one server process; each has a process of its own beside it."""
+"""At once in one server process. Each has its own process that reads the file."""
 WAITING_MAX = 16
 TURN_SECONDS_MAX = 600.0
 REJECTS_MAX = 1_000_000
@@ -34,24 +34,24 @@ T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 
-class Stopping(Exception):  # noqa: N818 - an end, and no fault
-    """The server is told to end."""
+class Stopping(Exception):  # noqa: N818 - not an error
+    """The server is stopping."""
 
 
 INTERRUPTIONS = (
-    Unavailable,  # the database is away, the turn does not come, or the process that reads the file was killed
+    Unavailable,  # the database is away, its turn did not come, or the process that reads the file was killed
     SenderLost,
-    ConnectionError,  # the same from whoever hands over the file without a request
+    ConnectionError,  # the same for callers that pass a file without a request
     asyncio.CancelledError,  # the request was dropped
     KeyboardInterrupt,
     SystemExit,
 )
-"""What ends an import through no fault of the file or the server: sent again, it goes on. All else is a bug."""
-_INTERNAL = "A fault of the server stopped the import. Quote the id {error_id} when you report it."
+"""Exceptions that interrupt an import. If the file is sent again, it continues. All other exceptions are bugs."""
+_INTERNAL = "An internal error stopped the import. Quote the id {error_id} when you report it."
 
 
 class Turns:
-    """Who may run now: a few at once, the others in the order in which they came. One for each server process."""
+    """Which imports may run: a few at once, the others in the order of arrival. One for each server process."""
 
     def __init__(self) -> None:
         self._running = 0
@@ -59,7 +59,7 @@ class Turns:
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
-        """Wait for a turn, and have it.
+        """Wait for a turn and keep it during the context.
 
         Raises:
             Unavailable: too many wait already, or it took too long.
@@ -75,7 +75,7 @@ class Turns:
 
     async def _wait(self) -> None:
         if len(self._waiting) >= WAITING_MAX:
-            raise Unavailable("Too many imports wait for their turn; try again later.")
+            raise Unavailable("Too many imports are waiting. Try again later.")
         told: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(told)
         try:
@@ -83,18 +83,18 @@ class Turns:
                 await told
         except BaseException as error:
             if told.done() and not told.cancelled():
-                self._pass_on()  # the turn had come, and nobody is left to take it
+                self._pass_on()  # its turn came, but the caller has left
             else:
-                with suppress(ValueError):  # whoever passed a turn on has found that it is gone
+                with suppress(ValueError):  # the one that passes a turn on sees that it is gone
                     self._waiting.remove(told)
             if isinstance(error, TimeoutError):
-                raise Unavailable("The import waited too long for its turn; try again later.") from None
+                raise Unavailable("The import waited too long for its turn. Try again later.") from None
             raise
 
     def _pass_on(self) -> None:
         while self._waiting:
             told = self._waiting.popleft()
-            if not told.done():  # one that was cancelled a moment ago has not run since
+            if not told.done():  # one that was just cancelled has not run since
                 told.set_result(None)
                 return
         self._running -= 1
@@ -113,7 +113,7 @@ def checked(options: ImportOptions) -> ImportOptions:
     validation.text(options.file_name, FILE_NAME_CHARACTERS_MAX, errors, "file_name")
     validation.number(options.rejects_max, 1, REJECTS_MAX, errors, "max_rejects")
     if len(options.mapping) > MAPPED_MAX:
-        errors.append(invalid(f"At most {MAPPED_MAX:,} columns.", "map"))
+        errors.append(invalid(f"Map at most {MAPPED_MAX:,} columns.", "map"))
     try:
         columns.parse_mapping(options.mapping)
     except ColumnProblem as problem:
@@ -122,10 +122,10 @@ def checked(options: ImportOptions) -> ImportOptions:
     if options.encoding is not None:
         encoding = parsing.known_encoding(options.encoding)
         if encoding is None:
-            errors.append(invalid("There is no encoding of that name; windows-1252 is one.", "encoding"))
+            errors.append(invalid("Unknown encoding. Use a name such as windows-1252.", "encoding"))
     region = options.region.upper() if options.region else None
     if region is not None and region not in phonenumbers.SUPPORTED_REGIONS:
-        errors.append(invalid("A region is a country's code of two letters, such as DE.", "region"))
+        errors.append(invalid("Unknown region. Use a country code of two letters, such as DE.", "region"))
     if errors:
         raise Rejected(errors)
     return ImportOptions(
@@ -172,17 +172,17 @@ async def run(
     idempotency_key: str | None = None,
     is_gzip: bool = False,
 ) -> ImportJob:
-    """Take in a file as it comes; the job as it is when it has ended.
+    """Import a file while it arrives. Returns the job after its end.
 
     Args:
         viewer: whose targets they will be.
         outdial_id: of which outdial.
         options: how it is to be read.
-        pieces: the file's bytes. SenderLost and ConnectionError of it end the import as interrupted, and are raised.
+        pieces: the file's bytes. Its SenderLost and ConnectionError end the import as interrupted, and are raised.
         turns: of this server.
-        stopping: set when the server is told to end.
-        idempotency_key: the same key goes on with the same job, after what it settled.
-        is_gzip: said of the file; one that begins as gzip does is taken for it in any case.
+        stopping: set when the server begins to stop.
+        idempotency_key: the same key continues the same job, after its checkpoint.
+        is_gzip: declared for the file. A file that begins like gzip is always read as gzip.
 
     Raises:
         Rejected: INVALID, NOT_FOUND, or CONFLICT of the idempotency key.
@@ -209,21 +209,21 @@ async def run(
         except INTERRUPTIONS:
             await _interrupt(hold)
             raise
-        except Exception as error:  # noqa: BLE001 - a bug, whatever it is
+        except Exception as error:  # noqa: BLE001 - any other exception is a bug
             return await _end_by_fault(hold, error)
 
 
 async def _interrupt(hold: Run) -> None:
-    """What happened is the caller's to tell; the job must not be left as if it went on."""
+    """The caller reports the error. Here the job is ended, so that it does not look as if it were running."""
     try:
         await jobs.finish(hold, reason=ImportStopReason.INTERRUPTED, message=jobs.INTERRUPTED)
     except Unavailable:
-        # the database is away; housekeeping ends the job once it is back
+        # the database is away; housekeeping ends the job later
         log.warning("import_left_open", job=hold.job.id)
 
 
 async def _end_by_fault(hold: Run, error: Exception) -> ImportJob:
-    """End a job by a bug of ours, which its owner learns as an id and the log as it is."""
+    """End a job because of a bug. Its owner gets an id, and the log has the bug."""
     error_id = ids.new()
     log.error("import_failed", error_id=error_id, job=hold.job.id, exc_info=error)
     return await jobs.finish(hold, reason=ImportStopReason.INTERNAL, message=_INTERNAL.format(error_id=error_id))
@@ -255,7 +255,7 @@ async def _show_life(hold: Run) -> None:
         try:
             await jobs.hear(hold)
         except Unavailable:
-            continue  # the next chunk finds out, too, and ends the import
+            continue  # the next chunk sees it too, and ends the import
 
 
 async def _until(stopping: asyncio.Event) -> None:
@@ -264,7 +264,7 @@ async def _until(stopping: asyncio.Event) -> None:
 
 
 async def _beside(work: Coroutine[Any, Any, T], others: Iterable[Coroutine[Any, Any, None]]) -> T:
-    """What `work` gives, unless one of the others raises before that; none of them outlives it."""
+    """The result of `work`, unless one of the others raises first. All of them end with it."""
     first = asyncio.ensure_future(work)
     tasks: list[asyncio.Future[Any]] = [first, *map(asyncio.ensure_future, others)]
     pending = set(tasks)

@@ -1,7 +1,7 @@
-"""What a dry run has seen of its file: keys and addresses, kept aside, since it stores nothing.
+"""The keys and addresses that a dry run has seen in its file. They are stored here because a dry run stores no targets.
 
-In a database of its own that SQLite keeps in memory at first and in a nameless file later, so that a list of millions
-takes no memory; it is gone with its connection.
+In a temporary SQLite database, which is in memory while it is small and then in a nameless file, so that a list of
+millions takes little memory. It disappears with its connection.
 """
 
 import asyncio
@@ -23,18 +23,18 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """What the file had before a chunk, of the chunk's keys and addresses."""
+    """The chunk's keys and addresses that the file had before the chunk."""
 
     contents: Mapping[str, bytes] = field(default_factory=dict)
-    """What the last row with each key said."""
+    """A digest of the last row with each key."""
     addresses: frozenset[str] = frozenset()
 
 
 class Seen:
     """Keys and addresses of rows that would have been stored. `async with Seen() as seen`.
 
-    It has a thread of its own: what was cancelled still goes on there, and closing waits for its turn behind it.
-    SQLite does not survive a connection that is closed by one thread while another one uses it.
+    It has its own thread: a cancelled call still runs there, and closing waits for it. SQLite can crash if one thread
+        closes a connection while another one uses it.
     """
 
     async def __aenter__(self) -> Self:
@@ -57,9 +57,7 @@ class Seen:
             return await asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)
         except sqlite3.Error as error:
             if failures.failure_of(error) is not None:
-                raise Unavailable(
-                    "The server has no room for what a dry run has to remember. Try again later."
-                ) from None
+                raise Unavailable("The server has no disk space for a dry run. Try again later.") from None
             raise
 
     async def look(self, keys: Sequence[str | None], addresses: Iterable[Sequence[str | None]]) -> Earlier:
@@ -75,7 +73,7 @@ class Seen:
         return Earlier(dict(contents), frozenset(address for (address,) in known))
 
     async def keep(self, taken: Iterable[tuple[str | None, Sequence[str | None], bytes]]) -> None:
-        """Remember rows: key, addresses and what the row said."""
+        """Remember rows: key, addresses and the digest of the row."""
         await self._there(self._keep, list(taken))
 
     def _keep(self, taken: list[tuple[str | None, Sequence[str | None], bytes]]) -> None:

@@ -1,6 +1,7 @@
-"""The server's side of the process that reads a file (`app.files.worker`): started, fed, listened to, ended.
+"""The server's side of the process that reads a file (`app.files.worker`): start, input, output, end.
 
-Parsing and checking a million rows takes minutes of a processor; in the server's own process everybody else would wait.
+Parsing and checking a million rows takes minutes of a processor; in the server's own process all other requests would
+wait.
 """
 
 import asyncio
@@ -19,13 +20,13 @@ from app.files import protocol
 from app.files.protocol import Chunk, Data, Ended, EndOfFile, FromWorker, Task, ToWorker
 
 BUFFER_BYTES = 2 * 1024 * 1024
-"""Of what the process sends ahead: the next chunk or two, while one is committed."""
+"""How much the process sends ahead: one or two chunks, while another is committed."""
 PIECE_BYTES_MAX = 1024 * 1024
 END_SECONDS = 5.0
 ERROR_CHARACTERS_MAX = 2_000
 MODULE = "app.files.worker"
 KILLS = frozenset({signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
-"""What ends a process from outside. The other signals, such as SIGSEGV, are the process's own fault."""
+"""Signals that end a process from outside. Others, such as SIGSEGV, are the process's own fault."""
 
 log = structlog.get_logger(__name__)
 
@@ -35,7 +36,7 @@ class WorkerError(Exception):
 
 
 class WorkerProcess:
-    """One file in a process of its own."""
+    """One file in its own process."""
 
     def __init__(self, process: Process) -> None:
         assert process.stdin is not None
@@ -45,7 +46,7 @@ class WorkerProcess:
         self._output: StreamReader = process.stdout
 
     async def feed(self, pieces: AsyncIterator[bytes]) -> None:
-        """Hand the file on as it comes, no faster than it is read. Returns early where no more of it is wanted."""
+        """Send the file while it arrives, no faster than it is read. Returns early if no more of it is needed."""
         async for piece in pieces:
             for start in range(0, len(piece), PIECE_BYTES_MAX):
                 part = piece[start : start + PIECE_BYTES_MAX]
@@ -58,14 +59,14 @@ class WorkerProcess:
             self._input.write(protocol.encode(frame))
             await self._input.drain()
         except ConnectionError:
-            return False  # the process has said why it ended, and whoever listens to it knows
+            return False  # the process has said why it ended, and `frames` reports it
         return True
 
     async def chunks(self) -> AsyncIterator[Chunk | Ended]:
         """The file's chunks in order, then its end.
 
         Raises:
-            WorkerError: it ended without saying why.
+            WorkerError: it ended without a reason.
             Unavailable: it was killed from outside; nothing is wrong with the file.
         """
         while True:
@@ -87,7 +88,7 @@ class WorkerProcess:
         return protocol.decode(kind, text, carried)
 
     async def _end_of_process(self) -> WorkerError | Unavailable:
-        """What is known of its end; without the exception's text, which may quote a row."""
+        """What is known about its end, without the exception's text, which may contain a row."""
         assert self._process.stderr is not None
         text = (await self._process.stderr.read()).decode(errors="replace")
         frames = [line.strip() for line in text.splitlines() if line.startswith("  File ")]
@@ -101,15 +102,15 @@ class WorkerProcess:
 
 @asynccontextmanager
 async def started(task: Task) -> AsyncIterator[WorkerProcess]:
-    """A process that reads one file; it is gone when the context is left.
+    """A process that reads one file. It has ended when the context is left.
 
     Raises:
-        Unavailable: the machine has no room for one more process.
+        Unavailable: the machine cannot start one more process.
     """
     try:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
-            "-P",  # no module of the folder in which the server was started takes the place of one of ours
+            "-P",  # modules in the folder where the server was started must not replace ours
             "-m",
             MODULE,
             stdin=PIPE,
@@ -130,7 +131,7 @@ async def started(task: Task) -> AsyncIterator[WorkerProcess]:
 
 
 def _environment() -> dict[str, str]:
-    """The server's, without its settings, which hold secrets, and with the places from which it takes its modules."""
+    """The server's environment, without its settings, which have secrets, and with the paths of its modules."""
     kept = {name: value for name, value in os.environ.items() if not name.upper().startswith("OUTDIAL_")}
     return {**kept, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
 
@@ -140,7 +141,7 @@ async def _end(process: Process) -> None:
         process.kill()
     try:
         async with asyncio.timeout(END_SECONDS):
-            # what it still sends must be read, or it could not be seen to end
+            # its output must be read to the end, or its end would not be noticed
             await process.communicate()
     except TimeoutError:
         log.warning("import_worker_does_not_end", pid=process.pid)

@@ -157,8 +157,8 @@ async def test_columns_are_known_by_their_names_or_by_a_mapping(client: Client, 
     job = await taken(client, outdial, body, map=["Telefon:phone", "E-Mail:email"])
     assert counts(job) == (1, 1, 0, 0, 0)
     assert job["warnings"] == [
-        "Columns that are not known and were left out: notes.",
-        "Columns that tell of earlier calls and were left out: id, status.",
+        "Unknown columns were ignored: notes.",
+        "Columns with results of earlier calls were ignored: id, status.",
     ]
     [target] = await importing.targets(client, outdial)
     assert target["name"] == "Ana"
@@ -199,11 +199,11 @@ async def test_a_formula_that_an_export_neutralised_is_what_it_was(client: Clien
     [
         ("", {}, "is empty"),
         ("\n \n", {}, "is empty"),
-        ("a,b\n1,2\n", {}, "Line 1, the header, names no column with an address"),
+        ("a,b\n1,2\n", {}, "Line 1, the header, has no column with an address"),
         ("phone,phone_1\n", {}, "'phone' and 'phone_1' fill the same field"),
         ("phone,data,city\n", {"extra": "data"}, "has a column data"),
         ("phone\n", {"map": "Telefon:phone"}, "no column telefon"),
-        ("phone_1,phone_2,phone_3,phone_4,phone_5,email\n", {}, "finds no destination that is free"),
+        ("phone_1,phone_2,phone_3,phone_4,phone_5,email\n", {}, "has no free destination"),
     ],
 )
 async def test_a_file_without_a_good_header_is_refused_and_says_why(

@@ -69,7 +69,7 @@ async def test_a_cell_of_ten_megabytes_spoils_its_row_alone(client: Client, outd
 async def test_a_first_line_with_a_long_cell_is_read_or_refused_like_any_other(client: Client, outdial: str) -> None:
     long = "x" * 131_073
     message, _ = await refused(client, outdial, f"{long}\na\n")
-    assert message.startswith("Line 1, the header, names no column with an address")
+    assert message.startswith("Line 1, the header, has no column with an address")
     job = await taken(client, outdial, f"key,phone,{long}\na,+44 7700 900123,\n")
     assert (counts(job), await keys(client, outdial)) == ((1, 1, 0, 0, 0), ["a"])
 

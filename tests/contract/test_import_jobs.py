@@ -219,7 +219,7 @@ async def test_a_mended_file_goes_on_after_the_last_row_that_is_in(client: Clien
     broken = (header + "".join(lines)).encode("utf-8", "surrogateescape")
     response = await send(client, outdial, broken, key="mended")
     assert rest_reason(response) == (400, "INVALID_FILE")
-    assert f"Line {2 * CHUNK + 102} is no text in UTF-8" in response.json()["error"]["message"]
+    assert f"Line {2 * CHUNK + 102} is not valid UTF-8" in response.json()["error"]["message"]
     assert counts(response.json()["error"]["import"]) == (2 * CHUNK + 100, 2 * CHUNK + 100, 0, 0, 0)
     lines[2 * CHUNK + 100] = f"mended,Müller,{importing.numbers(999_999)}\n"
     job = await taken(client, outdial, header + "".join(lines), key="mended")

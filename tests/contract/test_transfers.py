@@ -216,10 +216,10 @@ async def test_parameters_reach_the_server(owner: Client, outdial: str, tmp_path
 @pytest.mark.parametrize(
     ("name", "content", "options", "words"),
     [
-        ("leads.csv", b"phone\nx\xf6\n", (), "Line 2 is no text in UTF-8."),
+        ("leads.csv", b"phone\nx\xf6\n", (), "Line 2 is not valid UTF-8."),
         ("leads.csv", b"", (), "is empty"),
         ("leads.csv", b"phone\n1\n", ("--dedupe", "world"), "dedupe: Must be one of none, outdial, customer."),
-        ("leads.csv", b"phone\n1\n", ("--map", "Telefon:fon"), "There is no field 'fon'"),
+        ("leads.csv", b"phone\n1\n", ("--map", "Telefon:fon"), "Unknown field 'fon'"),
         ("leads.csv", b"phone\n1\n2\n", ("--max-rejects", "1"), "rows were rejected"),
         ("leads.xlsx", b"PK", (), "leads.xlsx is a workbook. Save its sheet as CSV."),
         ("leads", b"phone\n1\n", (), "Give --format csv or --format ndjson."),
