@@ -1,15 +1,15 @@
-"""How fast a file goes in, next to the bare limit; what it takes of memory, and what it costs others meanwhile.
+"""How fast an import is, compared with the bare limit; how much memory it takes, and what it costs other requests.
 
     python -m benchmarks.imports --database postgresql --rows 1000000 --rounds 1
 
-The import is the real thing: `outdial serve` in a process of its own, the file sent over HTTP. The bare limit is the
+The import is the real one: `outdial serve` in its own process, the file sent over HTTP. The bare limit is the
 least that a script needs for the same rows in the same table: csv.reader, the same rules for each row (it is checked
 and canonicalised, and bad ones are left out), a set of keys, and the rows put into `target`, with all its indexes, a
 thousand to a transaction, by COPY or executemany. It has no server, events, counters, checkpoints or reports; it runs
-in one process. Both read the same file, and who is first changes from round to round, since the table grows.
+in one process. Both read the same file. Which one is first changes from round to round, because the table grows.
 
-Rates are by the clock on the wall. Processor time is told beside them, in ms per thousand rows, since it is what other
-programs on the machine change least: of the script, of the server, of the reader; without the sender and PostgreSQL.
+Rates are by elapsed time. Processor time is shown too, in ms per thousand rows, because other programs on the machine
+change it least: of the script, of the server, of the reader; without the sender and PostgreSQL.
 """
 
 import argparse
@@ -45,7 +45,7 @@ HEADER = "key,name,phone\n"
 ROWS_MAX = 5_000_000
 ROUNDS_MAX = 20
 SECONDS_MAX = 3_600
-"""For all of it: a server that hangs ends the measuring."""
+"""For the whole benchmark: if a server hangs, the benchmark ends."""
 WATCHED_ROWS_MAX = 100_000
 IDLE_SAMPLES = 1_000
 ASK_EVERY_SECONDS = 0.005
@@ -104,7 +104,7 @@ def _line(number: int) -> str:
 
 
 def checked(file: File) -> Iterator[CheckedRow]:
-    """The good rows, without those whose key was there: a set is the least that tells."""
+    """The valid rows without repeated keys: a set is the cheapest way to know."""
     with file.path.open(newline="") as text:
         reader = csv.reader(text, strict=True)
         reading = CsvRows(columns.resolve(next(reader), {}), extra_kept=False)
@@ -117,7 +117,7 @@ def checked(file: File) -> Iterator[CheckedRow]:
 
 
 def chunks(file: File, customer_id: str, outdial_id: str, *, as_text: bool) -> Iterator[list[tuple[object, ...]]]:
-    """Rows as the driver takes them."""
+    """Rows in the form that the driver takes."""
     customer, outdial = (identity if as_text else UUID(identity) for identity in (customer_id, outdial_id))
     now = clock.now()
     moment = clock.spelled(now) if as_text else now
@@ -163,7 +163,7 @@ async def bare_postgres(url: str, file: File, customer_id: str, outdial_id: str)
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How fast a file went in."""
+    """The speed of one import."""
 
     rate: float
     """Rows of the file per second."""
@@ -194,7 +194,7 @@ async def bare(server: ServerProcess, file: File) -> Pace:
 
 
 class Memory:
-    """What the server's own process takes at most, and the one that reads the file for it. `async with`."""
+    """The most memory of the server's process, and of the process that reads the file. `async with`."""
 
     def __init__(self, pid: int) -> None:
         self._process = psutil.Process(pid)
@@ -228,13 +228,13 @@ async def imported(server: ServerProcess, client: Client, outdial: str, file: Fi
     seconds, after = time.perf_counter() - started, process.cpu_times()
     assert importing.counts(job) == (file.count, file.count - file.bad, 0, 0, file.bad), job["counts"]
     own = after.user + after.system - before.user - before.system
-    # the reader is no more, and counts among those whom the server has waited for
+    # the reader has ended, and counts among the server's ended children
     readers = after.children_user + after.children_system - before.children_user - before.children_system
     return Pace.of(file.count, seconds, own, readers)
 
 
 class Probe:
-    """Asks for one target again and again."""
+    """Reads one target repeatedly."""
 
     QUERY = "query ($id: ID!) { target(id: $id) { id name status destinations { tryCount } } }"
 
@@ -259,7 +259,7 @@ class Probe:
 
 
 async def watch(server: ServerProcess, file: File) -> None:
-    """A query's time while nothing else goes on, and while a file comes in; not a part of the rates above."""
+    """A query's time on an idle server, and during an import; not part of the rates above."""
     async with Client(server.url, str(uuid4())) as client:
         outdial = (await client.outdial())["id"]
         target = (await client.target(outdial))["id"]
@@ -273,7 +273,7 @@ async def watch(server: ServerProcess, file: File) -> None:
     print(f"  while a file comes   {meanwhile}   (at {pace.rate:,.0f} rows/s)")
 
 
-# ---------------------------------------------------------------- all of it
+# ---------------------------------------------------------------- the benchmark
 
 
 async def measure(server: ServerProcess, file: File, rounds: int) -> None:
@@ -315,7 +315,7 @@ def bounded(low: int, high: int) -> Callable[[str], int]:
 
 
 async def main() -> None:
-    parser = argparse.ArgumentParser(description="How fast a file goes in, next to the bare limit.")
+    parser = argparse.ArgumentParser(description="How fast an import is, compared with the bare limit.")
     parser.add_argument("--database", choices=["sqlite", "postgresql"], default="sqlite")
     parser.add_argument("--rows", type=bounded(1_000, ROWS_MAX), default=100_000)
     parser.add_argument("--rounds", type=bounded(1, ROUNDS_MAX), default=3)

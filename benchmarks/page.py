@@ -1,10 +1,10 @@
-"""What the dashboard costs a browser: its first view, and how it stands ten thousand events a second.
+"""What the dashboard costs a browser: its first view, and ten thousand events a second.
 
     python -m benchmarks.page
 
 The first view is taken on a cold cache with the processor slowed down fourfold and a network of 10 Mbit/s and 40 ms, as
-Lighthouse's desktop has it. The events are put into the page's own socket on its way, in batches as the server sends
-them: what is measured is the page, which parses, folds and draws them, and not how fast a server writes.
+Lighthouse's desktop has it. The events are added to the page's own socket by a proxy, in batches like the server's. So
+the benchmark measures the page, which parses, folds and draws them, and not how fast a server writes.
 """
 
 import argparse
@@ -31,7 +31,7 @@ TARGETS = 500
 CPU_SLOWDOWN = 4
 NETWORK = {"offline": False, "latency": 40, "downloadThroughput": 10e6 / 8, "uploadThroughput": 10e6 / 8}
 BATCH_EVENTS = 500
-"""As many as the server puts into one message."""
+"""As in one message of the server."""
 
 _OBSERVE = """
 window.seen = { longTasks: [], frames: [], paint: {}, shift: 0 };
@@ -53,7 +53,7 @@ _FRAMES = """
 
 @asynccontextmanager
 async def serving() -> AsyncIterator[tuple[Client, str]]:
-    """A server with a list of 500 on SQLite: who may read it, and the list's id."""
+    """A server with a list of 500 on SQLite: the token for it, and the list's id."""
     with tempfile.TemporaryDirectory() as folder:
         url = f"sqlite:///{folder}/outdial.db"
         await db.migrate(url)
@@ -104,7 +104,7 @@ async def first_view(browser: Browser, client: Client, path: str) -> dict[str, f
 async def under_events(
     browser: Browser, client: Client, outdial_id: str, *, rate: int, seconds: float, slowdown: int
 ) -> dict[str, float]:
-    """Milliseconds of the page's frames and tasks while so many events arrive each second."""
+    """Milliseconds of the page's frames and tasks while this many events arrive each second."""
     context = await browser.new_context(viewport=DESKTOP, locale="en-US")
     page = await context.new_page()
     await page.add_init_script(_OBSERVE)
@@ -149,7 +149,7 @@ async def _targets(client: Client, outdial_id: str) -> list[dict[str, Any]]:
 
 
 class Feed:
-    """Stands between the page and its server, and adds events of its own to what the page is subscribed to."""
+    """A proxy between the page and its server, which adds its own events to the page's subscription."""
 
     def __init__(self) -> None:
         self._socket: WebSocketRoute | None = None
@@ -207,7 +207,7 @@ class Feed:
         return json.dumps({"type": "next", "id": self._subscription, "payload": payload})
 
     def tries(self, ids: list[str]) -> dict[str, str]:
-        """What the first rows of the page say in the end."""
+        """The final text of the page's first rows."""
         return dict.fromkeys(ids[:5], str(self._versions))
 
 

@@ -1,4 +1,4 @@
-"""The tables: their state for Tortoise, and the SQL that makes them on either database."""
+"""The tables: their state for Tortoise, and the SQL that creates them on both databases."""
 
 from uuid import uuid4
 
@@ -238,7 +238,7 @@ class Migration(migrations.Migration):
             CREATE INDEX outdial_campaign ON outdial (customer_id, campaign_id, tm_create, id)
                 WHERE tm_delete IS NULL
             """,
-            # what housekeeping still has to look through
+            # outdials that housekeeping still has to search
             "CREATE INDEX outdial_exhausting ON outdial (id) WHERE exhausted_to IS NOT NULL",
         ),
         Sql(
@@ -363,12 +363,12 @@ class Migration(migrations.Migration):
                 )
             )
             """,
-            # the promise that nobody is dialed twice at once, kept by the database itself
+            # nobody is dialed twice at once: the database itself ensures it
             """
             CREATE UNIQUE INDEX attempt_one_live_per_target ON attempt (target_id)
                 WHERE state IN ('CLAIMED', 'DIALING')
             """,
-            # leases that ran out
+            # expired leases
             "CREATE INDEX attempt_lease ON attempt (expires_at) WHERE state IN ('CLAIMED', 'DIALING')",
             # pages of a target and of an outdial, whole and by each filter
             "CREATE INDEX attempt_page_target ON attempt (target_id, claimed_at, id)",
@@ -430,7 +430,7 @@ class Migration(migrations.Migration):
                 opened_at {instant} NOT NULL
             )
             """,
-            # a server opens the first real epoch when it finds that 0 is not its database's number
+            # a server opens the first real epoch, because 0 is not its database's number
             """
             INSERT INTO event_epoch (epoch, database_oid, opened_at)
                 VALUES (1, 0, '2026-01-01 00:00:00.000000+00:00')

@@ -1,4 +1,4 @@
-"""Imports: a job for each file, and the rows that were not taken."""
+"""Imports: a job for each file, and its rejected rows."""
 
 from uuid import uuid4
 
@@ -129,7 +129,7 @@ class Migration(migrations.Migration):
             CREATE UNIQUE INDEX import_job_key ON import_job (customer_id, idempotency_key)
                 WHERE idempotency_key IS NOT NULL
             """,
-            # jobs whose server may be gone, and jobs that are old enough to be removed
+            # jobs whose server may be gone, and jobs that are old enough to remove
             "CREATE INDEX import_job_heard ON import_job (heard_at) WHERE state IN ('QUEUED', 'RUNNING')",
             "CREATE INDEX import_job_age ON import_job (finished_at) WHERE finished_at IS NOT NULL",
         ),

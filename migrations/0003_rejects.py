@@ -1,4 +1,4 @@
-"""Rejected rows kept whole, with how their file was written, so that they can be given back as a file."""
+"""Stores rejected rows whole, with their file's format, so that they can be returned as a file."""
 
 from orjson import loads
 from tortoise import fields, migrations
@@ -19,7 +19,7 @@ class Migration(migrations.Migration):
         FieldStateOnly("ImportJob", "kept_characters", fields.BigIntField(default=0)),
         FieldStateOnly("ImportReject", "whole_text", fields.TextField(null=True, unique=False)),
         FieldStateOnly("ImportReject", "is_whole", fields.SmallIntField(default=1)),
-        # A column that is added with a default rebuilds no table on either database.
+        # Adding a column with a default does not rebuild the table on either database.
         Sql(
             "ALTER TABLE import_job ADD COLUMN is_ndjson SMALLINT NOT NULL DEFAULT 0 CHECK (is_ndjson IN (0, 1))",
             "ALTER TABLE import_job ADD COLUMN column_names {json}",

@@ -1,1 +1,1 @@
-"""What tests share: databases, servers, clients, factories."""
+"""Shared by tests: databases, servers, clients, factories."""

@@ -1,6 +1,6 @@
-"""A real Chromium that tells on the pages it shows: requests to other origins, policy violations, errors.
+"""A real Chromium that reports what its pages do wrong: requests to other origins, policy violations, errors.
 
-The machine's own, Debian's package `chromium`: where there is none, the tests that want it fail.
+It is the machine's own, for example Debian's package `chromium`. If there is none, tests that need it fail.
 """
 
 import asyncio
@@ -40,7 +40,7 @@ async def chromium() -> AsyncIterator[Browser]:
 
 
 class Sight:
-    """One page, and what it did that no page of ours may do.
+    """One page, and what it did wrong.
 
     Args:
         page: new, with nothing loaded.
@@ -73,7 +73,7 @@ class Sight:
             self.faults.append(f"asked another origin: {url}")
 
     def _said(self, message: ConsoleMessage) -> None:
-        # That a server is away is an error on the console, and none of the page.
+        # A server that is away is an error on the console, but not an error of the page.
         if "Content Security Policy" in message.text or (
             message.type == "error"
             and "Failed to load resource" not in message.text
@@ -82,13 +82,13 @@ class Sight:
             self.faults.append(f"console: {message.text}")
 
     async def open(self, path: str = "/", *, token: str = "") -> None:
-        """Go there, logged in by a link where a token is given."""
+        """Go there, logged in by a link if a token is given."""
         await self.page.goto(f"{self.url}{path}" + (f"#token={token}" if token else ""))
 
 
 @asynccontextmanager
 async def sight(browser: Browser, url: str, **options: Any) -> AsyncIterator[Sight]:
-    """A page of a browser without a past, which is to end without a fault."""
+    """A page in a new browser context. At the end it must have no errors."""
     context = await browser.new_context(
         **{"viewport": DESKTOP, "locale": "en-US", "timezone_id": "UTC", "reduced_motion": "reduce", **options}
     )
@@ -108,7 +108,7 @@ async def until(happened: Callable[[], Awaitable[bool]], *, seconds: float = SEE
 
 
 async def becomes(read: Callable[[], Awaitable[Any]], wanted: Any, *, seconds: float = SEEN_SECONDS_MAX) -> None:
-    """Return once it reads so; what it read last is the test's failure."""
+    """Return when it has this text. If it never does, the test fails with the last text."""
     found: Any = None
     try:
         async with asyncio.timeout(seconds):
@@ -118,11 +118,11 @@ async def becomes(read: Callable[[], Awaitable[Any]], wanted: Any, *, seconds: f
         raise AssertionError(f"it is {found}, and not {wanted}") from None
 
 
-# ---------------------------------------------------------------- what the pages say
+# ---------------------------------------------------------------- the contents of pages
 
 
 async def counts(page: Page) -> dict[str, int]:
-    """The numbers of an outdial's page: {"total": 500, "done-ANSWERED": 402, …}; what is 0 is left out."""
+    """The numbers of an outdial's page: {"total": 500, "done-ANSWERED": 402, …}; zeros are left out."""
     found: dict[str, str] = await page.evaluate(
         """() => Object.fromEntries([...document.querySelectorAll("[data-count]")]
              .map((element) => [element.dataset.count, element.dataset.value]))"""
@@ -131,7 +131,7 @@ async def counts(page: Page) -> dict[str, int]:
 
 
 async def rows(page: Page) -> dict[str, dict[str, str]]:
-    """The targets in the table: by id and field, the value of each cell where it has one, else its text."""
+    """The targets in the table: by id and field, the value of each cell if it has one, else its text."""
     found: dict[str, dict[str, str]] = await page.evaluate(
         """() => Object.fromEntries([...document.querySelectorAll("[data-target]")].map((row) => [row.dataset.target,
              Object.fromEntries([...row.querySelectorAll("[data-field]")]
@@ -148,7 +148,7 @@ async def connection(page: Page) -> str | None:
 
 
 def axe_script() -> str:
-    """axe-core, which the web pages' lock file names; installed where it is not yet."""
+    """axe-core in the version of the web pages' lock file; installed if it is missing."""
     path = WEB / "node_modules" / "axe-core" / "axe.min.js"
     if not path.exists():
         _, npm, environment = node.commands()
@@ -158,12 +158,12 @@ def axe_script() -> str:
 
 
 async def barriers(page: Page, axe: str, *rules: str) -> list[str]:
-    """What axe finds that keeps people out: its serious and critical violations, each with where.
+    """axe's serious and critical violations, each with its place.
 
     Args:
         page: shows what is looked at.
         axe: its script.
-        rules: only these; all where there are none.
+        rules: only these; by default all.
     """
     if not await page.evaluate("'axe' in window"):
         await page.evaluate(axe)

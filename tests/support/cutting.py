@@ -1,4 +1,4 @@
-"""A wire that breaks: it passes on bytes between a client and a server, so many, and then cuts the connection."""
+"""A connection that breaks: it passes on a number of bytes between a client and a server, then cuts the connection."""
 
 import asyncio
 from types import TracebackType
@@ -8,13 +8,13 @@ PIECE_BYTES = 64 * 1024
 
 
 class CuttingProxy:
-    """Cuts the first connections that carry more than so many bytes in one direction; later ones hold.
+    """Cuts the first connections that carry more than `after` bytes in one direction; later ones stay open.
 
     Args:
         port: of the server behind it.
         after: bytes of a request's or an answer's side.
         cuts: how many connections are cut.
-        of_answers: whether what the server sends is counted; else what the client sends.
+        of_answers: whether the server's bytes are counted, else the client's.
     """
 
     def __init__(self, port: int, *, after: int, cuts: int, of_answers: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""The documents as the tests see them: pages, their fenced blocks, headings, links and tables."""
+"""The documents for the tests: pages, their fenced blocks, headings, links and tables."""
 
 import re
 import shlex
@@ -26,7 +26,7 @@ class Block:
     text: str
     line: int
     start: int
-    """Where its text begins in the page."""
+    """The position of its text in the page."""
 
     def __str__(self) -> str:
         page = self.page.relative_to(REPOSITORY) if self.page.is_relative_to(REPOSITORY) else self.page
@@ -76,7 +76,7 @@ def prose(path: Path) -> str:
 
 
 def anchors(path: Path) -> set[str]:
-    """What `#…` may name in a page: its headings, as GitHub spells them."""
+    """The anchors of a page: its headings, as GitHub spells them."""
     found: set[str] = set()
     for match in _HEADING.finditer(prose(path)):
         base = re.sub(r"[^\w\- ]", "", match[1].strip().lower()).replace(" ", "-")
@@ -89,7 +89,7 @@ def anchors(path: Path) -> set[str]:
 
 
 def links(path: Path) -> list[str]:
-    """What a page links to, pictures too."""
+    """The links of a page, including pictures."""
     return _LINK.findall(_CODE.sub("", prose(path)))
 
 
@@ -105,7 +105,7 @@ def commands(block: Block) -> Iterator[list[str]]:
     text = block.text.replace("\\\n", " ")
     for line in text.splitlines():
         words = shlex.split(line, comments=True)
-        # what stands inside $(…) is a command too, also where it stands inside quotes
+        # text inside $(…) is a command too, also inside quotes
         inner = re.findall(r"\$\(([^()]*)\)", line)
         for part in [*_split(words), *(shlex.split(command) for command in inner)]:
             bare = list(dropwhile(_ASSIGNMENT.match, part))

@@ -35,7 +35,7 @@ def make_viewer(customer_id: str | None = None, *, scopes: Iterable[Scope] = tup
 
 
 def phone_number() -> str:
-    """A possible number that nobody has, another one each time (until 100,000): +1 555 01…"""
+    """A possible number that nobody has, different each time (up to 100,000): +1 555 01…"""
     return f"+155501{next(_numbers) % 100_000:05d}"
 
 
@@ -66,7 +66,7 @@ async def make_target(
 async def make_targets(
     viewer: Viewer, outdial_id: str, n: int, *, destinations: int = 1, **fields: Any
 ) -> list[Target]:
-    """So many targets, each with so many new numbers, all with the given fields."""
+    """`count` targets, each with new numbers, all with the given fields."""
     drafts = [target_draft(*[phone_number() for _ in range(destinations)], **fields) for _ in range(n)]
     made: list[Target] = []
     for start in range(0, n, TARGETS_IN_A_CALL_MAX):
@@ -75,7 +75,7 @@ async def make_targets(
 
 
 async def create_many(viewer: Viewer, outdial_id: str, drafts: Sequence[TargetDraft]) -> list[Target]:
-    """All of the drafts as targets; one that is refused is an error of the test."""
+    """All of the drafts as targets. If one is refused, the test fails."""
     created = await targets.create_many(viewer, outdial_id, drafts=drafts, on_duplicate_key=DuplicateAction.REJECT)
     assert created.errors == ()
     return [target for target in created.targets if target is not None]
@@ -93,7 +93,7 @@ async def read_attempt(viewer: Viewer, attempt_id: str) -> Attempt:
 
 
 async def claim(viewer: Viewer, outdial_id: str, **fields: Any) -> Attempt:
-    """The one attempt that is there to be had."""
+    """Claim the only due target; its attempt."""
     [attempt] = await attempts.claim(viewer, outdial_id, **fields)
     return attempt
 
@@ -117,31 +117,31 @@ async def release(viewer: Viewer, attempt_id: str) -> AttemptBatch:
 
 
 def one(batch: AttemptBatch) -> Attempt:
-    """The one attempt of a batch that met no error."""
+    """The only attempt of a batch without errors."""
     assert batch.errors == ()
     [attempt] = batch.attempts
     return attempt
 
 
 def code(batch: AttemptBatch) -> UserErrorCode:
-    """The code of the one error of a batch that changed nothing."""
+    """The code of the only error of a batch that changed nothing."""
     assert list(batch.attempts) == []
     [error] = batch.errors
     return error.code
 
 
 def pass_time(seconds: float) -> None:
-    """Move the clock that leases are measured by."""
+    """Move the clock of leases."""
     clock.shift += timedelta(seconds=seconds)
 
 
 async def sweep() -> None:
-    """What the server does each second: end the attempts whose lease ran out."""
+    """End the attempts whose lease has expired, as the server does each second."""
     await attempts.sweep()
 
 
 async def finish_exhausted() -> None:
-    """What the server goes on with after limits were lowered, to its end."""
+    """Finish the search that the server continues after limits were lowered."""
     while await outdials.finish_exhausted():
         pass
 

@@ -1,4 +1,4 @@
-"""A client that reads once and then only folds in events: targets by version, progress by counting."""
+"""A client that reads once and then only applies events: targets by version, progress by counting."""
 
 import asyncio
 from collections import Counter
@@ -19,7 +19,7 @@ Seen = tuple[TargetStatus, DoneReason | None, tuple[int, ...], datetime | None, 
 
 
 def seen(target: Target) -> Seen:
-    """What a client that follows the events knows of a target."""
+    """What a client knows about a target from the events."""
     return target.status, target.done_reason, tuple(target.try_counts), target.next_try_at, target.version
 
 
@@ -53,7 +53,7 @@ def counts(progress: Progress) -> Counter[TargetStatus]:
 
 
 class FoldingClient:
-    """What one client knows, and the cursor up to which it does."""
+    """What one client knows, and the cursor up to which it has read."""
 
     def __init__(
         self, viewer: Viewer, outdial_id: str, found: Sequence[Target], progress: Progress, cursor: str
@@ -70,7 +70,7 @@ class FoldingClient:
 
     @classmethod
     async def join(cls, viewer: Viewer, outdial_id: str, cursor: str | None = None) -> Self:
-        """Read while nobody writes; a cursor that another client has caught up to, or the present of a new outdial."""
+        """Read while nobody writes. The cursor is one that another client has reached, or that of a new outdial."""
         at = cursor or events.cursor(outdial_id, await events.position())
         found, progress = await targets_of(viewer, outdial_id), await progress_of(viewer, outdial_id)
         return cls(viewer, outdial_id, found, progress, at)
@@ -106,10 +106,10 @@ class FoldingClient:
         self.cursor = batch.cursor
 
     async def catch_up(self) -> None:
-        """Fold in what happened; then everything is as a fresh read has it.
+        """Apply the events; then everything is equal to a new read.
 
         Raises:
-            TimeoutError: it never gets there, so an event is missing or wrong.
+            TimeoutError: it never becomes equal, so an event is missing or wrong.
         """
         fresh = {target.id: seen(target) for target in await targets_of(self._viewer, self._outdial_id)}
         progress = counts(await progress_of(self._viewer, self._outdial_id))
@@ -122,7 +122,7 @@ class FoldingClient:
                     self.fold(batch)
                     if self._must_read:
                         self.targets, self._must_read = dict(fresh), False
-                    # On PostgreSQL a transaction of somebody else may hold the newest events back for a moment.
+                    # On PostgreSQL another transaction may delay the newest events for a moment.
                     if batch.caught_up and self.targets == fresh and self.progress == progress:
                         return
         except TimeoutError:

@@ -1,4 +1,4 @@
-"""A small GraphQL client: HTTP, and the graphql-transport-ws protocol, spoken by hand so that nothing is hidden."""
+"""A small GraphQL client: HTTP, and the graphql-transport-ws protocol, implemented here so that nothing is hidden."""
 
 import asyncio
 import json
@@ -44,7 +44,7 @@ _PAYLOADS = {
     "CreateTargets": f"targets {{ {TARGET} }} createdCount updatedCount skippedCount rejectedCount",
     "ResetTargets": "count remaining",
 }
-_MUTATIONS = {  # field: (payload, input type; none where the argument is an id)
+_MUTATIONS = {  # field: (payload, input type; None if the argument is an id)
     "createOutdial": ("Outdial", "CreateOutdialInput"),
     "updateOutdial": ("Outdial", "UpdateOutdialInput"),
     "deleteOutdial": ("Outdial", None),
@@ -62,8 +62,8 @@ _MUTATIONS = {  # field: (payload, input type; none where the argument is an id)
 }
 
 
-class GraphQLErrors(AssertionError):  # noqa: N818 - named as the response names them
-    """The answer has top-level errors where the test wants none."""
+class GraphQLErrors(AssertionError):  # noqa: N818 - named as in the response
+    """The answer has top-level errors, but the test expects none."""
 
     def __init__(self, errors: list[dict[str, Any]]) -> None:
         super().__init__(json.dumps(errors))
@@ -81,7 +81,7 @@ def user_errors(payload: dict[str, Any]) -> list[tuple[str, list[str]]]:
 
 
 class Client:
-    """Speaks for one customer to one server."""
+    """The client of one customer at one server."""
 
     def __init__(self, url: str, customer_id: str, *, scopes: tuple[str, ...] = ("read", "write", "dial")) -> None:
         self.url = url
@@ -104,13 +104,13 @@ class Client:
         await self.http.aclose()
 
     async def send(self, query: str, **variables: Any) -> dict[str, Any]:
-        """The whole answer, errors and all."""
+        """The whole answer, including errors."""
         response = await self.http.post("/graphql", json={"query": query, "variables": variables})
         answer: dict[str, Any] = response.json()
         return answer
 
     async def run(self, query: str, **variables: Any) -> dict[str, Any]:
-        """The answer's data; top-level errors are the test's failure."""
+        """The answer's data. If there are top-level errors, the test fails."""
         answer = await self.send(query, **variables)
         if answer.get("errors"):
             raise GraphQLErrors(answer["errors"])
@@ -124,7 +124,7 @@ class Client:
         return payload
 
     async def good(self, field: str, argument: str | None = None, **fields: Any) -> dict[str, Any]:
-        """The same where user errors are the test's failure."""
+        """Like `mutate`. If there are user errors, the test fails."""
         payload = await self.mutate(field, argument, **fields)
         assert payload["userErrors"] == []
         return payload
@@ -135,7 +135,7 @@ class Client:
         return made
 
     async def target(self, outdial_id: str, **fields: Any) -> dict[str, Any]:
-        """A new target, with a number of its own where no destination is given."""
+        """A new target, with its own number if no destination is given."""
         if not any(name.startswith("destination") for name in fields):
             fields["destination0"] = {"target": phone_number()}
         made: dict[str, Any] = (await self.good("createTarget", outdialId=outdial_id, target=fields))["target"]
@@ -172,12 +172,12 @@ def document(field: str, argument: str | None = None, **fields: Any) -> tuple[st
     return f"mutation($input: {input_type}!) {{ {field}(input: $input) {selection} }}", {"input": fields}
 
 
-class Ended(Exception):  # noqa: N818 - an outcome
+class Ended(Exception):  # noqa: N818 - not an error
     """The server completed the subscription."""
 
 
 class Subscription:
-    """One subscription on a socket of its own: `async with client.subscribe(…) as events: await events.next()`."""
+    """One subscription on its own socket: `async with client.subscribe(…) as events: await events.next()`."""
 
     def __init__(self, url: str, bearer: str, query: str, variables: dict[str, Any]) -> None:
         self._url = url
@@ -206,7 +206,7 @@ class Subscription:
         await self.socket.close()
 
     def vanish(self) -> None:
-        """Cut the connection without a word, as a lost network does."""
+        """Cut the connection without a close frame, like a lost network."""
         self.socket.transport.abort()
 
     async def _send(self, message: dict[str, Any]) -> None:
@@ -240,7 +240,7 @@ class Subscription:
                     assert other == "pong", message
 
     async def next(self, seconds: float = ANSWER_SECONDS_MAX) -> Any:
-        """The value of the subscription's one field in the next answer; errors are the test's failure."""
+        """The value of the subscription's only field in the next answer. If there are errors, the test fails."""
         answer = await self.answer(seconds)
         if answer.get("errors"):
             raise GraphQLErrors(answer["errors"])

@@ -1,4 +1,4 @@
-"""Files of targets, sent to the server as their owners send them, and what became of them."""
+"""Sends files of targets to the server as their owners do, and reads the results."""
 
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -52,7 +52,7 @@ def counts(job: dict[str, Any]) -> tuple[int, int, int, int, int]:
 
 
 def rejects(job: dict[str, Any]) -> list[tuple[int, str | None, str]]:
-    """Line number, column and code of each row that was not taken."""
+    """Line number, column and code of each rejected row."""
     return [(reject["line_number"], reject["column"], reject["code"]) for reject in job["rejects"]]
 
 
@@ -96,7 +96,7 @@ def table(count: int) -> str:
 
 
 async def in_pieces(text: str | bytes, size: int = PIECE_BYTES) -> AsyncIterator[bytes]:
-    """A body whose length is not told before."""
+    """A body whose length is not known before."""
     content = text.encode() if isinstance(text, str) else text
     for start in range(0, len(content), size):
         yield content[start : start + size]
@@ -121,7 +121,7 @@ async def keys(client: Client, outdial_id: str) -> list[str | None]:
 
 
 async def refused(client: Client, outdial_id: str, body: Any, **more: Any) -> tuple[str, Any]:
-    """What is said of a file that cannot be read to its end, and the job, which GraphQL tells in the same words."""
+    """The error of a file that cannot be read to its end, and the job, which has the same message in GraphQL."""
     response = await send(client, outdial_id, body, **more)
     assert response.status_code == 400, response.text
     error = response.json()["error"]

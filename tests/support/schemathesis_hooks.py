@@ -1,6 +1,6 @@
-"""What schemathesis is told of the server it tests: ids that exist, and addresses that can be called.
+"""Gives schemathesis ids that exist on the tested server, and valid addresses.
 
-It makes ids and addresses up, so few of its calls would get as far as an object. Loaded by SCHEMATHESIS_HOOKS.
+It invents ids and addresses, so few of its calls would reach an object. Loaded by SCHEMATHESIS_HOOKS.
 """
 
 import json
@@ -30,7 +30,7 @@ _FILES = (
 
 
 def _number(value: Any) -> int | None:
-    """Of an id that is well-formed: others are to be refused as they are."""
+    """Of a well-formed id. Malformed ids stay, and must be refused."""
     try:
         return UUID(value).int if isinstance(value, str) and len(value) == 36 else None
     except ValueError:
@@ -39,7 +39,7 @@ def _number(value: Any) -> int | None:
 
 @schemathesis.hook
 def map_path_parameters(_context: Any, path_parameters: dict[str, Any] | None) -> dict[str, Any] | None:
-    """Three well-formed ids of four name something, each time the same."""
+    """Three of four well-formed ids are replaced by existing ones, the same each time."""
     if not path_parameters:
         return path_parameters
     numbers = {name: _number(value) for name, value in path_parameters.items()}

@@ -25,22 +25,22 @@ SCOPES = ("read", "write", "dial")
 
 
 def token(customer_id: str, scopes: Iterable[str] = SCOPES, *, lifetime: timedelta = timedelta(hours=1)) -> str:
-    """A token as any issuer would make it, without the project's own code."""
+    """A token as any issuer would make it, without the project's code."""
     expires_at = datetime.now(UTC) + lifetime
     claims = {"customer_id": customer_id, "sub": "tester", "scope": " ".join(scopes), "exp": expires_at}
     return jwt.encode(claims, JWT_SECRET, "HS256")
 
 
 class ServerError(AssertionError):
-    """A server process did what it should not; the message has what it wrote."""
+    """A server process failed. The message has its output."""
 
 
 class ServerProcess:
-    """`outdial serve` on a database, in a process of its own.
+    """`outdial serve` on a database, in its own process.
 
     Args:
         database_url: a migrated database.
-        folder: where it runs and its log is kept.
+        folder: its working folder, with its log.
         environment: more settings.
     """
 
@@ -110,15 +110,15 @@ class ServerProcess:
         return self
 
     async def started(self) -> Self:
-        """The same for tests whose loop has other things to do meanwhile."""
+        """Like `start`, for tests whose loop must run meanwhile."""
         return await asyncio.to_thread(self.start)
 
     def kill(self) -> None:
-        """End it as a crash does: nothing of it runs any more."""
+        """End it like a crash: nothing of it runs any more."""
         self._end(signal.SIGKILL)
 
     def stop(self) -> None:
-        """End it as an operator does.
+        """End it like an operator.
 
         Raises:
             ServerError: it does not end, or it wrote a traceback while it ran.
@@ -150,4 +150,4 @@ class ServerProcess:
             self.stop()
         else:
             self.kill()
-            sys.stderr.write(self.output())  # pytest shows it beside the failure
+            sys.stderr.write(self.output())  # pytest shows it with the failure

@@ -1,4 +1,4 @@
-"""A telephone that only pretends and writes down every call; and the reference dialer with it, as a process.
+"""A simulated telephone that records every call, and the reference dialer with it, as a process.
 
 OUTDIAL_TOKEN=… python -m tests.support.telephone URL OUTDIAL_ID BOOK SECONDS
 """
@@ -18,15 +18,15 @@ from app.demo.dialer import Attempt, Dialer
 
 NAME = "dialer of the tests"
 LEASE_SECONDS = 5
-"""The shortest that the server takes."""
+"""The shortest that the server accepts."""
 
 
 class Telephone:
-    """Ends calls as the target's name says: `4: BUSY ANSWERED` is busy at first and answers from then on.
+    """Ends calls as the target's name says: `4: BUSY ANSWERED` is busy for the first call and answers all later ones.
 
     Args:
-        book: where calls are written down; it outlives the process, as a telephone exchange does.
-        seconds: that a call takes.
+        book: where calls are recorded; it outlives the process, like a telephone exchange.
+        seconds: the length of a call.
     """
 
     def __init__(self, book: Path, seconds: float = 0.0) -> None:
@@ -50,7 +50,7 @@ class Telephone:
         return [line for line in self._lines() if "id" in line]
 
     def asked(self) -> list[str]:
-        """The attempts that somebody asked about who had placed them before."""
+        """The attempts that a restarted dialer asked about."""
         return [line["asked"] for line in self._lines() if "asked" in line]
 
     def _lines(self) -> list[dict[str, Any]]:

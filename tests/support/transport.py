@@ -1,4 +1,4 @@
-"""The transports over a small schema, served by a real uvicorn on a free port of 127.0.0.1."""
+"""The transports with a small schema, served by a real uvicorn on a free port of 127.0.0.1."""
 
 import asyncio
 import json
@@ -53,7 +53,7 @@ class Context:
 
 @dataclass
 class Watch:
-    """What the resolvers saw."""
+    """What the resolvers have seen."""
 
     open: int = 0
     opened: int = 0
@@ -175,7 +175,7 @@ class Subscription:
 
     @strawberry.subscription
     async def stubborn(self) -> AsyncGenerator[Event, None]:
-        """Takes its time to end, as one does whose transaction is shielded."""
+        """Ends slowly, like one with a shielded transaction."""
         watch.open += 1
         try:
             yield Event(number=0)
@@ -189,7 +189,7 @@ schema = strawberry.Schema(Query, Mutation, Subscription)
 
 
 class Reader:
-    """Tokens that say what they do: good, bad, away, or `for:<seconds>`."""
+    """Tokens whose text decides the result: good, bad, away, or `for:<seconds>`."""
 
     async def viewer(self, token: str) -> Viewer:
         lifetime = LIFETIME_SECONDS
@@ -207,7 +207,7 @@ def make_viewer(subject: str = "good", expires_at: datetime | None = None) -> Vi
 
 
 class Served:
-    """The transports in a thread of their own."""
+    """The transports in their own thread."""
 
     def __init__(self, **options: Any) -> None:
         watch.__init__()  # type: ignore[misc]
@@ -253,7 +253,7 @@ class Served:
         return websockets.connect(f"ws://127.0.0.1:{self.port}{path}", **options)
 
     def tasks(self) -> list[str]:
-        """The names of the transports' tasks that live."""
+        """The names of the transports' running tasks."""
         assert self.loop is not None
         names = [task.get_name() for task in asyncio.all_tasks(self.loop)]
         return [name for name in names if name.startswith(("websocket", "sse"))]
@@ -298,7 +298,7 @@ async def subscribe(socket: ClientConnection, operation_id: str, query: str, **p
 
 
 async def closed(socket: ClientConnection, seconds: float = 10) -> tuple[int | None, str | None]:
-    """The server's close code and reason, after whatever else it still sends."""
+    """The server's close code and reason, after any other messages."""
     with suppress(websockets.ConnectionClosed):
         async with asyncio.timeout(seconds):
             while True:

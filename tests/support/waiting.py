@@ -1,4 +1,4 @@
-"""Waiting for what happens by itself, with a bound."""
+"""Waits for a condition, with a limit."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,7 +7,7 @@ STEP_SECONDS = 0.05
 
 
 async def until(happened: Callable[[], bool], *, seconds: float = 30) -> None:
-    """Return once it has happened; that it does not in time is the test's failure."""
+    """Return when it has happened. If it does not happen in time, the test fails."""
     for _ in range(int(seconds / STEP_SECONDS)):
         if happened():
             return

@@ -1,4 +1,4 @@
-"""Walks a GraphQL schema: a call of every root field, with every place where an id goes."""
+"""Walks a GraphQL schema: a call of every root field, with every place that takes an id."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ from graphql import (
 )
 
 DEPTH = 3
-# What the schema alone cannot tell: values that are needed for an input to be good.
+# What the schema does not have: values that a valid input needs.
 GOOD_INPUT: dict[str, dict[str, Any]] = {"TargetInput": {"destination0": {"target": "+15550100001"}}}
 GOOD_SCALAR: dict[str, Any] = {"String": "text", "Int": 1, "Boolean": False, "DateTime": "2030-01-01T00:00:00Z"}
 Path = tuple[str, ...]
@@ -31,7 +31,7 @@ Path = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Slot:
-    """A place in a root field's arguments where an id goes: ("input", "results", "attemptId")."""
+    """A place in a root field's arguments that takes an id: ("input", "results", "attemptId")."""
 
     root: str
     field: str
@@ -40,7 +40,7 @@ class Slot:
 
 @dataclass
 class Call:
-    """One root field with variables for all of its arguments that are needed, and for those on the way to a slot."""
+    """One root field with variables for all required arguments, and for those on the way to a slot."""
 
     root: str
     field: str
@@ -80,7 +80,7 @@ def _id_paths(path: Path, given: Any) -> Iterator[Path]:
 
 
 def nested_id_arguments(schema: GraphQLSchema) -> list[str]:
-    """Fields below the roots that take an id: none of them is walked here."""
+    """Fields below the roots that take an id. They are not walked here."""
     return [
         f"{kind.name}.{name}({argument})"
         for kind in schema.type_map.values()
@@ -99,8 +99,8 @@ def call(schema: GraphQLSchema, kind: str, name: str, ids: dict[Path, str], usua
         schema: as the server shows it.
         kind: query, mutation or subscription.
         name: the root field.
-        ids: what goes into these slots; a slot that is optional is only filled where it is named.
-        usual: gives, for the path of any other slot that must be filled, what goes there.
+        ids: the values of these slots. An optional slot is only filled if it is given.
+        usual: returns the value for the path of any other required slot.
     """
     root = {"query": schema.query_type, "mutation": schema.mutation_type, "subscription": schema.subscription_type}[
         kind
@@ -146,7 +146,7 @@ def _value(path: Path, given: Any, ids: dict[Path, str], usual: Any) -> Any:
 
 
 def selection(schema: GraphQLSchema, output: Any, depth: int = DEPTH) -> str:
-    """Everything that can be selected without arguments, down to a depth."""
+    """All fields that can be selected without arguments, down to a depth."""
     named = get_named_type(output)
     if is_leaf_type(named):
         return ""
@@ -159,7 +159,7 @@ def selection(schema: GraphQLSchema, output: Any, depth: int = DEPTH) -> str:
 
 
 def _fragment(schema: GraphQLSchema, kind: GraphQLObjectType, depth: int) -> str:
-    # Aliased by type: fields of one name and different types may not stand side by side.
+    # Aliased by type: fields of one name and different types cannot be in one selection.
     parts = _selected(schema, kind, depth - 1)
     inner = " ".join(f"{kind.name}_{part.partition(' ')[0]}: {part}" for part in parts)
     return f"... on {kind.name} {{ {inner} }}"
