@@ -1,4 +1,4 @@
-"""The command line: it parses, calls and prints."""
+"""The command line: parses, calls and prints."""
 
 import asyncio
 import logging
@@ -30,7 +30,7 @@ T = TypeVar("T")
 EXIT_FAILED = 1
 EXIT_WRONG_SETTING = 2
 DEFAULT_URL = "http://127.0.0.1:8000"
-# What a database that is away, closed to us or no database makes the drivers raise.
+# What the drivers raise if the database is away, refuses the login, or is not a database.
 _DATABASE_ERRORS = (
     Unavailable,
     OSError,
@@ -54,15 +54,15 @@ app = typer.Typer(
 
 
 def main() -> None:
-    """The program. What the user can put right is one line on standard error, never a traceback."""
+    """The program. An error that the user can correct is one line on standard error, never a traceback."""
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):  # a name of a file may have bytes that are no text
+        if isinstance(stream, TextIOWrapper):  # a file's name may have bytes that are not text
             stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except SettingsError as error:
         _fail(str(error), EXIT_WRONG_SETTING)
-    except OSError as error:  # a full disk, a folder that is gone: the machine's state, and no bug
+    except OSError as error:  # a full disk or a missing folder is the machine's state, not a bug
         _fail(commands.words_of(error), EXIT_FAILED)
 
 
@@ -99,10 +99,10 @@ def serve(
     if workers > 1 and settings.is_sqlite:
         _fail("--workers above 1 needs PostgreSQL: set OUTDIAL_DATABASE_URL to postgresql://…", EXIT_WRONG_SETTING)
     settings = ensure_secret(settings, announce=_say)
-    auth.TokenReader(settings)  # so that a wrong key stops the start and not a request
+    auth.TokenReader(settings)  # so that a wrong key fails at the start, not in a request
     logs.configure(settings)  # again: the log must not repeat the secret
     if not _run_on_database(_prepare(settings)):
-        _fail("the database's schema is not the one of this version; run: outdial migrate", EXIT_FAILED)
+        _fail("the database's schema is not up to date; run: outdial migrate", EXIT_FAILED)
 
     listener = _listen(host, port)
     url = f"http://{_link_host(host)}:{listener.getsockname()[1]}{settings.base_path}"
@@ -132,7 +132,7 @@ def dial(
     ] = "dialer-1",
     lines: Annotated[int, typer.Option(min=1, max=100, help="Number of calls at the same time.")] = 10,
 ) -> None:
-    """Call the targets of an outdial with the reference dialer, which only pretends to call.
+    """Call the targets of an outdial with the reference dialer. Its calls are simulated.
 
     Ctrl-C stops it after the calls in progress have ended. A second Ctrl-C stops it at once.
     """
@@ -180,13 +180,13 @@ def token(
     if math.isnan(hours):
         raise typer.BadParameter("must be a number", param_hint="--hours")
     for option, text in (("--subject", subject), ("--url", url or "")):
-        if not text.isprintable():  # as what is typed in another encoding than UTF-8
+        if not text.isprintable():  # as text that is typed in another encoding than UTF-8
             raise typer.BadParameter("must be printable text in UTF-8", param_hint=option)
     if url is not None and not url.startswith(("http://", "https://")):
         raise typer.BadParameter("must begin with http:// or https://", param_hint="--url")
     settings = find_secret(Settings.load())
     made = auth.issue(settings, customer, subject, scope or list(Scope), timedelta(hours=hours))
-    # What follows # stays in the browser: no server and no proxy sees it.
+    # The part after # stays in the browser: no server and no proxy sees it.
     place = f"{DEFAULT_URL}{settings.base_path}" if url is None else url.rstrip("/")
     typer.echo(f"{place}/#token={made}" if link else made)
 
@@ -206,7 +206,7 @@ commands.add_to(app)
 
 
 async def _prepare(settings: Settings) -> bool:
-    """Whether the schema is current. A file's is made so; a shared database's only when its owner says so."""
+    """Whether the schema is current. A SQLite file is migrated here; PostgreSQL only by `outdial migrate`."""
     if settings.is_sqlite:
         db.claim(settings.database_url)
         await db.migrate(settings.database_url)
@@ -240,18 +240,18 @@ def _listen(host: str, port: int) -> socket.socket:
         return running.listen(host, port)
     except OSError as error:
         _fail(f"cannot listen on {host}, port {port}: {error.strerror}", EXIT_FAILED)
-    except UnicodeError:  # of a name that DNS cannot hold
-        _fail(f"cannot listen on {host}, port {port}: this is no name of a host", EXIT_FAILED)
+    except UnicodeError:  # a name that DNS does not allow
+        _fail(f"cannot listen on {host}, port {port}: this is not a host name", EXIT_FAILED)
 
 
 def _link_host(host: str) -> str:
-    if host in {"0.0.0.0", "::"}:  # noqa: S104 - where everybody is let in, a link needs one name
+    if host in {"0.0.0.0", "::"}:  # noqa: S104 - if all addresses are served, a link needs one of them
         return "localhost"
     return f"[{host}]" if ":" in host else host
 
 
 def _serve(settings: Settings, listener: socket.socket, workers: int) -> bool:
-    """Serve until told to end; gives whether it ever served."""
+    """Serve until stopped. Returns whether it ever served."""
     from app.server import running
 
     if workers == 1:
@@ -264,9 +264,9 @@ def _serve(settings: Settings, listener: socket.socket, workers: int) -> bool:
 
 
 def _settings_of_server() -> Settings:
-    """The settings, with the log as they ask for it.
+    """The settings. Configures the log.
 
-    A wrong setting is reported in that format too: whatever collects the log of a server takes no other line.
+    A wrong setting is reported in the log's format too, because a log collector accepts no other lines.
     """
     if any(name.upper() == "OUTDIAL_LOG_FORMAT" and text.lower() == "json" for name, text in os.environ.items()):
         logs.configure(Settings.model_construct(log_format="json"))
@@ -276,7 +276,7 @@ def _settings_of_server() -> Settings:
 
 
 def _print(line: str) -> None:
-    """A line of what the command gives: on standard output, or in the log if that is JSON."""
+    """Print a line of the command's output: on standard output, or in the log if that is JSON."""
     if logs.writes_json():
         _log.info(line)
     else:
@@ -284,7 +284,7 @@ def _print(line: str) -> None:
 
 
 def _say(sentence: str) -> None:
-    """A sentence beside it: on standard error, or in the log if that is JSON."""
+    """Print a note: on standard error, or in the log if that is JSON."""
     if logs.writes_json():
         _log.info(sentence)
     else:

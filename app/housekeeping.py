@@ -1,6 +1,6 @@
-"""What the server does by itself: expired leases, lowered limits, lost imports, what is old, and hearing other servers.
+"""Periodic work of the server: expired leases, lowered limits, lost imports, old data, and listening to other servers.
 
-Every process runs all of it. What two of them find at once, one of them does.
+Every process runs all of it. If two processes find the same work, one of them does it.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from app import attempts, db, events, idempotency, imports, metrics, outdials
 from app.errors import Unavailable
 
 SWEEP_EVERY_SECONDS = 1.0
-"""Expired leases are to be gone within 5 seconds."""
+"""Expired leases must be ended within 5 seconds."""
 SEARCH_EVERY_SECONDS = 1.0
 PRUNE_EVERY_SECONDS = 60.0
 PRUNE_EVENTS_MAX = 1_000
@@ -29,17 +29,17 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Chore:
-    """Something that is done again and again."""
+    """A repeated task."""
 
     name: str
-    """As the log calls it."""
+    """Its name in the log."""
     work: Callable[[], Awaitable[None]]
     every_seconds: float
-    """From the end of one round to the begin of the next."""
+    """From the end of one round to the beginning of the next."""
 
 
 def chores(*, event_retention_hours: int, import_retention_days: int) -> list[Chore]:
-    """All that has to be done, again and again."""
+    """All repeated tasks."""
     listed = [
         Chore("end expired leases", _sweep, SWEEP_EVERY_SECONDS),
         Chore("finish exhausted targets", _search, SEARCH_EVERY_SECONDS),
@@ -54,7 +54,7 @@ def chores(*, event_retention_hours: int, import_retention_days: int) -> list[Ch
 
 
 async def run(*, event_retention_hours: int, import_retention_days: int) -> None:
-    """Keep house until cancelled."""
+    """Run all chores until cancelled."""
     await _repeat(Chore("open the log of events", _open, 0), is_once=True)
     listed = chores(event_retention_hours=event_retention_hours, import_retention_days=import_retention_days)
     async with asyncio.TaskGroup() as tasks:
@@ -63,18 +63,18 @@ async def run(*, event_retention_hours: int, import_retention_days: int) -> None
 
 
 async def _repeat(chore: Chore, *, is_once: bool = False) -> None:
-    """Do a chore for ever, or until it is done once."""
+    """Repeat a chore without end, or until it has succeeded once."""
     while True:
         if not await _is_done(chore):
             await asyncio.sleep(PAUSE_AFTER_FAULT_SECONDS)
         elif is_once:
             return
-        # spread, so that several servers do not all look at the same moment
+        # random, so that several servers do not run at the same moment
         await asyncio.sleep(chore.every_seconds * random.uniform(0.8, 1.2))  # noqa: S311
 
 
 async def _is_done(chore: Chore) -> bool:
-    """Do one round. A fault is logged and ends no other chore: the next round may do better."""
+    """Do one round. An error is logged and does not stop other chores; the next round may succeed."""
     try:
         await chore.work()
     except Unavailable as error:
@@ -89,12 +89,12 @@ async def _is_done(chore: Chore) -> bool:
 async def _open() -> None:
     await events.open_epoch()
     if not db.is_postgres():
-        # one process serves a file, so whatever was under way ended with the last one
+        # only one process serves a file, so imports in progress ended with the last one
         await imports.end_abandoned(seconds=0)
 
 
 async def _listen() -> None:
-    # The server that answers may be another one than before, and count its transactions from elsewhere.
+    # The server that answers may be a different one, with other transaction ids.
     await events.open_epoch()
     await db.listen()
 

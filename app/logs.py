@@ -1,7 +1,7 @@
-"""Logs: one format for our lines and the libraries', with nothing in them that is nobody's business.
+"""Logs: one format for our lines and the libraries' lines, without secrets and telephone numbers.
 
-What is redacted is redacted in the finished line, so it makes no difference whether it came in as a message, a value,
-an exception's text or a library's.
+The finished line is redacted, so it does not matter whether a secret comes from a message, a value, an exception or a
+library.
 """
 
 import json
@@ -20,11 +20,11 @@ import structlog
 from app.settings import Settings
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
-"""The request that is being served; every line that is logged meanwhile carries it."""
+"""The id of the present request. Every line that is logged during it has the id."""
 
 REDACTED = "[redacted]"
 
-# These log frames, statements with their values, or URLs with their queries; from WARNING on they say what went wrong.
+# Below WARNING, these log frames, statements with values, or URLs with queries.
 _TALKATIVE = (
     "aiosqlite",
     "asyncio",
@@ -73,7 +73,7 @@ def configure(settings: Settings) -> None:
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer()
         if settings.log_format == "json"
-        # Without colours, which would cut what is looked for in pieces.
+        # Without colours, which would split words that people search for.
         else structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
     )
     formatter = structlog.stdlib.ProcessorFormatter(
@@ -97,12 +97,12 @@ def configure(settings: Settings) -> None:
     for name in _TALKATIVE:
         logger = logging.getLogger(name)
         logger.setLevel(max(level, logging.WARNING))
-        # uvicorn's own configuration, where somebody ran it with that, would keep its lines from our handler
+        # if somebody runs uvicorn with its own configuration, its lines would not reach our handler
         logger.handlers.clear()
         logger.propagate = True
     logging.captureWarnings(capture=True)
     if settings.log_format == "json":
-        # What nobody catches is logged as well: Python's own tracebacks are no JSON.
+        # Uncaught exceptions are logged too: Python's own tracebacks are not JSON.
         sys.excepthook = _log_uncaught
         threading.excepthook = lambda caught: _log_uncaught(caught.exc_type, caught.exc_value, caught.exc_traceback)
         sys.unraisablehook = lambda caught: _log_uncaught(caught.exc_type, caught.exc_value, caught.exc_traceback)
@@ -116,7 +116,7 @@ def configure(settings: Settings) -> None:
         ],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=False,  # so that a second call reaches the loggers that have been used
+        cache_logger_on_first_use=False,  # so that a second call also applies to loggers that are already used
     )
 
 
@@ -135,7 +135,7 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
 
 
 class _Redaction:
-    """The last processor: a finished line goes in and out."""
+    """The last processor: redacts the finished line."""
 
     def __init__(self, secrets: tuple[str, ...]) -> None:
         self._secrets = secrets
@@ -145,7 +145,7 @@ class _Redaction:
 
 
 class _Handler(logging.Handler):
-    """Writes to what standard error is at that moment, whatever the text."""
+    """Writes to the present standard error, any text."""
 
     def __init__(self, *, is_json: bool) -> None:
         super().__init__()
@@ -154,12 +154,12 @@ class _Handler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         try:
             line = self.format(record)
-        except Exception:  # noqa: BLE001 - a line that cannot be made must not end what it tells about
-            # logging's own complaint would print the values, which nobody has redacted.
-            line = f"a log line of {record.name} at {record.pathname}:{record.lineno} could not be made"
+        except Exception:  # noqa: BLE001 - a line that cannot be formatted must not end the work that it is about
+            # logging's own error would print the values unredacted.
+            line = f"a log line of {record.name} at {record.pathname}:{record.lineno} could not be formatted"
             if self.is_json:
                 line = json.dumps({"event": line, "level": "error"})
-        # Half a character, as JSON escapes can make, is no UTF-8.
+        # Half a surrogate pair, possible in JSON escapes, is not UTF-8.
         sys.stderr.write(line.encode(errors="backslashreplace").decode() + "\n")
         sys.stderr.flush()
 
@@ -178,10 +178,10 @@ def _add_request_id(_logger: object, _method: str, event: MutableMapping[str, An
 
 
 def _secrets(settings: Settings) -> tuple[str, ...]:
-    """What the settings hold that must not be repeated, in each spelling; the longest first."""
+    """The secrets in the settings, in each spelling, the longest first."""
     found = {settings.jwt_secret.get_secret_value()} if settings.jwt_secret is not None else set()
     if not settings.is_sqlite:
         password = urlsplit(settings.database_url).password or ""
-        # A very short one is part of ordinary words; the URL's pattern finds it where it matters.
+        # A very short one is part of ordinary words. The URL's pattern redacts it in URLs.
         found |= {text for text in (password, unquote(password)) if len(text) >= 6}
     return tuple(sorted(found, key=len, reverse=True))

@@ -115,7 +115,7 @@ class Settings(BaseSettings):
                 raise ValueError(f"must be {SECRET_BYTES_MIN} bytes or more, as HS256 asks (try: openssl rand -hex 32)")
             if "-----BEGIN" in text or text.startswith("ssh-"):
                 # Anyone who knows a public key could sign with it.
-                raise ValueError(f"is a key pair's key; set {PREFIX}JWT_PUBLIC_KEY instead")
+                raise ValueError(f"is a key of a key pair; set {PREFIX}JWT_PUBLIC_KEY instead")
         return secret
 
     @field_validator("jwt_public_key")
@@ -149,7 +149,7 @@ class Settings(BaseSettings):
             return None
         region = region.strip().upper()
         if region not in phonenumbers.SUPPORTED_REGIONS:
-            raise ValueError("must be a region of two letters that has telephone numbers, such as DE, KR or US")
+            raise ValueError("must be a country code of two letters, such as DE, KR or US")
         return region
 
     @field_validator("allowed_origins", mode="before")
@@ -202,16 +202,16 @@ def signature_key(key: object) -> tuple[PublicKey, str] | None:
 
 
 def ensure_secret(settings: Settings, announce: Callable[[str], None] | None = None) -> Settings:
-    """Settings that can verify tokens: unchanged where they can already, else with the secret beside the database.
+    """Settings that can verify tokens: unchanged if they already can, else with the secret beside the database.
 
-    The secret is made at the first start. Any number of processes may start at once; all get the same one.
+    The secret is made at the first start. If several processes start at once, all get the same one.
 
     Args:
         settings: what the environment says.
-        announce: gets a sentence for the user where such a secret is used.
+        announce: gets a sentence for the user if such a secret is used.
 
     Raises:
-        SettingsError: the database is no file that a secret could lie beside, or that file cannot be used.
+        SettingsError: the database is not a file, or the secret's file cannot be used.
     """
     if settings.has_key:
         return settings
@@ -221,19 +221,20 @@ def ensure_secret(settings: Settings, announce: Callable[[str], None] | None = N
         secret = _read_secret(path)
     except OSError as error:
         raise SettingsError(
-            f"{_variable('jwt_secret')} is not set, and {path} cannot keep one: {error.strerror or 'not usable'}"
+            f"{_variable('jwt_secret')} is not set, and no secret can be stored in {path}: "
+            f"{error.strerror or 'not usable'}"
         ) from None
     if announce is not None:
         announce(
-            f"{_variable('jwt_secret')} is not set: made a secret and keep it in {path}."
+            f"{_variable('jwt_secret')} is not set: a new secret was stored in {path}."
             if made
-            else f"{_variable('jwt_secret')} is not set: using the secret in {path}."
+            else f"{_variable('jwt_secret')} is not set: the secret in {path} is used."
         )
     return _with_secret(settings, secret)
 
 
 def find_secret(settings: Settings) -> Settings:
-    """Settings that know the server's key: unchanged if they do already, else with the secret beside its database.
+    """Settings with the server's key: unchanged if they have one, else with the secret beside its database.
 
     None is made here: a server elsewhere would not know it.
 
@@ -247,9 +248,9 @@ def find_secret(settings: Settings) -> Settings:
         secret = _read_secret(path)
     except FileNotFoundError:
         raise SettingsError(
-            f"{_variable('jwt_secret')} is not set, and no server keeps a secret in {path.absolute()}. Run this in the "
-            f"server's folder, or set {_variable('database_url')} or {_variable('jwt_secret')} as the server has it. "
-            "A server makes its secret when it first starts: outdial serve"
+            f"{_variable('jwt_secret')} is not set, and there is no server's secret in {path.absolute()}. Run this in "
+            f"the server's folder, or set {_variable('database_url')} or {_variable('jwt_secret')} to the server's "
+            "value. A server makes its secret at its first start: outdial serve"
         ) from None
     except OSError as error:
         raise SettingsError(
@@ -274,7 +275,7 @@ def _with_secret(settings: Settings, secret: SecretStr) -> Settings:
 
 
 def _make_secret(path: Path) -> bool:
-    """Put a secret there unless there is one. The name appears together with its content, by a link of a full file."""
+    """Put a secret there if there is none. A complete file is linked to the name, so nobody reads a part of it."""
     if path.exists():
         return False
     draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
@@ -286,7 +287,7 @@ def _make_secret(path: Path) -> bool:
             os.fsync(file.fileno())
         os.link(draft, path)
     except FileExistsError:
-        return False  # another process was faster; its secret counts
+        return False  # another process was faster; its secret is used
     finally:
         draft.unlink(missing_ok=True)
     return True
@@ -299,7 +300,9 @@ def _read_secret(path: Path) -> SecretStr:
             raise SettingsError(f"{_variable('jwt_secret')}: others can read {path}; run chmod 600 on it")
         secret = file.read().strip()
     if len(secret.encode()) < SECRET_BYTES_MIN:
-        raise SettingsError(f"{_variable('jwt_secret')}: {path} holds no secret; remove it to have one made")
+        raise SettingsError(
+            f"{_variable('jwt_secret')}: {path} has no secret; remove it, and the server makes a new one"
+        )
     return SecretStr(secret)
 
 

@@ -140,9 +140,9 @@ def test_token_makes_no_secret_and_says_where_it_looked(run, database, served, m
     code, out, err = run("token", "--customer", CUSTOMER, *arguments)
     assert (code, out) == (2, "")
     assert err == (
-        f"outdial: OUTDIAL_JWT_SECRET is not set, and no server keeps a secret in {elsewhere}/outdial.db.secret. Run "
-        "this in the server's folder, or set OUTDIAL_DATABASE_URL or OUTDIAL_JWT_SECRET as the server has it. A server "
-        "makes its secret when it first starts: outdial serve\n"
+        f"outdial: OUTDIAL_JWT_SECRET is not set, and there is no server's secret in {elsewhere}/outdial.db.secret. "
+        "Run this in the server's folder, or set OUTDIAL_DATABASE_URL or OUTDIAL_JWT_SECRET to the server's value. "
+        "A server makes its secret at its first start: outdial serve\n"
     )
     assert list(elsewhere.iterdir()) == []
 
@@ -292,7 +292,7 @@ def test_serve_on_sqlite_migrates_makes_a_secret_and_says_so(run, database, serv
     assert code == 0
     url = f"http://127.0.0.1:{port}"
     assert out == f"Outdial listens on {url}\nDashboard: {url}/\nGraphiQL: {url}/graphql\n"
-    assert err == "OUTDIAL_JWT_SECRET is not set: made a secret and keep it in outdial.db.secret.\n"
+    assert err == "OUTDIAL_JWT_SECRET is not set: a new secret was stored in outdial.db.secret.\n"
     assert database.calls == [("migrate", "sqlite:///outdial.db")]
     secret = (tmp_path / "outdial.db.secret").read_text().strip()
     assert settings.jwt_secret.get_secret_value() == secret
@@ -306,7 +306,7 @@ def test_serve_on_postgresql_refuses_an_outdated_schema(run, database, served, m
     database.current = False
     code, out, err = run("serve", "--port", "0")
     assert (code, out, served) == (1, "", [])
-    assert err == "outdial: the database's schema is not the one of this version; run: outdial migrate\n"
+    assert err == "outdial: the database's schema is not up to date; run: outdial migrate\n"
     assert database.calls == [("connect", "postgresql://ann:hunter2@db/calls"), ("close",)]
 
 

@@ -183,7 +183,7 @@ async def test_it_stops_at_once_and_leaves_nothing(demo: Demo, number: signal.Si
     assert demo.process.returncode == 0, demo.output()
     assert list(demo.temporary.iterdir()) == []
     assert "Traceback" not in demo.output()
-    assert demo.output().rstrip().endswith("Stopped. The database is gone.")
+    assert demo.output().rstrip().endswith("Stopped. The database was removed.")
     assert seconds < STOP_SECONDS_MAX
     async with httpx.AsyncClient(trust_env=False) as http:
         with pytest.raises(httpx.ConnectError):
@@ -220,7 +220,7 @@ async def test_a_list_that_is_done_is_called_anew(demo: Demo) -> None:
             "query($id: ID!) { outdial(id: $id) { targets(first: 100, where: { statuses: [IDLE] }) { nodes { id } } } }"
         )
         async with asyncio.timeout(READY_SECONDS_MAX):
-            while "called anew" not in demo.output():
+            while "called again" not in demo.output():
                 idle = (await client.run(query, id=invoices["id"]))["outdial"]["targets"]["nodes"]
                 if len(idle) < len(claimed):
                     for target in idle:

@@ -392,7 +392,10 @@ def run_command(url: str, outdial_id: str, token: str) -> subprocess.CompletedPr
 async def test_what_cannot_be_mended_is_one_line(client: Client) -> None:
     unknown = "0192d0a0-0000-7000-8000-000000000009"
     done = await asyncio.to_thread(run_command, client.url, unknown, client.token)
-    assert (done.returncode, done.stderr) == (1, f"dialer: There is no outdial {unknown}.\n")
+    assert (done.returncode, done.stderr) == (
+        1,
+        f"dialer: Outdial {unknown} not found. Check --outdial and the token's customer.\n",
+    )
 
     done = await asyncio.to_thread(run_command, client.url, unknown, "no token")
     assert done.returncode == 1

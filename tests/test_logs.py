@@ -229,7 +229,7 @@ def test_a_line_that_cannot_be_written_shows_none_of_its_values(lines):
     handler.handle(record)  # by itself: pytest's own handler raises
     (line,) = lines()
     said = json.loads(line)["event"] if lines.format == "json" else line
-    assert said == "a log line of library at x.py:1 could not be made"
+    assert said == "a log line of library at x.py:1 could not be formatted"
     assert "4155550100" not in line
 
 

@@ -264,7 +264,7 @@ def test_a_server_that_leads_elsewhere_says_where(run: Run) -> None:
     with answering(301, b"", {"Location": "https://calls.example.com/graphql"}) as url:
         assert "leads to https://calls.example.com/graphql" in refused(run, url)
     with answering(200, b"no gzip", {"Content-Encoding": "gzip"}) as url:
-        assert refused(run, url).startswith("The request cannot be made")
+        assert refused(run, url).startswith("The request cannot be sent")
 
 
 def test_a_server_that_is_not_trusted_or_speaks_no_tls_is_not_asked_again(run: Run, tmp_path: Path) -> None:
@@ -311,10 +311,10 @@ def test_a_file_that_is_none_is_one_line(run: Run, tmp_path: Path) -> None:
             "socket.csv": "socket.csv: No such device or address",
             "leads.csv/x.csv": "leads.csv/x.csv: Not a directory",
             "leads.xlsx": "leads.xlsx is a workbook. Save its sheet as CSV.",
-            "leads": "leads: the name does not say what the file is. Give --format csv or --format ndjson.",
+            "leads": "leads: its format is unknown. Give --format csv or --format ndjson.",
             "": ". is a folder.",
-            "/dev/zero": "zero is a device and no file.",
-            "/dev/null": "null is a device and no file.",
+            "/dev/zero": "zero is a device, not a file.",
+            "/dev/null": "null is a device, not a file.",
             "x" * 300 + ".csv": f"{'x' * 300}.csv: File name too long",
         }.items():
             found = run("import", name, "--outdial", OUTDIAL, "--token", TOKEN)
@@ -337,8 +337,8 @@ def test_a_place_where_nothing_can_be_written_is_said_before_anything_is_asked(
     command = ["import", "leads.csv"] if option == "--rejects" else ["export"]
     for target, words in {
         "folder.csv": "folder.csv is a folder.",
-        "none/x.csv": f"none/x.csv: there is no folder {tmp_path}/none.",
-        "leads.csv/x.csv": f"leads.csv/x.csv: there is no folder {tmp_path}/leads.csv.",
+        "none/x.csv": f"none/x.csv: the folder {tmp_path}/none does not exist.",
+        "leads.csv/x.csv": f"leads.csv/x.csv: the folder {tmp_path}/leads.csv does not exist.",
         "/proc/x.csv": "",
         "\udcff/x.csv": "",
     }.items():

@@ -243,8 +243,8 @@ def test_a_made_secret_is_kept_beside_the_database_for_its_owner_alone(tmp_path)
     assert len(path.read_text().strip()) == 64
     assert second == first
     assert said == [
-        "OUTDIAL_JWT_SECRET is not set: made a secret and keep it in outdial.db.secret.",
-        "OUTDIAL_JWT_SECRET is not set: using the secret in outdial.db.secret.",
+        "OUTDIAL_JWT_SECRET is not set: a new secret was stored in outdial.db.secret.",
+        "OUTDIAL_JWT_SECRET is not set: the secret in outdial.db.secret is used.",
     ]
     assert path.read_text().strip() not in "".join(said)
 
@@ -277,7 +277,7 @@ def test_a_secret_that_others_can_read_is_refused(tmp_path):
 def test_a_secret_file_without_a_secret_is_refused(tmp_path):
     path = tmp_path / "outdial.db.secret"
     path.touch(0o600)
-    with pytest.raises(SettingsError, match="holds no secret"):
+    with pytest.raises(SettingsError, match="has no secret"):
         ensure_secret(Settings())
 
 
@@ -290,7 +290,7 @@ def test_a_link_is_not_followed_to_a_secret(tmp_path):
 
 
 def test_a_directory_that_is_not_there_is_one_line():
-    with pytest.raises(SettingsError, match="cannot keep one: No such file or directory"):
+    with pytest.raises(SettingsError, match=r"no secret can be stored in .*: No such file or directory"):
         ensure_secret(Settings(database_url="sqlite:///no/such/x.db"))
 
 

@@ -200,7 +200,7 @@ def test_every_line_of_a_server_is_json(
     assert out == ""
     events = [line["event"] for line in check_json(err)]
     assert f"Outdial listens on {server.url}" in events
-    assert any("made a secret" in event for event in events) == (database == "sqlite")
+    assert any("a new secret was stored" in event for event in events) == (database == "sqlite")
 
 
 @pytest.mark.parametrize(
@@ -293,7 +293,7 @@ def test_the_dialer_has_a_help_and_refuses_in_one_line(program: list[str], folde
         assert option in found.stdout
     outdial = str(uuid4())
     with serving(program, folder) as server:
-        for bearer, words in ((token(str(uuid4())), f"There is no outdial {outdial}."), ("no.token", "token")):
+        for bearer, words in ((token(str(uuid4())), f"Outdial {outdial} not found."), ("no.token", "token")):
             env = environment(OUTDIAL_TOKEN=bearer)
             found = done(program, "dial", "--url", server.url, "--outdial", outdial, cwd=folder, env=env)
             assert (found.returncode, found.stdout) == (1, "")

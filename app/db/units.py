@@ -174,8 +174,8 @@ async def _postgres_unit(
 async def _commit(connection: Any, transaction: Any) -> None:
     """Commit, and make sure that it is as safe as the server's settings promise.
 
-    If PostgreSQL is told not to wait for a standby any longer, it answers COMMIT as usual, with a warning beside it.
-    Should that standby take over, the change is lost.
+    If an operator makes PostgreSQL stop waiting for a standby, it answers COMMIT as usual, but with a warning. If that
+    standby then takes over, the change is lost.
 
     Raises:
         Unavailable: the change is saved here, and perhaps nowhere else.

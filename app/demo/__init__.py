@@ -1,13 +1,13 @@
-"""The demo: a server, sample outdials and the reference dialer at work, in one command."""
+"""The demo: a server, sample outdials and the running reference dialer, in one command."""
 
 
 def run(port: int) -> None:
     """Serve the demo until Ctrl-C.
 
     Args:
-        port: to listen on; 0 takes a free one.
+        port: to listen on; 0 chooses a free one.
     """
-    # Not before it is needed: `outdial dial` has no use for a server.
+    # Imported only when needed: `outdial dial` does not use the server.
     from app.demo import stage
 
     stage.run(port)

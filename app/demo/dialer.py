@@ -1,7 +1,7 @@
 """The reference dialer: it claims the targets of one outdial, calls them and reports how the calls ended.
 
-Start here for a dialer of your own: copy this file, which needs httpx alone, and replace `call`. The token needs the
-scopes read and dial. Ctrl-C ends it after the calls under way, a second Ctrl-C at once. `outdial dial` runs it.
+Start here for your own dialer: copy this file, which only needs httpx, and replace `call`. The token needs the
+scopes read and dial. Ctrl-C stops it after the calls in progress, a second Ctrl-C at once. `outdial dial` runs it.
 """
 
 import argparse
@@ -35,59 +35,59 @@ COMPLETE = """mutation Complete($input: CompleteAttemptsInput!) {
 OPEN = """query Open($id: ID!, $dialer: String!) { outdial(id: $id) { attempts(first: 100, where: { dialer: $dialer,
   states: [CLAIMED, DIALING] }) { nodes { id state destination { type target } target { name } } } } }"""
 
-Attempt = dict[str, Any]  # as these queries answer it
+Attempt = dict[str, Any]  # as in the answers of these queries
 Disposition = str  # ANSWERED BUSY NO_ANSWER FAILED CANCELED TIMEOUT MACHINE INVALID_DESTINATION DO_NOT_CALL
 log = logging.getLogger("outdial.dialer")
 
 
 async def call(attempt: Attempt) -> Disposition | None:
-    """REPLACE THIS: place one call, wait until it ends and say how; None where nobody knows.
+    """REPLACE THIS: place one call, wait until it ends and return the result; None if it is unknown.
 
-    After a restart it is also asked about the calls that were placed before, whose state is DIALING: do not place them
-    again, ask the telephone for the call with the attempt's id. After None the outdial's `onUnconfirmed` decides.
+    After a restart it is also called for calls that were placed before, with the state DIALING: do not place them
+    again, but ask the telephone for the call with the attempt's id. After None the outdial's `onUnconfirmed` decides.
     """
     odds = {"ANSWERED": 41, "NO_ANSWER": 25, "MACHINE": 15, "BUSY": 15, "INVALID_DESTINATION": 3, "DO_NOT_CALL": 1}
-    dice = random.Random(attempt["id"])  # noqa: S311 - this telephone only pretends; it knows each call by its id
+    dice = random.Random(attempt["id"])  # noqa: S311 - this telephone is simulated; it knows each call by its id
     ended = dice.choices(list(odds), list(odds.values()))[0]
     if attempt["state"] != "DIALING":
         await asyncio.sleep(dice.uniform(1, 3) + (3 if ended in {"ANSWERED", "MACHINE"} else 0))
     return ended
 
 
-class CannotDial(Exception):  # noqa: N818 - an end, and no fault of this file
-    """What asking again does not mend, such as a bad token or no such outdial."""
+class CannotDial(Exception):  # noqa: N818 - not an error of this file
+    """An error that a repeated request does not solve, such as a wrong token or an unknown outdial."""
 
 
 @dataclass
 class Dialer:
     http: httpx.AsyncClient
     outdial_id: str
-    name: str  # its own and no other's: by it, it finds its open attempts again after a restart
-    lines: int = 10  # calls at once, up to 100: as many open attempts as one page shows after a restart
+    name: str  # unique: after a restart, it finds its open attempts by this name
+    lines: int = 10  # calls at the same time, up to 100: one page has all open attempts after a restart
     telephone: Callable[[Attempt], Awaitable[Disposition | None]] = call
     held: dict[str, Disposition | None] = field(default_factory=dict)  # by attempt id: how calls ended, None until then
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Dial until `stopping` is set and the calls under way have ended. Cancelled, it leaves those open."""
+        """Dial until `stopping` is set and the calls in progress have ended. If cancelled, it leaves these open."""
         async with asyncio.TaskGroup() as tasks:
             aides = [tasks.create_task(self.renew()), tasks.create_task(self.report())]
             await self.recover(tasks)
             await self.dial(stopping, tasks)
-            while self.held:  # noqa: ASYNC110 - a tenth of a second late is soon enough
+            while self.held:  # noqa: ASYNC110 - 0.1 seconds late is soon enough
                 await asyncio.sleep(GATHER_SECONDS)
             for aide in aides:
                 aide.cancel()
 
     async def recover(self, tasks: asyncio.TaskGroup) -> None:
-        """See to what an earlier run left: give back what it did not dial, ask the telephone about the rest."""
+        """Continue what an earlier run left: release what it did not dial, ask the telephone about the rest."""
         outdial = await self.send(OPEN, id=self.outdial_id, dialer=self.name)
         if outdial is None:
-            raise CannotDial(f"There is no outdial {self.outdial_id}.")
+            raise CannotDial(f"Outdial {self.outdial_id} not found. Check --outdial and the token's customer.")
         await self.release([attempt for attempt in outdial["attempts"]["nodes"] if attempt["state"] == "CLAIMED"])
         self.follow([attempt for attempt in outdial["attempts"]["nodes"] if attempt["state"] == "DIALING"], tasks)
 
     async def dial(self, stopping: asyncio.Event, tasks: asyncio.TaskGroup) -> None:
-        """Claim as many targets as lines are free, and call them, again and again."""
+        """Claim targets for all free lines and call them, in a loop."""
         while not stopping.is_set():
             free = min(self.lines, 100) - len(self.held)
             claimed = await self.claim(free) if free > 0 else []
@@ -99,7 +99,7 @@ class Dialer:
                 await asyncio.wait_for(stopping.wait(), GATHER_SECONDS if claimed or free <= 0 else POLL_SECONDS)
 
     async def claim(self, limit: int) -> list[Attempt]:
-        """Lease due targets. Because of the key a lost answer loses none: asked again, the same attempts come."""
+        """Lease due targets. If an answer is lost, a repeated request gets the same attempts, because of the key."""
         wish = {"outdialId": self.outdial_id, "limit": limit, "dialer": self.name, "leaseSeconds": LEASE_SECONDS}
         payload = await self.send(CLAIM, input=wish | {"idempotencyKey": str(uuid.uuid4())})
         for error in payload["userErrors"]:
@@ -108,7 +108,7 @@ class Dialer:
         return [attempt for attempt in payload["attempts"] if attempt["state"] == "CLAIMED"]
 
     async def start(self, claimed: list[Attempt], tasks: asyncio.TaskGroup) -> None:
-        """Say that the calls are placed before they are: who dies in between has nobody called twice."""
+        """Report the calls before they are placed: if the dialer dies in between, nobody is called twice."""
         starts = [{"attemptId": attempt["id"], "callId": attempt["id"]} for attempt in claimed]
         started = {attempt["id"] for attempt in (await self.send(START, input={"attempts": starts}))["attempts"]}
         self.follow([attempt for attempt in claimed if attempt["id"] in started], tasks)  # the others' leases are lost
@@ -127,15 +127,15 @@ class Dialer:
         try:
             async with asyncio.timeout(CALL_SECONDS_MAX):
                 ended = await self.telephone(attempt)
-        except Exception:  # one call's fault ends no other; how it ended, nobody knows
+        except Exception:  # an error of one call does not end others; its result is unknown
             log.exception("call %s failed", attempt["id"])
         if ended:
             self.held[attempt["id"]] = ended
         else:
-            del self.held[attempt["id"]]  # its lease runs out
+            del self.held[attempt["id"]]  # its lease expires
 
     async def report(self) -> None:
-        """Report what ended close together in one request. DO_NOT_CALL counts even where the lease was lost."""
+        """Report calls that ended close together in one request. DO_NOT_CALL counts even if the lease was lost."""
         while True:
             await asyncio.sleep(GATHER_SECONDS)
             if batch := [{"attemptId": id_, "disposition": ended} for id_, ended in self.held.items() if ended]:
@@ -145,14 +145,14 @@ class Dialer:
                     del self.held[str(result["attemptId"])]
 
     async def renew(self) -> None:
-        """Keep the leases while calls last. Where one is lost its call goes on: the result may still count."""
+        """Extend the leases while calls last. If one is lost, its call continues: the result may still count."""
         while True:
             await asyncio.sleep(LEASE_SECONDS / 3)
             if self.held:
                 await self.send(EXTEND, input={"attemptIds": list(self.held)})
 
     async def send(self, query: str, **variables: Any) -> Any:
-        """The value of the query's one field. All that is sent here may be sent again, and is, until it is taken."""
+        """The value of the query's one field. Every request here can be repeated, and is, until it succeeds."""
         wait = 0.1
         while True:
             try:
@@ -162,7 +162,7 @@ class Dialer:
                 problem = answer["errors"][0]
                 if problem["extensions"]["code"] not in {"UNAVAILABLE", "RATE_LIMITED", "INTERNAL"}:  # which pass
                     raise CannotDial(problem["message"])
-            except (httpx.RequestError, ValueError, LookupError) as error:  # no answer, or none of this server's
+            except (httpx.RequestError, ValueError, LookupError) as error:  # no answer, or not from this server
                 problem = repr(error)
             log.warning("asking again: %s", problem)
             await asyncio.sleep(wait * random.uniform(0.5, 1))  # noqa: S311
@@ -181,7 +181,7 @@ async def main(http: httpx.AsyncClient, outdial_id: str, name: str, lines: int) 
 
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stop)
-        with suppress(asyncio.CancelledError):  # what it left open, the next run of that name sees to
+        with suppress(asyncio.CancelledError):  # the next run with this name continues what was left open
             await running
 
 
@@ -189,8 +189,8 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Call the targets of one outdial.")
     parser.add_argument("--url", default="http://127.0.0.1:8000")
     parser.add_argument("--outdial", required=True, metavar="ID")
-    parser.add_argument("--name", default="dialer-1", help="its own and no other's")
-    parser.add_argument("--lines", type=int, default=10, help="calls at once")
+    parser.add_argument("--name", default="dialer-1", help="a unique name")
+    parser.add_argument("--lines", type=int, default=10, help="calls at the same time")
     options = parser.parse_args()
     bearer = {"Authorization": f"Bearer {os.environ.get('OUTDIAL_TOKEN', '').strip()}"}
     client = httpx.AsyncClient(base_url=options.url, headers=bearer, timeout=10)

@@ -1,4 +1,4 @@
-"""The demo's lists: people who do not exist, under numbers that are reserved for fiction and documentation.
+"""The demo's lists: people who do not exist, with numbers that are reserved for fiction and documentation.
 
 Those are +1 NPA 555-0100 to 0199, +44 7700 900000 to 900999, some of +61 491 570, and example.com (RFC 2606).
 """
@@ -32,7 +32,7 @@ _EMAIL_LETTERS = str.maketrans("áäéëíóöúüç", "aaeeioouuc", "' ")
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One list: what createOutdial and createTargets are given, the outdial's id left out."""
+    """One list: the inputs of createOutdial and createTargets, without the outdial's id."""
 
     outdial: JsonObject
     targets: list[JsonObject]
@@ -63,7 +63,7 @@ def _outdial(name: str, detail: str, campaign: str, limits: list[int], retry_sec
         "name": name,
         "detail": detail,
         "campaignId": f"0192d0a0-0000-7000-8000-0000000000{campaign}",
-        # A real list waits minutes or hours between tries; who watches a demo does not.
+        # A real list waits minutes or hours between tries, a demo should not.
         "dialPolicy": {"maxTryCounts": limits, "retryIntervalSeconds": retry_seconds, "leaseSeconds": 30},
     }
 
@@ -120,7 +120,7 @@ class _Person:
     first_name: str
     last_name: str
     phone: Callable[[], str]
-    """Another number at each call."""
+    """A different number at each call."""
 
     @property
     def name(self) -> str:

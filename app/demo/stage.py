@@ -1,7 +1,7 @@
-"""The stage: a server on a throwaway database, sample outdials, and the reference dialer calling them.
+"""The stage: a server on a temporary database, sample outdials, and the reference dialer that calls them.
 
-Nobody is called: the dialer's telephone only pretends. Everything goes through the public API over HTTP, as it would
-from another machine. A list that is done is called anew, apart from those who asked not to be called.
+Nobody is called: the dialer's telephone is simulated. Everything uses the public API over HTTP, as from another
+machine. A list that is done is called again, except for people who asked not to be called.
 """
 
 import asyncio
@@ -39,11 +39,11 @@ DIALER_STOP_SECONDS = 0.6
 SERVER_STOP_SECONDS = 1
 PROGRESS_SECONDS = 1.0
 PROGRESS_LINE_SECONDS = 10.0
-"""Between two lines where lines cannot be overwritten."""
+"""Between two lines if lines cannot be overwritten."""
 _SETTINGS_OF_THE_WAY = {"allowed_origins", "base_path", "keep_alive_seconds"}
 """The demo may be shown behind the same proxy."""
 AGAIN = ["ANSWERED", "EXHAUSTED", "UNCONFIRMED"]
-"""Why targets were finished that are called anew once their list is done."""
+"""Done reasons of targets that are called again after their list is done."""
 
 _CREATE_OUTDIAL = """mutation CreateOutdial($input: CreateOutdialInput!) {
   createOutdial(input: $input) { outdial { id name } userErrors { message path } } }"""
@@ -54,13 +54,13 @@ _RESET = """mutation Reset($input: ResetTargetsInput!) {
 _PROGRESS = """query Progress($ids: [ID!]!) { nodes(ids: $ids) {
   id ... on Outdial { name state progress { total idle progressing done attempts } } } }"""
 _CLEAR = "\r\x1b[K"
-"""Back to the line's beginning, and empty it."""
+"""Go to the beginning of the line and clear it."""
 
 
 def run(port: int) -> None:
     """Serve the demo until Ctrl-C; see `app.demo.run`."""
     listener = _listen(port)
-    # Before the server takes signals over, SIGTERM is to clean up as Ctrl-C does.
+    # Until the server handles signals, SIGTERM must clean up like Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with (
         suppress(KeyboardInterrupt),
@@ -80,7 +80,7 @@ def run(port: int) -> None:
         )
         logs.configure(settings)
         asyncio.run(_show(settings, listener))
-    _say("Stopped. The database is gone.")
+    _say("Stopped. The database was removed.")
 
 
 def _listen(port: int) -> socket.socket:
@@ -92,7 +92,7 @@ def _listen(port: int) -> socket.socket:
 
 
 class _Server(uvicorn.Server):
-    """Leaves it to the demo when to end: the dialers go first, while they still can give their targets back."""
+    """The demo decides when it stops: the dialers stop first, while they can still release their targets."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -114,7 +114,7 @@ async def _show(settings: Settings, listener: socket.socket) -> None:
         base_url=f"http://{HOST}:{listener.getsockname()[1]}{settings.base_path}",
         headers={"Authorization": f"Bearer {token}"},
         timeout=REQUEST_SECONDS_MAX,
-        trust_env=False,  # a proxy has no way to here
+        trust_env=False,  # no proxy is in front of the demo
     ) as http:
         performing = asyncio.create_task(_perform(http, token, runner.stopping))
         await asyncio.wait([serving, performing], return_when=asyncio.FIRST_COMPLETED)
@@ -122,11 +122,11 @@ async def _show(settings: Settings, listener: socket.socket) -> None:
         runner.should_exit = True
         await serving
         with suppress(asyncio.CancelledError):
-            await performing  # a fault of it is a bug, and shows
+            await performing  # its error is a bug, and is shown
 
 
 async def _perform(http: httpx.AsyncClient, token: str, stopping: asyncio.Event) -> None:
-    """Create the lists and have them called until `stopping`."""
+    """Create the lists and call them until `stopping`."""
     outdials = [await _create(http, sample) for sample in samples()]
     _say(_introduction(str(http.base_url).rstrip("/"), token, outdials))
     dialing = [
@@ -145,8 +145,8 @@ async def _perform(http: httpx.AsyncClient, token: str, stopping: asyncio.Event)
 async def _dial(dialer: Dialer, name: str, stopping: asyncio.Event) -> None:
     try:
         await dialer.run(stopping)
-    except* CannotDial as refused:  # somebody deleted the list, say
-        _say(f"{name}: the dialer left: {refused.exceptions[0]}")
+    except* CannotDial as refused:  # for example, somebody deleted the list
+        _say(f"{name}: the dialer stopped: {refused.exceptions[0]}")
 
 
 async def _create(http: httpx.AsyncClient, sample: Sample) -> JsonObject:
@@ -156,7 +156,7 @@ async def _create(http: httpx.AsyncClient, sample: Sample) -> JsonObject:
 
 
 async def _watch(http: httpx.AsyncClient, names: dict[str, str]) -> None:
-    """Tell how the lists go, and have those that are done called anew."""
+    """Print the progress of the lists, and call done lists again."""
     status = _StatusLine()
     while names:
         await asyncio.sleep(PROGRESS_SECONDS)
@@ -165,7 +165,7 @@ async def _watch(http: httpx.AsyncClient, names: dict[str, str]) -> None:
         for outdial_id, name in list(names.items()):
             if outdial_id not in found:
                 del names[outdial_id]
-                _say(f"{name}: somebody deleted it.")
+                _say(f"{name}: the list was deleted.")
             elif not found[outdial_id]["progress"]["idle"] and not found[outdial_id]["progress"]["progressing"]:
                 await _call_anew(http, outdial_id, names)
 
@@ -173,9 +173,9 @@ async def _watch(http: httpx.AsyncClient, names: dict[str, str]) -> None:
 async def _call_anew(http: httpx.AsyncClient, outdial_id: str, names: dict[str, str]) -> None:
     count = (await _send(http, _RESET, input={"outdialId": outdial_id, "doneReasons": AGAIN}))["count"]
     if count:
-        _say(f"{names[outdial_id]}: done. {count} targets are called anew, nobody who asked not to be.")
+        _say(f"{names[outdial_id]}: done. {count} targets are called again, without people who asked not to be called.")
     else:
-        _say(f"{names.pop(outdial_id)}: done, and nobody is left to call.")
+        _say(f"{names.pop(outdial_id)}: done. Nobody is left to call.")
 
 
 async def _send(http: httpx.AsyncClient, query: str, **variables: Any) -> Any:
@@ -195,7 +195,7 @@ async def _send(http: httpx.AsyncClient, query: str, **variables: Any) -> Any:
 
 
 class _StatusLine:
-    """One line that is written over where that is possible, else a line now and then."""
+    """One line that is overwritten if that is possible, else a new line from time to time."""
 
     def __init__(self) -> None:
         self._shown_at = 0.0
@@ -224,7 +224,7 @@ def _say(text: str) -> None:
 
 
 def _command() -> str:
-    """This program, as one can type it in the folder in which the demo was started."""
+    """The command of this program, for the folder in which the demo was started."""
     typed = Path(sys.argv[0])
     if typed.name != "outdial":  # python -m app.cli
         return f"{_short(Path(sys.executable))} -m app.cli"
@@ -241,7 +241,7 @@ def _short(path: Path) -> str:
 def _introduction(url: str, token: str, outdials: list[JsonObject]) -> str:
     ids_of_lists = ", ".join(f'"{outdial["id"]}"' for outdial in outdials)
     return f"""
-Outdial demo: three lists on a throwaway database, and a dialer at work. Nobody is really called.
+Outdial demo: three lists on a temporary database, and a running dialer. Nobody is really called.
 
 Watch it; the link holds a token that may do everything for {TOKEN_LIFETIME // timedelta(hours=1)} hours:
 

@@ -34,7 +34,7 @@ class Seen:
     """Keys and addresses of rows that would have been stored. `async with Seen() as seen`.
 
     It has its own thread: a cancelled call still runs there, and closing waits for it. SQLite can crash if one thread
-        closes a connection while another one uses it.
+    closes a connection while another one uses it.
     """
 
     async def __aenter__(self) -> Self:

@@ -1,4 +1,4 @@
-"""How the server is run, by `serve`, its worker processes and the demo: one listener, one set of uvicorn's options."""
+"""Runs the server, for `serve`, its worker processes and the demo: one listener, one set of uvicorn's options."""
 
 import os
 import shutil
@@ -17,16 +17,15 @@ from app.settings import Settings
 
 BACKLOG_MAX = 2048
 SHUTDOWN_SECONDS = 10
-"""After SIGTERM, requests under way have this long to finish. WebSockets are closed at once, with a code that says to
-come back."""
+"""After SIGTERM, requests in progress have this long to finish. WebSockets are closed at once: reconnect."""
 FACTORY = "app.server:create"
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Bind before anything is announced: what is printed is true, port 0 and a taken port included.
+    """Bind before anything is printed, so that what is printed is true, also for port 0 or a port in use.
 
     Raises:
-        OSError: there is no such host, or the port is taken.
+        OSError: there is no such host, or the port is in use.
     """
     with ExitStack() as stack:
         family, kind, protocol, _, address = socket.getaddrinfo(
@@ -37,34 +36,34 @@ def listen(host: str, port: int) -> socket.socket:
         listener.bind(address)
         listener.listen(BACKLOG_MAX)
         listener.set_inheritable(True)
-        stack.pop_all()  # it is the server's to close from here on
+        stack.pop_all()  # from here on the server closes it
     return listener
 
 
 def config(
     app: Starlette | str, settings: Settings, *, shutdown_seconds: int = SHUTDOWN_SECONDS, **more: Any
 ) -> uvicorn.Config:
-    """The one way in which uvicorn is configured here.
+    """The configuration of uvicorn, the same for all ways to start.
 
     Args:
         app: the application, or the name of the factory.
         settings: what the environment says.
-        shutdown_seconds: how long requests under way have after SIGTERM.
-        more: what depends on the number of processes.
+        shutdown_seconds: how long requests in progress have after SIGTERM.
+        more: options that depend on the number of processes.
     """
     return uvicorn.Config(
         app,
         **sockets.options(settings),
         log_config=None,  # everything goes through app.logs
         lifespan="on",  # a start that fails ends the process
-        proxy_headers=False,  # anybody can send them
+        proxy_headers=False,  # any client can send these headers
         timeout_graceful_shutdown=shutdown_seconds,
         **more,
     )
 
 
 def serve_here(settings: Settings, listener: socket.socket) -> bool:
-    """Serve in this process until it is told to end; gives whether it ever served."""
+    """Serve in this process until it is stopped. Returns whether it ever served."""
     runner = uvicorn.Server(config(server.create_app(settings), settings))
     with suppress(KeyboardInterrupt):  # raised again by uvicorn once everything is closed
         runner.run(sockets=[listener])
@@ -72,14 +71,14 @@ def serve_here(settings: Settings, listener: socket.socket) -> bool:
 
 
 def serve_by_workers(settings: Settings, workers: int, listener: socket.socket) -> None:
-    """Serve by several processes until they are told to end.
+    """Serve with several processes until they are stopped.
 
-    Each reads the environment for itself; there is no made secret to hand on, that is for SQLite alone.
+    Each reads the environment itself. No made secret must be passed on, because only SQLite has one.
     """
     directory = tempfile.mkdtemp(prefix="outdial-metrics-")
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = directory  # before any worker imports prometheus_client
-    # A new process looks for the standard library's modules in the folder in which it is started, unless it is told not
-    # to: a csv.py that somebody has there would take the place of Python's.
+    # By default, a new process looks for the standard library's modules in its working folder first: a csv.py there
+    # would replace Python's.
     os.environ["PYTHONSAFEPATH"] = "1"
     try:
         with suppress(KeyboardInterrupt):

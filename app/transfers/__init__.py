@@ -1,1 +1,1 @@
-"""Files sent to a server and fetched from it, from the command line: a client like any other, over HTTP alone."""
+"""Sends files to a server and fetches them, from the command line: a client like any other, only over HTTP."""

@@ -62,9 +62,7 @@ def import_(
     region: Annotated[
         str | None, typer.Option(help="The region of numbers without a country code, such as DE.")
     ] = None,
-    dedupe: Annotated[
-        str, typer.Option(help="none, outdial or customer: in which an address may occur once.")
-    ] = "none",
+    dedupe: Annotated[str, typer.Option(help="Where an address must be unique: none, outdial or customer.")] = "none",
     on_duplicate_key: Annotated[
         str, typer.Option(help="reject, skip or update: for a row whose key exists.")
     ] = "reject",
@@ -123,18 +121,26 @@ def export(
         ),
     ] = None,
     kind: Annotated[str | None, typer.Option("--format", help="csv or ndjson. Default: by the file's name.")] = None,
-    attempts: Annotated[bool, typer.Option("--attempts", help="Export attempts and not targets.")] = False,
+    attempts: Annotated[bool, typer.Option("--attempts", help="Export the attempts instead of the targets.")] = False,
     bom: Annotated[
         bool, typer.Option("--bom", help="Begin a CSV file with a byte order mark, which Excel needs for UTF-8.")
     ] = False,
-    status: Annotated[list[str] | None, typer.Option(help="Targets: idle, progressing, done.")] = None,
-    done_reason: Annotated[list[str] | None, typer.Option(help="Targets: answered, exhausted, …")] = None,
-    destination: Annotated[str | None, typer.Option(help="Targets with this address.")] = None,
-    key: Annotated[str | None, typer.Option(help="The target with this key.")] = None,
-    state: Annotated[list[str] | None, typer.Option(help="Attempts: claimed, dialing, completed, …")] = None,
-    disposition: Annotated[list[str] | None, typer.Option(help="Attempts: answered, busy, no_answer, …")] = None,
-    dialer: Annotated[str | None, typer.Option(help="Attempts of this dialer.")] = None,
-    call_id: Annotated[str | None, typer.Option(help="Attempts with this call id.")] = None,
+    status: Annotated[
+        list[str] | None, typer.Option(help="Only targets with this status: idle, progressing or done.")
+    ] = None,
+    done_reason: Annotated[
+        list[str] | None, typer.Option(help="Only targets that are done for this reason: answered, exhausted, …")
+    ] = None,
+    destination: Annotated[str | None, typer.Option(help="Only targets with this address.")] = None,
+    key: Annotated[str | None, typer.Option(help="Only the target with this key.")] = None,
+    state: Annotated[
+        list[str] | None, typer.Option(help="Only attempts in this state: claimed, dialing, completed, …")
+    ] = None,
+    disposition: Annotated[
+        list[str] | None, typer.Option(help="Only attempts with this result: answered, busy, no_answer, …")
+    ] = None,
+    dialer: Annotated[str | None, typer.Option(help="Only attempts of this dialer.")] = None,
+    call_id: Annotated[str | None, typer.Option(help="Only attempts with this call id.")] = None,
 ) -> None:
     """Export an outdial's targets, or its attempts, as a file."""
     wishes: dict[str, Any] = {
@@ -159,11 +165,11 @@ def export(
 
 @contextmanager
 def told_in_one_line() -> Iterator[None]:
-    """What the user can put right ends the command with one line."""
+    """An error that the user can correct ends the command with one line."""
     try:
         yield
     except BrokenPipeError:
-        raise  # the reader of the output has seen enough; the interpreter knows what to do
+        raise  # the reader of the output has closed it; the interpreter handles this
     except TransferFailed as error:
         fail(str(error))
     except OSError as error:
@@ -171,7 +177,7 @@ def told_in_one_line() -> Iterator[None]:
 
 
 def words_of(error: OSError) -> str:
-    """What the system says, with the file that it says it of."""
+    """The system's message, with its file."""
     said = error.strerror or str(error) or type(error).__name__
     return said if error.filename is None else f"{os.fsdecode(error.filename)}: {said}"
 
@@ -185,7 +191,7 @@ def _sendable(parameters: dict[str, Any]) -> sending.Parameters:
     """The parameters of a request.
 
     Raises:
-        TransferFailed: one of them is no text: the shell gives on what is typed in another encoding byte by byte.
+        TransferFailed: one of them is not text. A shell passes on text in another encoding as bytes.
     """
     for name, value in parameters.items():
         for text in [value] if isinstance(value, str) else value:
@@ -204,7 +210,7 @@ def checked_id(text: str) -> str:
 
 def _check_rejects(path: Path, imported: Path) -> None:
     if path.is_file() and imported.exists() and path.samefile(imported):
-        raise TransferFailed("--rejects names the file that is imported. Give it another name.")
+        raise TransferFailed("--rejects has the name of the imported file. Give it another name.")
 
 
 def _run(work: Coroutine[Any, Any, T]) -> T:
@@ -219,7 +225,7 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
 
 
 async def _import(wish: Wish, remote: Remote, rejects: Path | None, *, as_json: bool) -> bool:
-    """Whether the whole file is in."""
+    """Whether the whole file was imported."""
     async with remote:
         delivered = await _deliver(remote, wish)
         job = delivered.job
@@ -261,7 +267,7 @@ async def _deliver(remote: Remote, wish: Wish) -> Delivered:
 
 
 async def _write_rejects(remote: Remote, outdial_id: str, job_id: str, path: Path) -> None:
-    """Write the file of rejected rows that the server makes. It can be mended and imported."""
+    """Fetch the file of rejected rows from the server. It can be corrected and imported."""
     console = Console(stderr=True)
     await fetching.fetch_file(
         remote,
@@ -277,11 +283,11 @@ def _report(wish: Wish, delivered: Delivered, shown: list[JsonObject], rejects: 
     job, counts = delivered.job, delivered.job["counts"]
     name = delivered.outdial_name or wish.outdial_id
     if job["state"] != "COMPLETED":
-        headline = f"Not all of {wish.source.name} went into {name}: {job['message'] or job['state'].lower()}"
-    elif delivered.is_repeat:
         headline = (
-            f"{wish.source.name} was imported into {name} before, and is left at that; --again imports it once more."
+            f"{wish.source.name} was not completely imported into {name}: {job['message'] or job['state'].lower()}"
         )
+    elif delivered.is_repeat:
+        headline = f"{wish.source.name} was already imported into {name}. To import it again, use --again."
     else:
         rows = f"{counts['created'] + counts['updated']:,} of {counts['read']:,} rows of {wish.source.name}"
         headline = f"{rows} imported into {name}:"
@@ -298,7 +304,7 @@ def _report(wish: Wish, delivered: Delivered, shown: list[JsonObject], rejects: 
     if more > 0:
         typer.echo(f"  … and {more:,} more")
     if counts["rejected"] and rejects is None:
-        typer.echo("  --rejects FILE writes the rejected rows to a file that you can mend and import.")
+        typer.echo("  Use --rejects FILE to write the rejected rows to a file that you can correct and import.")
     elif rejects is not None:
         typer.echo(f"  The rejected rows are in {rejects}.")
 

@@ -1,4 +1,4 @@
-"""An export fetched into a file, which is there whole or not at all."""
+"""Fetches an export into a file, which is complete or does not exist."""
 
 import asyncio
 import gzip
@@ -27,20 +27,20 @@ async def fetch_file(
     received: Callable[[int], None],
     noticed: Callable[[str], None],
 ) -> None:
-    """Fetch into a file beside the target that takes its place at the end. A name that ends in .gz has it compressed.
+    """Fetch into a temporary file, which replaces the target at the end. If the name ends in .gz, it is compressed.
 
-    A pipe or a device stays in its place and gets the export as it comes; what went wrong is not tried again then.
+    A pipe or a device is not replaced, and gets the export directly. Errors are then not retried.
 
     Args:
         remote: the server.
         path: of the REST call.
         parameters: of it.
         target: the file.
-        received: is told the bytes so far.
-        noticed: is told what went wrong and is tried again.
+        received: gets the number of bytes so far.
+        noticed: gets a sentence about each error that is retried.
 
     Raises:
-        TransferFailed: the server will not, or was away `TRIES_MAX` times in a row.
+        TransferFailed: the server refuses, or did not answer `TRIES_MAX` times in a row.
         OSError: the file cannot be written.
     """
     check_writable(target)
@@ -65,7 +65,7 @@ async def fetch_file(
                 if attempt == TRIES_MAX:
                     raise TransferFailed(f"{problem} Gave up after {attempt} tries.") from None
                 pause = min(WAIT_SECONDS_MAX, max(wait, problem.wait or 0.0))
-                noticed(f"{problem} Beginning again in {pause:.0f} s.")
+                noticed(f"{problem} Starting again in {pause:.0f} s.")
                 await asyncio.sleep(pause)
                 wait *= 2
             else:
@@ -75,7 +75,7 @@ async def fetch_file(
 
 
 def _places(target: Path) -> tuple[Path, Path]:
-    """The file itself, if the target is a link to it, and the one beside it that becomes it."""
+    """The real file, if the target is a link, and the temporary file beside it."""
     found = target.resolve()
     return found, found.with_name(f".{found.name[:200]}.{os.getpid()}.part")
 
@@ -85,7 +85,7 @@ def _is_stream(target: Path) -> bool:
 
 
 def check_writable(target: Path) -> None:
-    """See that a file can be written, before there is anything to write.
+    """Check that a file can be written, before there is anything to write.
 
     Raises:
         TransferFailed: it cannot.
@@ -94,13 +94,13 @@ def check_writable(target: Path) -> None:
         raise TransferFailed(f"{target} is a folder.")
     folder = target.resolve().parent
     if not folder.is_dir():
-        raise TransferFailed(f"{target}: there is no folder {folder}.")
+        raise TransferFailed(f"{target}: the folder {folder} does not exist.")
     if not os.access(folder if not target.exists() or target.is_file() else target, os.W_OK):
         raise TransferFailed(f"{target} cannot be written: permission denied.")
 
 
 async def fetch_to(remote: Remote, path: str, parameters: Parameters, file: BinaryIO) -> None:
-    """Write an export as it comes to what cannot be begun anew.
+    """Write an export directly to an output that cannot be restarted.
 
     Raises:
         TransferFailed.
@@ -114,14 +114,14 @@ async def _fetch_once(
     try:
         await fetch(remote, path, parameters, file, received=received)
     except Passing as problem:
-        raise TransferFailed(f"{problem} What was written is not whole.") from None
+        raise TransferFailed(f"{problem} The output is incomplete.") from None
     file.flush()
 
 
 async def fetch(
     remote: Remote, path: str, parameters: Parameters, file: BinaryIO, *, received: Callable[[int], None]
 ) -> None:
-    """Write an export as it comes.
+    """Write an export while it arrives.
 
     Raises:
         TransferFailed, Passing.

@@ -1,4 +1,4 @@
-"""The server at the other end: how it is reached, what is asked of it, and what its refusals say."""
+"""The server: the connection to it, requests, and its error messages."""
 
 import ipaddress
 import re
@@ -13,7 +13,7 @@ from app import logs
 CONNECT_SECONDS_MAX = 10
 ANSWER_SECONDS_MAX = 30
 PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
-"""Statuses that asking again may mend."""
+"""Statuses for which another try may help."""
 _PASSING_CODES = {"UNAVAILABLE", "RATE_LIMITED", "INTERNAL"}
 _HOST = re.compile(rb"[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?")
 PORT_MAX = 65_535
@@ -24,17 +24,17 @@ JsonObject = dict[str, Any]
 E = TypeVar("E", bound=BaseException)
 
 
-class TransferFailed(Exception):  # noqa: N818 - what the server did
-    """What asking again does not mend; the message is for the person who runs the command."""
+class TransferFailed(Exception):  # noqa: N818 - an answer of the server
+    """An error that another try does not solve. The message is for the person who runs the command."""
 
 
 class Passing(Exception):  # noqa: N818 - a state of the server or the network
-    """No answer, or one that says to come back.
+    """No answer, or one that asks to try again later.
 
     Args:
         message: what happened.
-        wait: seconds until it is worth another try, if the server said so.
-        never_connected: there is no server at that address, or not now.
+        wait: seconds to wait before the next try, if the server said so.
+        never_connected: no server was reached at that address.
     """
 
     def __init__(self, message: str, wait: float | None = None, *, never_connected: bool = False) -> None:
@@ -43,14 +43,14 @@ class Passing(Exception):  # noqa: N818 - a state of the server or the network
         self.never_connected = never_connected
 
 
-# ---------------------------------------------------------------- the way there
+# ---------------------------------------------------------------- the connection
 
 
 def checked_token(text: str) -> str:
-    """The token, without the line end that files and clipboards add.
+    """The token, without a line end from a file or a clipboard.
 
     Raises:
-        TransferFailed: it is none, and could not even be sent.
+        TransferFailed: it is missing, or cannot be sent in a header.
     """
     token = text.strip()
     if not token:
@@ -67,7 +67,7 @@ def checked_url(text: str) -> httpx.URL:
     """The server's address.
 
     Raises:
-        TransferFailed: it is none.
+        TransferFailed: it is not valid.
     """
     try:
         url = httpx.URL(text.strip())
@@ -83,16 +83,16 @@ def checked_url(text: str) -> httpx.URL:
 
 
 def _is_place(url: httpx.URL) -> bool:
-    """Whether one can connect there: libraries find out late, and fail in ways of their own."""
+    """Whether the address can be connected to. Checked here because libraries fail late and unclearly."""
     is_host = _HOST.fullmatch(url.raw_host) is not None or ":" in url.host
     return is_host and (url.port is None or 0 < url.port <= PORT_MAX)
 
 
 def client(url: str, token: str) -> httpx.AsyncClient:
-    """HTTP to a server, by the proxy that the environment names; to this machine itself without one.
+    """An HTTP client for the server, through the environment's proxy; for this machine without a proxy.
 
     Raises:
-        TransferFailed: the address, the token, or what the environment says of proxies and certificates is wrong.
+        TransferFailed: the address, the token, or the environment's proxies or certificates are wrong.
     """
     base, bearer = checked_url(url), checked_token(token)
     is_near = _is_this_machine(base.host)
@@ -107,21 +107,21 @@ def client(url: str, token: str) -> httpx.AsyncClient:
         )
     except ImportError:  # socksio, which httpx does not bring
         raise TransferFailed(
-            "The environment names a SOCKS proxy (ALL_PROXY, HTTP_PROXY or HTTPS_PROXY). For that, run: pip install "
+            "The environment has a SOCKS proxy (ALL_PROXY, HTTP_PROXY or HTTPS_PROXY). To use it, run: pip install "
             f"socksio. To reach the server without a proxy, set NO_PROXY={base.host}."
         ) from None
     except (httpx.InvalidURL, ValueError, TypeError) as error:
         raise TransferFailed(
-            f"The environment names a proxy that is none (ALL_PROXY, HTTP_PROXY or HTTPS_PROXY): {_one_line(error)}"
+            f"The environment has an invalid proxy (ALL_PROXY, HTTP_PROXY or HTTPS_PROXY): {_one_line(error)}"
         ) from None
     except OSError as error:
         raise TransferFailed(
-            f"The certificates that SSL_CERT_FILE or SSL_CERT_DIR names cannot be read: {error.strerror or error}"
+            f"The certificates in SSL_CERT_FILE or SSL_CERT_DIR cannot be read: {error.strerror or error}"
         ) from None
 
 
 def _check_proxies() -> None:
-    """See that the proxies of the environment are places.
+    """Check that the environment's proxies are addresses.
 
     Raises:
         httpx.InvalidURL, ValueError.
@@ -140,50 +140,52 @@ def _is_this_machine(host: str) -> bool:
 
 
 def _one_line(error: Exception) -> str:
-    """What a library says, without passwords."""
+    """A library's message, without passwords."""
     return logs.redact(" ".join(str(error).split())) or type(error).__name__
 
 
 def failure(error: httpx.RequestError) -> Passing | TransferFailed:
-    """What happened to a request that got no answer, in words."""
+    """The message for a request that got no answer."""
     return _lasting(error) or _passing(error)
 
 
 def _lasting(error: httpx.RequestError) -> TransferFailed | None:
-    """What no other try mends."""
+    """The message for an error that another try does not solve."""
     if certificate := _cause(error, ssl.SSLCertVerificationError):
         return TransferFailed(
             f"The server's certificate is not trusted: {certificate.verify_message}. To trust it, set SSL_CERT_FILE to "
             "a file with the certificate of its issuer."
         )
     if _cause(error, ssl.SSLError):
-        return TransferFailed("The server does not speak TLS as it should. Is its address http:// and not https://?")
+        return TransferFailed("The server does not speak TLS correctly. Is its address http:// instead of https://?")
     if isinstance(error, (httpx.UnsupportedProtocol, httpx.LocalProtocolError, httpx.DecodingError)):
-        return TransferFailed(f"The request cannot be made: {_one_line(error)}")
+        return TransferFailed(f"The request cannot be sent: {_one_line(error)}")
     return None
 
 
 def _passing(error: httpx.RequestError) -> Passing:
     if isinstance(error, httpx.ProxyError):
-        return Passing(f"The proxy does not lead to the server: {_one_line(error)}.", never_connected=True)
+        return Passing(f"The proxy does not connect to the server: {_one_line(error)}.", never_connected=True)
     if isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout)):
         return Passing("The server cannot be reached.", never_connected=True)
     if isinstance(error, httpx.TimeoutException):
-        return Passing("The server gave no answer in time.")
-    if isinstance(error, httpx.RemoteProtocolError) and "illegal" in str(error):  # h11's word for what is no HTTP
-        return Passing("What answers does not speak HTTP.", never_connected=True)
+        return Passing("The server did not answer in time.")
+    if isinstance(error, httpx.RemoteProtocolError) and "illegal" in str(
+        error
+    ):  # h11's error for an answer that is not HTTP
+        return Passing("The answer is not HTTP. Check the address.", never_connected=True)
     return Passing("The connection was cut.")
 
 
 def _cause(error: BaseException, kind: type[E]) -> E | None:
-    """The first of that kind among an error and what it came from."""
+    """The first exception of that type among an error and its causes."""
     found: BaseException | None = error
     while found is not None and not isinstance(found, kind):
         found = found.__cause__ or found.__context__
     return found
 
 
-# ---------------------------------------------------------------- what is asked
+# ---------------------------------------------------------------- requests
 
 
 class Remote:
@@ -206,11 +208,11 @@ class Remote:
         await self.http.aclose()
 
     async def ask(self, query: str, **variables: Any) -> JsonObject:
-        """What a GraphQL query answers.
+        """The data of a GraphQL query.
 
         Raises:
-            TransferFailed: the token, the query or what it names.
-            Passing: the server is away, or told to come back.
+            TransferFailed: the token, the query or an id is wrong.
+            Passing: the server is away, or asks to try again later.
         """
         try:
             response = await self.http.post("/graphql", json={"query": query, "variables": variables})
@@ -233,12 +235,12 @@ class Remote:
         return data
 
     def is_no_outdial_server(self, response: httpx.Response | None = None) -> TransferFailed:
-        """For an answer that no such server gives."""
+        """The error for an answer that is not from an Outdial server."""
         message = f"There is no Outdial server at {self.http.base_url}"
         if response is None:
             return TransferFailed(f"{message}.")
         if response.has_redirect_location:
-            return TransferFailed(f"{message}: it leads to {response.headers['location']}.")
+            return TransferFailed(f"{message}: it redirects to {response.headers['location']}.")
         return TransferFailed(f"{message}: it answered {response.status_code}.")
 
 
@@ -264,7 +266,7 @@ def error_of(response: httpx.Response) -> JsonObject:
 
 
 def refusal(response: httpx.Response) -> str:
-    """What a REST answer that is no result says, in words."""
+    """The message of a REST error."""
     error = error_of(response)
     if not error:
         return f"The server answered {response.status_code}."

@@ -1,4 +1,4 @@
-"""A file sent to an import, again and again under one key, until it is in or refused."""
+"""Sends a file to an import, repeatedly with one key, until it is imported or refused."""
 
 import asyncio
 import hashlib
@@ -24,10 +24,10 @@ from app.transfers.remote import (
 from app.transfers.sources import Source
 
 STALLED_SECONDS_MAX = 900
-"""How long the server may take no bytes: others' imports may have their turn first."""
+"""How long the server may read no bytes: other imports may run first."""
 POLL_SECONDS = 0.5
 TRIES_MAX = 12
-"""In a row without a row taken in: about five minutes."""
+"""In a row without an imported row: about five minutes."""
 FIRST_TRIES_MAX = 3
 """If nothing there has ever spoken HTTP: about five seconds."""
 WAIT_SECONDS_MAX = 60.0
@@ -56,67 +56,67 @@ REJECTS_PAGE = 100
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What is to be imported, and how."""
+    """The file to import, and the options."""
 
     source: Source
     outdial_id: str
     parameters: Parameters
-    """As the REST call takes them."""
+    """The parameters of the REST call."""
     key: str
 
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """Who is told what goes on."""
+    """Callbacks for the progress."""
 
     sent: Callable[[int], None]
-    """Bytes of the file so far; begins anew with every try."""
+    """Bytes of the file so far; starts at zero with every try."""
     counted: Callable[[JsonObject], None]
     """The job's counts."""
     noticed: Callable[[str], None]
-    """A sentence about what went wrong and is tried again."""
+    """A sentence about an error that is retried."""
 
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """What became of the file."""
+    """The result of the file."""
 
     job: JsonObject
     outdial_name: str
     is_repeat: bool
-    """It was in already; nothing was sent."""
+    """It was already imported; nothing was sent."""
 
 
 def file_format(name: str, named: str | None) -> str:
-    """What a file is, by what is said of it or by its name.
+    """The format of a file, from --format or its name.
 
     Raises:
-        TransferFailed: neither tells.
+        TransferFailed: neither gives it.
     """
     if named is not None:
         if named not in MEDIA_TYPES:
-            raise TransferFailed("--format is csv or ndjson.")
+            raise TransferFailed("--format must be csv or ndjson.")
         return named
     suffix = Path(name.lower().removesuffix(".gz")).suffix
     if suffix in _WORKBOOKS:
-        raise TransferFailed(f"{name} is a workbook. Save its sheet as CSV.")
+        raise TransferFailed(f"{name} is a workbook. Save its sheet as CSV, and import that.")
     found = _SUFFIXES.get(suffix)
     if found is None:
-        raise TransferFailed(f"{name}: the name does not say what the file is. Give --format csv or --format ndjson.")
+        raise TransferFailed(f"{name}: its format is unknown. Give --format csv or --format ndjson.")
     return found
 
 
 def key_of(source: Source, outdial_id: str, parameters: Parameters) -> str:
-    """One and the same for the same file, outdial and parameters, on whatever machine: the import is done once."""
+    """The same for the same file, outdial and parameters on any machine, so that the import is done once."""
     said = json.dumps([outdial_id.lower(), source.digest(), sorted(parameters.items())])
     return f"file-{hashlib.sha256(said.encode()).hexdigest()}"
 
 
 async def deliver(remote: Remote, wish: Wish, watch: Watch) -> Delivered:
-    """Send the file until it is in, or refused.
+    """Send the file until it is imported or refused.
 
     Raises:
-        TransferFailed: the server will not take it, or did not answer so many times in a row.
+        TransferFailed: the server refuses it, or did not answer several times in a row.
     """
     attempt, rows_before, wait = 0, 0, 1.0
     while True:
@@ -128,7 +128,7 @@ async def deliver(remote: Remote, wish: Wish, watch: Watch) -> Delivered:
             await _send(remote, wish, watch)
             _, job = await _find(remote, wish)
             if job is None:
-                raise TransferFailed("The server has forgotten the import.")
+                raise TransferFailed("The server no longer has the import.")
             return Delivered(job, name, is_repeat=False)
         except Passing as problem:
             rows, known = await _standing(remote, wish)
@@ -140,16 +140,18 @@ async def deliver(remote: Remote, wish: Wish, watch: Watch) -> Delivered:
                 attempt, rows_before, wait = 0, rows, 1.0
             elif attempt >= (TRIES_MAX if remote.has_answered else FIRST_TRIES_MAX):
                 raise TransferFailed(
-                    f"{problem} Gave up after {attempt} tries; the same command goes on from there."
+                    f"{problem} Gave up after {attempt} tries. Run the same command again to continue."
                 ) from None
             pause = min(WAIT_SECONDS_MAX, max(wait, problem.wait or 0.0))
-            watch.noticed(f"{problem} Sending the file again in {pause:.0f} s; it goes on after the last row taken in.")
+            watch.noticed(
+                f"{problem} Sending the file again in {pause:.0f} s. It continues after the last imported row."
+            )
             await asyncio.sleep(pause)
             wait = min(WAIT_SECONDS_MAX, 2 * wait)
 
 
 async def rejects(remote: Remote, job_id: str, *, most: int | None = None) -> AsyncIterator[JsonObject]:
-    """The rows that were not taken, in the order of the file; all of them, or the first so many."""
+    """The rejected rows in the order of the file: all of them, or the first `limit`."""
     after: str | None = None
     while most is None or most > 0:
         first = REJECTS_PAGE if most is None else min(most, REJECTS_PAGE)
@@ -174,12 +176,12 @@ async def _find(remote: Remote, wish: Wish) -> tuple[str, JsonObject | None]:
     except (LookupError, TypeError):
         raise remote.is_no_outdial_server() from None
     if found is None:
-        raise TransferFailed(f"There is no outdial {wish.outdial_id}.")
+        raise TransferFailed(f"Outdial {wish.outdial_id} not found. Check --outdial and the token's customer.")
     return found
 
 
 async def _standing(remote: Remote, wish: Wish) -> tuple[int, Delivered | None]:
-    """How many rows are in, after an answer was lost; and the job where it has come to an end that stays."""
+    """After an answer was lost: how many rows are imported, and the job if it has ended for good."""
     try:
         name, job = await _find(remote, wish)
     except (Passing, TransferFailed):
@@ -191,7 +193,7 @@ async def _standing(remote: Remote, wish: Wish) -> tuple[int, Delivered | None]:
 
 
 async def _send(remote: Remote, wish: Wish, watch: Watch) -> None:
-    """One upload. Returns where the server has said what became of the file, good or bad.
+    """One upload. Returns if the server has answered with a result, good or bad.
 
     Raises:
         TransferFailed, Passing.
@@ -230,7 +232,7 @@ async def _pieces(source: Source, sent: Callable[[int], None]) -> AsyncIterator[
 async def _watch(remote: Remote, wish: Wish, watch: Watch) -> None:
     while True:
         await asyncio.sleep(POLL_SECONDS)
-        with suppress(Passing, TransferFailed):  # whoever sends will hear of it
+        with suppress(Passing, TransferFailed):  # the sender gets the error
             _, job = await _find(remote, wish)
             if job is not None:
                 watch.counted(job["counts"])

@@ -1,8 +1,8 @@
-"""The file that is to be sent: opened once, so that it stays the same file, and read as often as it takes.
+"""The file to send: opened once, so that it stays the same file, and read as often as necessary.
 
-What cannot be read twice, such as standard input or a pipe, is kept in a temporary file without a name, which is gone
-with the process, however that ends. It has to be: the file's content names the import, and a cut connection has to be
-gone on with.
+Input that cannot be read twice, such as standard input or a pipe, is copied to a nameless temporary file, which
+disappears with the process. This is necessary because the import's key is made from the content, and the file is sent
+again after a lost connection.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ from app.transfers.remote import TransferFailed
 
 PIECE_BYTES = 64 * 1024
 SPOOLED_BYTES_MAX = 8 * 1024**3
-"""A server takes no larger file, even inflated."""
+"""A server takes no larger file, even after decompression."""
 STANDARD_INPUT = "-"
 
 
@@ -28,7 +28,7 @@ class Source:
     def __init__(self, name: str, file: BinaryIO) -> None:
         self._file = file
         self.name = name
-        """As people know it; text that can be sent and printed, whatever bytes the file's name has."""
+        """The name for people: text that can be sent and printed, for any bytes in the file's name."""
         self.size = os.fstat(file.fileno()).st_size
 
     @classmethod
@@ -36,7 +36,7 @@ class Source:
         """Open a file.
 
         Raises:
-            TransferFailed: it is a folder or a device, or larger than a server takes.
+            TransferFailed: it is a folder or a device, or too large.
             OSError: it cannot be read.
         """
         if str(path) == STANDARD_INPUT:
@@ -48,9 +48,9 @@ class Source:
         if stat.S_ISDIR(mode):
             raise TransferFailed(f"{name} is a folder.")
         if stat.S_ISBLK(mode) or (stat.S_ISCHR(mode) and not _is_terminal(path)):
-            raise TransferFailed(f"{name} is a device and no file.")
+            raise TransferFailed(f"{name} is a device, not a file.")
         file = path.open("rb")
-        # Files that the system makes up while they are read, as in /proc, have no size.
+        # Files that the system creates while they are read, as in /proc, have no size.
         if stat.S_ISREG(mode) and os.fstat(file.fileno()).st_size:
             return cls(name, file)
         with file:
@@ -63,7 +63,7 @@ class Source:
         self._file.close()
 
     def digest(self) -> str:
-        """Of the content."""
+        """The hash of the content."""
         found = hashlib.sha256()
         for piece in self.pieces():
             found.update(piece)
@@ -73,10 +73,10 @@ class Source:
         """The content, from its beginning.
 
         Raises:
-            TransferFailed: the file was cut while it was read.
+            TransferFailed: the file became shorter while it was read.
         """
         place = 0
-        while place < self.size:  # what is written to it meanwhile is not sent
+        while place < self.size:  # data that is added meanwhile is not sent
             piece = os.pread(self._file.fileno(), min(PIECE_BYTES, self.size - place), place)
             if not piece:
                 raise TransferFailed(f"{self.name} was changed while it was read. Run the command again.")
@@ -91,14 +91,14 @@ def _is_terminal(path: Path) -> bool:
 
 def _check_size(total: int) -> None:
     if total > SPOOLED_BYTES_MAX:
-        raise TransferFailed(f"No file over {SPOOLED_BYTES_MAX:,} bytes is taken.")
+        raise TransferFailed(f"The file is too large: at most {SPOOLED_BYTES_MAX:,} bytes.")
 
 
 def _spooled(source: BinaryIO) -> BinaryIO:
-    """All that comes from a pipe, kept."""
+    """Everything from a pipe, as a temporary file."""
     if source.isatty():
-        sys.stderr.write("outdial: reading the file from the terminal; Ctrl-D ends it.\n")
-    kept: BinaryIO = tempfile.TemporaryFile("w+b")  # noqa: SIM115 - it lives as long as what is made of it
+        sys.stderr.write("outdial: reading the file from the terminal. Press Ctrl-D to end it.\n")
+    kept: BinaryIO = tempfile.TemporaryFile("w+b")  # noqa: SIM115 - it lives as long as the source
     try:
         total = 0
         while piece := source.read(PIECE_BYTES):

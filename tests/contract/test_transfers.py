@@ -224,7 +224,7 @@ async def test_parameters_reach_the_server(owner: Client, outdial: str, tmp_path
         ("leads.xlsx", b"PK", (), "leads.xlsx is a workbook. Save its sheet as CSV."),
         ("leads", b"phone\n1\n", (), "Give --format csv or --format ndjson."),
         ("leads.csv", b"phone\n1\n", ("--format", "pdf"), "--format is csv or ndjson."),
-        ("leads.csv", b"phone\n1\n", ("--outdial", str(uuid4())), "There is no outdial"),
+        ("leads.csv", b"phone\n1\n", ("--outdial", str(uuid4())), " not found. Check --outdial"),
         ("leads.csv", b"phone\n1\n", ("--outdial", "me"), "--outdial must be a UUID."),
         ("leads.csv", b"phone\n1\n", ("--token", "x"), "The token is not a valid JWT."),
         ("leads.csv", b"phone\n1\n", ("--url", "ftp://127.0.0.1"), "--url must be like"),
@@ -252,7 +252,7 @@ async def test_a_cut_connection_costs_and_doubles_no_row(
         code, out, err = await run(owner, "import", leads, "--outdial", outdial, "--json", url=wire.url)
         assert wire.cuts_left == 0
     assert code == 0
-    assert "it goes on after the last row taken in" in err
+    assert "It continues after the last imported row." in err
     assert json.loads(out)["counts"] == {"read": 30_000, "created": 30_000, "updated": 0, "skipped": 0, "rejected": 0}
     assert await total(owner, outdial) == 30_000
 
@@ -360,7 +360,7 @@ async def test_what_keeps_an_export_back_is_said_in_words(
 async def test_a_file_that_cannot_be_written_is_named(owner: Client, outdial: str, tmp_path: Path) -> None:
     code, _, err = await run(owner, "export", "--outdial", outdial, "-o", tmp_path / "nowhere" / "out.csv")
     assert code == 1
-    assert "there is no folder" in err
+    assert "does not exist" in err
     assert "Traceback" not in err
 
 
