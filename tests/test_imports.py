@@ -456,7 +456,7 @@ async def test_turns_go_round_in_the_order_of_asking(monkeypatch: pytest.MonkeyP
     tasks = [asyncio.create_task(one(number)) for number in range(5)]
     await asyncio.sleep(0)
     assert order == [0, 1]
-    with pytest.raises(Unavailable, match="Too many imports wait"):
+    with pytest.raises(Unavailable, match="Too many imports are waiting"):
         await one(5)
     tasks[2].cancel()
     await asyncio.gather(tasks[2], return_exceptions=True)
@@ -559,5 +559,5 @@ async def test_a_dry_run_that_is_left_while_it_looks_something_up_closes_after_t
 async def test_a_disk_that_is_full_interrupts_a_dry_run() -> None:
     async with Seen() as seen:
         await seen._there(seen._database.execute, "PRAGMA max_page_count = 20")
-        with pytest.raises(Unavailable, match="no room"):
+        with pytest.raises(Unavailable, match="no disk space"):
             await seen.keep([(f"key-{number}", (f"TEL {number}",), b"x" * 32) for number in range(20_000)])

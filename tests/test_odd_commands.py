@@ -262,7 +262,7 @@ def test_an_answer_that_no_outdial_server_gives_is_one_line(run: Run, status: in
 
 def test_a_server_that_leads_elsewhere_says_where(run: Run) -> None:
     with answering(301, b"", {"Location": "https://calls.example.com/graphql"}) as url:
-        assert "leads to https://calls.example.com/graphql" in refused(run, url)
+        assert "redirects to https://calls.example.com/graphql" in refused(run, url)
     with answering(200, b"no gzip", {"Content-Encoding": "gzip"}) as url:
         assert refused(run, url).startswith("The request cannot be sent")
 

@@ -99,7 +99,7 @@ def file_format(name: str, named: str | None) -> str:
         return named
     suffix = Path(name.lower().removesuffix(".gz")).suffix
     if suffix in _WORKBOOKS:
-        raise TransferFailed(f"{name} is a workbook. Save its sheet as CSV, and import that.")
+        raise TransferFailed(f"{name} is a workbook. Save its sheet as CSV.")
     found = _SUFFIXES.get(suffix)
     if found is None:
         raise TransferFailed(f"{name}: its format is unknown. Give --format csv or --format ndjson.")

@@ -274,7 +274,7 @@ async def test_a_file_whose_every_row_leaves_a_quote_open_is_refused_soon(client
     started = time.monotonic()
     message, job = await refused(client, outdial, "name,phone\n" + '19","\n' * 50_000)
     seconds = time.monotonic() - started
-    assert "opens a quote that is never closed" in message
+    assert "have a quote that is never closed" in message
     assert job["counts"]["created"] == 0
     assert job["counts"]["rejected"] == job["counts"]["read"] > 100
     assert seconds < ANSWER_SECONDS_MAX

@@ -238,7 +238,7 @@ async def test_another_file_does_not_go_on_where_the_first_one_stopped(client: C
     ):
         response = await send(client, outdial, other, key="k")
         assert rest_reason(response) == (409, "CONFLICT"), other[:60]
-        assert "another file" in response.json()["error"]["message"]
+        assert "different file" in response.json()["error"]["message"]
     assert len(await importing.targets(client, outdial)) == CHUNK + 1
     assert counts(await taken(client, outdial, importing.table(CHUNK + 5), key="k")) == (1_005, 1_005, 0, 0, 0)
 

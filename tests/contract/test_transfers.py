@@ -139,7 +139,7 @@ async def test_the_same_file_is_in_once_unless_it_is_asked_for_again(
     await run(owner, *command)
     code, out, _ = await run(owner, *command)
     assert (code, len(await keys(owner, outdial))) == (0, 1)
-    assert "was imported into Spring list before" in out
+    assert "was already imported into Spring list" in out
     code, out, _ = await run(owner, *command, "--again")
     assert (code, len(await keys(owner, outdial))) == (0, 2)
     assert out.startswith("1 of 1 rows of leads.csv imported into")
@@ -188,7 +188,7 @@ async def test_rejected_rows_go_through_a_pipe_and_never_over_the_file_itself(
     leads.write_text("phone\n1\n")
     code, out, err = await run(owner, "import", leads, "--outdial", outdial, "--rejects", leads)
     assert (code, out) == (1, "")
-    assert err == "outdial: --rejects names the file that is imported. Give it another name.\n"
+    assert err == "outdial: --rejects has the name of the imported file. Give it another name.\n"
     assert leads.read_text() == "phone\n1\n"
     code, out, _ = await run(owner, "import", leads, "--outdial", outdial, "--rejects", Path("/dev/stdout"))
     assert code == 0
@@ -223,7 +223,7 @@ async def test_parameters_reach_the_server(owner: Client, outdial: str, tmp_path
         ("leads.csv", b"phone\n1\n2\n", ("--max-rejects", "1"), "rows were rejected"),
         ("leads.xlsx", b"PK", (), "leads.xlsx is a workbook. Save its sheet as CSV."),
         ("leads", b"phone\n1\n", (), "Give --format csv or --format ndjson."),
-        ("leads.csv", b"phone\n1\n", ("--format", "pdf"), "--format is csv or ndjson."),
+        ("leads.csv", b"phone\n1\n", ("--format", "pdf"), "--format must be csv or ndjson."),
         ("leads.csv", b"phone\n1\n", ("--outdial", str(uuid4())), " not found. Check --outdial"),
         ("leads.csv", b"phone\n1\n", ("--outdial", "me"), "--outdial must be a UUID."),
         ("leads.csv", b"phone\n1\n", ("--token", "x"), "The token is not a valid JWT."),
