@@ -60,6 +60,7 @@ async def test_every_dialog_that_has_done_its_work_gives_the_focus_back(seen: Si
         await expect(page.get_by_role("button", name=name).first).to_be_focused()
     dialog = await open_by_keyboard(page, page.get_by_role("button", name="Delete").first)
     await dialog.get_by_label("Type the name to delete it").fill("Summer list")
+    await expect(dialog.get_by_role("button", name="Delete outdial")).to_be_enabled()  # the new name has arrived
     await page.keyboard.press("Enter")
     await expect(page.get_by_role("heading", name="Outdials", level=1)).to_be_visible()
     await expect(page.get_by_role("main")).to_be_focused()  # the button is gone with its page

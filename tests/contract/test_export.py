@@ -140,7 +140,7 @@ async def test_what_export_writes_import_reads(client: Client, outdial: str) -> 
         job = await importing.taken(client, copy, written, kind=kind)
         assert importing.counts(job) == (17, 17, 0, 0, 0)
         assert len(job["warnings"]) == 1
-        assert "tell of earlier calls" in job["warnings"][0]
+        assert "results of earlier calls" in job["warnings"][0]
         again = await table(client, copy)
         before = await table(client, outdial)
         assert [{name: row[name] for name in OWN} for row in again] == [

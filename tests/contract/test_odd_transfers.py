@@ -179,7 +179,7 @@ def test_a_pipe_without_end_is_refused(tmp_path: Path, monkeypatch: pytest.Monke
 
     writing = threading.Thread(target=write)
     writing.start()
-    with pytest.raises(TransferFailed, match="No file over 1,000,000 bytes"):
+    with pytest.raises(TransferFailed, match="at most 1,000,000 bytes"):
         Source.opened(tmp_path / "pipe")
     writing.join(SECONDS_MAX)
     assert not writing.is_alive()
