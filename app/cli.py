@@ -55,6 +55,7 @@ app = typer.Typer(
 
 def main() -> None:
     """The program. An error that the user can correct is one line on standard error, never a traceback."""
+    _occupy_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # a file's name may have bytes that are not text
             stream.reconfigure(errors="backslashreplace")
@@ -64,6 +65,15 @@ def main() -> None:
         _fail(str(error), EXIT_WRONG_SETTING)
     except OSError as error:  # a full disk or a missing folder is the machine's state, not a bug
         _fail(commands.words_of(error), EXIT_FAILED)
+
+
+def _occupy_closed_streams() -> None:
+    """Otherwise the next file that is opened, such as the database, takes the place of a closed standard stream."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
 
 
 def _print_version(wanted: bool) -> None:

@@ -13,10 +13,10 @@ from collections.abc import Iterable, MutableMapping
 from contextvars import ContextVar
 from types import TracebackType
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 import structlog
 
+from app.database_url import DatabaseUrl
 from app.settings import Settings
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
@@ -181,7 +181,10 @@ def _secrets(settings: Settings) -> tuple[str, ...]:
     """The secrets in the settings, in each spelling, the longest first."""
     found = {settings.jwt_secret.get_secret_value()} if settings.jwt_secret is not None else set()
     if not settings.is_sqlite:
-        password = urlsplit(settings.database_url).password or ""
-        # A very short one is part of ordinary words. The URL's pattern redacts it in URLs.
-        found |= {text for text in (password, unquote(password)) if len(text) >= 6}
+        url = DatabaseUrl.parse(settings.database_url)
+        login = settings.database_url.partition("://")[2].partition("/")[0].rpartition("@")[0]
+        passwords = (url.password, login.partition(":")[2], url.parameters.get("sslpassword"))
+        # A very short one is part of ordinary words; the URL's pattern finds it in URLs.
+        found |= {text for text in passwords if text and len(text) >= 6}
+    found |= {json.dumps(text)[1:-1] for text in found}
     return tuple(sorted(found, key=len, reverse=True))

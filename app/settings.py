@@ -181,6 +181,16 @@ class Settings(BaseSettings):
     def _lower(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _check_text(cls, value: object) -> object:  # the last one that is defined runs first
+        if isinstance(value, str):
+            try:
+                value.encode()
+            except UnicodeEncodeError:  # Python reads other bytes of the environment as half characters
+                raise ValueError("holds bytes that are not UTF-8") from None
+        return value
+
     @model_validator(mode="after")
     def _check_one_key(self) -> Self:
         given = [_variable(name) for name in _KEY_NAMES if getattr(self, name) is not None]

@@ -236,3 +236,25 @@ def test_a_line_that_cannot_be_written_shows_none_of_its_values(lines):
 def test_text_that_no_encoding_takes_is_written_all_the_same(lines):
     structlog.get_logger().warning("half a character", text="\ud800", raw=b"\xff", thing=object())
     assert "half a character" in lines()[0]
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+@pytest.mark.parametrize(
+    ("url", "password"),
+    [
+        ("postgresql://ann:hunt[er2@db/calls", "hunt[er2"),
+        ("postgresql://ann:[hunter2]@db1,[::1]:5432/calls", "[hunter2]"),
+        ("postgresql://ann:hunt%22er2@db/calls", 'hunt"er2'),
+        ("postgresql://ann:größer12@db/calls", "größer12"),
+        ("postgresql://ann:hunt%5Cer2@db/calls", "hunt\\er2"),
+        ("postgresql://ann@db/calls?password=hunter22", "hunter22"),
+        ("postgresql://ann@db/calls?sslmode=require&sslcert=a&sslpassword=hunter22", "hunter22"),
+    ],
+)
+def test_no_password_that_a_url_can_hold_gets_into_the_log(capsys, form, url, password):
+    logs.configure(Settings(jwt_secret=SECRET, database_url=url, log_format=form))
+    structlog.get_logger("app.test").warning("cannot_log_in", with_it=f"as {password}.")
+    line = capsys.readouterr().err
+    assert "cannot_log_in" in line
+    assert logs.REDACTED in line
+    assert password not in (json.loads(line)["with_it"] if form == "json" else line)

@@ -18,6 +18,7 @@ from app.db.dialects import is_instant
 from tests.conftest import Databases, Kind
 from tests.support import factories, postgres
 
+MIGRATIONS = ["0001_initial", "0002_imports", "0003_rejects"]
 REFUSED = (sqlite3.IntegrityError, asyncpg.IntegrityConstraintViolationError)
 
 
@@ -109,8 +110,7 @@ async def test_processes_that_start_at_once_migrate_once(kind: Kind, tmp_path: P
                 process.kill()
                 await process.wait()
     assert [process.returncode for process in processes] == [0] * 4, outputs
-    all_of_them = "['0001_initial', '0002_imports', '0003_rejects']"
-    assert sorted(out.decode().strip() for out, _ in outputs) == [all_of_them, "[]", "[]", "[]"]
+    assert sorted(out.decode().strip() for out, _ in outputs) == [str(MIGRATIONS), "[]", "[]", "[]"]
     if kind == "postgres":
         await postgres.drop_database(postgres_server, url)
 
@@ -243,3 +243,24 @@ async def test_each_query_of_the_hot_paths_finds_its_index(databases: Databases,
                 assert "TEMP B-TREE" not in details, details
         finally:
             await db.close()
+
+
+async def test_an_interrupt_cuts_no_migration(tmp_path: Path) -> None:
+    """At whatever point it comes, the schema is then current or empty, and nothing is left open."""
+    steps = 0
+    is_done = False
+    while not is_done:
+        url = f"sqlite:///{tmp_path}/{steps}.db"
+        migrating = asyncio.create_task(db.migrate(url))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        is_done = migrating.done()
+        migrating.cancel()
+        found = (await asyncio.gather(migrating, return_exceptions=True))[0]
+        assert isinstance(found, list if is_done else asyncio.CancelledError), (steps, found)
+        await db.connect(url)
+        tables = await db.fetch("SELECT name FROM sqlite_master WHERE type = 'table'")
+        assert not tables or await db.schema_is_current(), steps
+        await db.close()
+        assert await db.migrate(url) == ([] if tables else MIGRATIONS)
+        steps = steps * 3 + 1

@@ -218,6 +218,8 @@ class _Answering(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
+    do_GET = do_POST  # noqa: N815 - the name is the standard library's
+
     def log_message(self, *_: object) -> None:
         pass
 
@@ -251,6 +253,10 @@ ODD_ANSWERS = [
     (200, b'{"errors": "x"}'), (200, b'{"errors": {}}'), (200, b'{"errors": [1]}'), (200, b'{"errors": [{}]}'),
     (200, b'{"errors": [{"message": "x", "extensions": 1}]}'), (400, b'{"error": "x"}'), (401, b""), (403, b"<html>"),
     (404, b"Not found"), (405, b""), (413, b"<html>"), (418, b"{}"), (200, b"[" * 100_000),
+    *((200, b'{"data": {"outdial": {"name": "x", "imports": {"nodes": [%s]}}}}' % job) for job in (
+        b"1", b"{}", b'{"state": "COMPLETED"}', b'{"state": "COMPLETED", "counts": 1}',
+        b'{"id":"x","state":"COMPLETED","stopReason":null,"message":null,"dryRun":false,"warnings":1,"counts":{}}',
+    )),
 ]  # fmt: skip
 
 
@@ -258,6 +264,25 @@ ODD_ANSWERS = [
 def test_an_answer_that_no_outdial_server_gives_is_one_line(run: Run, status: int, body: bytes) -> None:
     with answering(status, body) as url:
         refused(run, url)
+
+
+@pytest.mark.parametrize(("status", "body"), ODD_ANSWERS, ids=lambda value: str(value)[:40])
+@pytest.mark.parametrize("where", ["a file", "standard output"])
+def test_what_no_outdial_server_exports_is_not_taken_for_an_export(
+    run: Run, tmp_path: Path, where: str, status: int, body: bytes
+) -> None:
+    (tmp_path / "kept.csv").write_text("name\nAna\n")
+    output = ["--output", "kept.csv"] if where == "a file" else []
+    with answering(status, body, {"Content-Type": "text/html; charset=utf-8"}) as url:
+        line = one_line(run("export", "--outdial", OUTDIAL, "--token", TOKEN, "--url", url, *output))
+    assert line == f"There is no Outdial server at {url}: it answered {status}."
+    assert (tmp_path / "kept.csv").read_text() == "name\nAna\n"
+
+
+def test_an_export_says_where_a_server_leads(run: Run) -> None:
+    with answering(302, b"", {"Location": "https://login.example.com/"}) as url:
+        line = one_line(run("export", "--outdial", OUTDIAL, "--token", TOKEN, "--url", url))
+    assert line == f"There is no Outdial server at {url}: it redirects to https://login.example.com/."
 
 
 def test_a_server_that_leads_elsewhere_says_where(run: Run) -> None:

@@ -191,6 +191,24 @@ def test_a_lock_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
     assert "x.db.serving" in line
 
 
+def test_a_file_with_a_second_name_is_not_served(file: Path, tmp_path: Path) -> None:
+    """A server that uses the other name has another log and other locks."""
+    other = tmp_path / "other.db"
+    other.hardlink_to(file)
+    for path in (file, other):
+        line = refusal(outdial(f"sqlite:///{path}", tmp_path, "serve", "--port", "0"))
+        assert "a hard link" in line
+    other.unlink()
+    with Holder(f"sqlite:///{file}"):
+        pass
+
+
+def test_a_file_that_is_read_only_is_not_served(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "access", lambda path, _mode: path != file)  # root may write to any file
+    with pytest.raises(Unavailable, match=rf"^{file} is read-only$"):
+        asyncio.run(db.migrate(f"sqlite:///{file}"))
+
+
 # ---------------------------------------------------------------- encodings
 
 

@@ -299,3 +299,10 @@ def test_postgresql_gets_no_made_secret(tmp_path):
         ensure_secret(Settings(database_url="postgresql://ann:hunter2@db/calls"))
     assert "hunter2" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_bytes_that_are_not_utf_8_are_refused_in_every_setting(monkeypatch, name):
+    monkeypatch.setenv(f"OUTDIAL_{name.upper()}", "\udcff" * 40)
+    with pytest.raises(SettingsError, match=rf"^OUTDIAL_{name.upper()}: holds bytes that are not UTF-8$"):
+        Settings.load()

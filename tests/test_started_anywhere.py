@@ -43,7 +43,7 @@ def program(tmp_path: Path) -> list[str]:
     """The program, started as an installed one is: by a script that lies in another folder than one's own."""
     script = tmp_path / "bin" / "outdial"
     script.parent.mkdir()
-    script.write_text("from app.cli import main\n\nif __name__ == '__main__':\n    main()\n")
+    script.write_text("from app.__main__ import main\n\nif __name__ == '__main__':\n    main()\n")
     return [sys.executable, str(script)]
 
 
@@ -300,3 +300,31 @@ def test_the_dialer_has_a_help_and_refuses_in_one_line(program: list[str], folde
             assert found.stderr.startswith("outdial: ")
             assert words in found.stderr
             assert len(found.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("closed", ["0", "1", "2", "01", "02", "12", "012"])
+def test_a_server_without_standard_streams_serves_and_ends(tmp_path: Path, closed: str) -> None:
+    """Otherwise its database, or a socket, would be the file to which libraries write their complaints."""
+    close = " ".join(f"{descriptor}>&-" for descriptor in closed)
+    with serving(["/bin/sh", "-c", f'exec "$0" -m app "$@" {close}', sys.executable], tmp_path) as server:
+        if Path("/proc").exists():
+            for descriptor in closed:
+                assert Path(f"/proc/{server.process.pid}/fd/{descriptor}").readlink() == Path(os.devnull)
+        server.ended()
+        assert server.process.returncode == -signal.SIGTERM  # it ends as it was asked to, after it has closed all
+
+
+@pytest.mark.parametrize("module", ["typer", "phonenumbers", "tortoise", "app.transfers"])
+def test_an_interrupt_while_the_program_is_loading_is_no_traceback(tmp_path: Path, module: str) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-X", "importtime", "-m", "app", "schema"], cwd=tmp_path, env=environment(),
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stderr
+    for line in process.stderr:
+        if line.split()[-1] == module:
+            process.send_signal(signal.SIGINT)
+            break
+    _, complaint = process.communicate(timeout=SECONDS_MAX)
+    assert [line for line in complaint.splitlines() if not line.startswith("import time:")] == []
+    assert process.returncode == 130

@@ -92,18 +92,27 @@ async def migrate(url: str) -> list[str]:
     """
     parsed = DatabaseUrl.parse(url)
     await opening.check(parsed)
-    config = tortoise_config(parsed, pool_size=2)
     async with _alone(parsed):
-        await Tortoise.init(config=config, _enable_global_fallback=True)
+        migrating = asyncio.create_task(_migrate(parsed))
         try:
-            executor = MigrationExecutor(Tortoise.get_connection("default"), config["apps"])
-            missing = await _missing(executor)
-            if missing and parsed.path is not None:
-                _refuse_while_served(parsed.path)
-            await executor.migrate()
-            return missing
-        finally:
-            await Tortoise.close_connections()
+            return await asyncio.shield(migrating)
+        except asyncio.CancelledError:  # Ctrl-C: Tortoise cannot close a transaction that has only half begun
+            await migrating
+            raise
+
+
+async def _migrate(url: DatabaseUrl) -> list[str]:
+    config = tortoise_config(url, pool_size=2)
+    await Tortoise.init(config=config, _enable_global_fallback=True)
+    try:
+        executor = MigrationExecutor(Tortoise.get_connection("default"), config["apps"])
+        missing = await _missing(executor)
+        if missing and url.path is not None:
+            _refuse_while_served(url.path)
+        await executor.migrate()
+        return missing
+    finally:
+        await Tortoise.close_connections()
 
 
 def _refuse_while_served(path: Path) -> None:

@@ -1,6 +1,7 @@
 """Opens the database at the start of a process, and closes it at the end."""
 
 import asyncio
+import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -103,5 +104,7 @@ def _check_file(path: Path) -> None:
             encoding = connection.execute("PRAGMA encoding").fetchone()[0]
     except sqlite3.Error as error:
         raise Unavailable(str(error)) from error
+    if not os.access(path, os.W_OK):
+        raise Unavailable(f"{path} is read-only")
     if encoding != "UTF-8":
         raise Unavailable(f"the file has the encoding {encoding}; convert it to UTF-8: sqlite3 OLD .dump | sqlite3 NEW")

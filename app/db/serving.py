@@ -29,6 +29,9 @@ def claim(url: str) -> None:
         return
     if path.is_dir() or not lock.parent.is_dir():
         raise Unavailable("unable to open database file")
+    if path.exists() and path.stat().st_nlink > 1:
+        # SQLite keeps its log beside each name, so two processes would destroy the file.
+        raise Unavailable("the file has a second name (a hard link); remove it, or make a copy of the file instead")
     try:
         descriptor = _take(lock)
     except OSError as error:

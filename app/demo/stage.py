@@ -226,8 +226,8 @@ def _say(text: str) -> None:
 def _command() -> str:
     """The command of this program, for the folder in which the demo was started."""
     typed = Path(sys.argv[0])
-    if typed.name != "outdial":  # python -m app.cli
-        return f"{_short(Path(sys.executable))} -m app.cli"
+    if typed.name != "outdial":  # python -m app
+        return f"{_short(Path(sys.executable))} -m app"
     if shutil.which("outdial") == str(typed.absolute()):
         return "outdial"
     return _short(typed.absolute())

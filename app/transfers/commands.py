@@ -17,7 +17,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from app import ids
 from app.transfers import fetching, sending
 from app.transfers.remote import JsonObject, Remote, TransferFailed
-from app.transfers.sending import Delivered, Watch, Wish
+from app.transfers.sending import COUNTS, Delivered, Watch, Wish
 from app.transfers.sources import Source
 
 T = TypeVar("T")
@@ -25,7 +25,6 @@ T = TypeVar("T")
 EXIT_FAILED = 1
 EXIT_INTERRUPTED = 130
 REJECTS_SHOWN_MAX = 10
-COUNTS = ("read", "created", "updated", "skipped", "rejected")
 
 OutdialId = Annotated[str, typer.Option("--outdial", metavar="ID", help="The outdial's id.")]
 Url = Annotated[str, typer.Option(envvar="OUTDIAL_URL", help="The server's address.")]

@@ -10,8 +10,8 @@ from typing import BinaryIO, cast
 
 import httpx
 
-from app.transfers.remote import PASSING, Passing, Remote, TransferFailed, failure, refusal, retry_after
-from app.transfers.sending import Parameters
+from app.transfers.remote import PASSING, Passing, Remote, TransferFailed, error_of, failure, refusal, retry_after
+from app.transfers.sending import MEDIA_TYPES, Parameters
 
 TRIES_MAX = 6
 WAIT_SECONDS_MAX = 30.0
@@ -134,10 +134,17 @@ async def fetch(
                 await response.aread()
                 if response.status_code in PASSING:
                     raise Passing(refusal(response), retry_after(response))
-                raise TransferFailed(refusal(response))
+                raise TransferFailed(refusal(response)) if error_of(response) else remote.is_no_outdial_server(response)
+            if not _is_export(response):  # a page to log in, from a proxy or from another server
+                raise remote.is_no_outdial_server(response)
             async for piece in response.aiter_bytes():
                 file.write(piece)
                 total += len(piece)
                 received(total)
     except httpx.RequestError as error:
         raise failure(error) from None
+
+
+def _is_export(response: httpx.Response) -> bool:
+    media_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return media_type in MEDIA_TYPES.values()

@@ -44,6 +44,8 @@ _WORKBOOKS = frozenset({".xlsx", ".xlsm", ".xls", ".ods"})
 
 Parameters = Mapping[str, str | Sequence[str]]
 
+COUNTS = ("read", "created", "updated", "skipped", "rejected")
+_JOB_FIELDS = {"id", "state", "stopReason", "message", "dryRun", "warnings", "counts"}
 _JOB = """id fileName state stopReason message dryRun warnings tmCreate startedAt finishedAt
   counts { read created updated skipped rejected }"""
 _BY_KEY = f"""query ByKey($id: ID!, $key: String!) {{ outdial(id: $id) {{
@@ -172,12 +174,27 @@ async def _find(remote: Remote, wish: Wish) -> tuple[str, JsonObject | None]:
     data = await remote.ask(_BY_KEY, id=wish.outdial_id, key=wish.key)
     try:
         outdial = data["outdial"]
-        found = None if outdial is None else (outdial["name"], next(iter(outdial["imports"]["nodes"]), None))
+        found = None if outdial is None else (outdial["name"], _first_job(outdial["imports"]["nodes"]))
     except (LookupError, TypeError):
         raise remote.is_no_outdial_server() from None
     if found is None:
         raise TransferFailed(f"Outdial {wish.outdial_id} not found. Check --outdial and the token's customer.")
     return found
+
+
+def _first_job(nodes: Sequence[JsonObject]) -> JsonObject | None:
+    """The first job; None if there is none.
+
+    Raises:
+        LookupError, TypeError: it is no job.
+    """
+    if not nodes:
+        return None
+    job = nodes[0]
+    has_all = isinstance(job, dict) and job.keys() >= _JOB_FIELDS and isinstance(job["warnings"], list)
+    if not has_all or not all(isinstance(job["counts"][name], int) for name in COUNTS):
+        raise TypeError("this is no import job")
+    return job
 
 
 async def _standing(remote: Remote, wish: Wish) -> tuple[int, Delivered | None]:
