@@ -119,8 +119,9 @@ async def test_a_link_into_graphiqls_open_tab_logs_in_there(seen: Sight, lists: 
     await seen.open("/graphql")
     await expect(page.locator(".graphiql-container")).to_be_visible()
     await page.evaluate(LEFT_OPEN)
-    await paste(page, lists[0].token)
-    await page.wait_for_function("window.opened === undefined && document.querySelector('.graphiql-container')")
+    async with page.expect_event("load"):  # it is loaded anew
+        await paste(page, lists[0].token)
+    assert await page.evaluate("window.opened") is None
     await no_token_is_left(page, lists[0].token)
     await expect(page.locator(".graphiql-container")).to_be_visible()
     (cookie,) = await page.context.cookies()
@@ -181,7 +182,7 @@ async def test_a_new_tab_is_logged_in_by_ctrl_click_by_its_address_and_in_graphi
 
     await until(offers)
     await who.click()
-    await graphiql.wait_for_function("(id) => document.body.innerText.includes(id)", arg=lists[0].customer_id)
+    await expect(graphiql.locator("body")).to_contain_text(lists[0].customer_id)
 
 
 async def test_a_logout_in_one_tab_logs_out_all(seen: Sight, lists: tuple[Client, Client]) -> None:

@@ -3,6 +3,7 @@ import type { RejectsQuery as RejectsQuery_ } from "../generated/graphql";
 import { accepted, ask, Problem, words } from "./api";
 import { base } from "./base";
 import { CancelImportMutation, ImportByKeyQuery, ImportProgressSubscription, RejectsQuery } from "./documents";
+import { newKey } from "./once";
 import type { Job } from "./outcome";
 import { session } from "./session.svelte";
 import { socket } from "./socket.svelte";
@@ -53,7 +54,7 @@ export class Import {
     if (!file || this.isRunning) return;
     const wish = JSON.stringify([file.name, file.size, file.lastModified, options]);
     if (wish !== this.#of || this.job?.state === "COMPLETED") {
-      this.#key = `page-${crypto.getRandomValues(new Uint32Array(4)).join("-")}`;
+      this.#key = newKey();
       this.#of = wish;
     }
     this.#letGo?.();

@@ -1,5 +1,5 @@
 // The list of outdials, kept live by one subscription for all of them.
-import type { OutdialFieldsFragment } from "../generated/graphql";
+import type { OutdialFieldsFragment, OutdialsQuery as OutdialsQueryResult } from "../generated/graphql";
 import { OutdialEventsSubscription, OutdialsQuery, ProgressSubscription } from "./documents";
 import { ask, words } from "./api";
 import { socket } from "./socket.svelte";
@@ -39,7 +39,10 @@ export class Outdials {
   readonly rates = new Map<string, Rate>();
 
   readonly #name: string;
-  #after: string | null = null;
+  #wanted = 0;
+  #isReading = false;
+  /** Something happened while the server was asked: its answer may be older. */
+  #isStale = false;
   #followed = "";
   #letGo: (() => void)[] = [];
   #letProgressGo: (() => void) | undefined;
@@ -72,22 +75,43 @@ export class Outdials {
     this.#timer = setTimeout(() => void this.read(), 200);
   }
 
+  /** Read as many as are shown, from the newest on; with `more`, a page more. */
   async read({ more = false } = {}): Promise<void> {
+    if (more) this.#wanted = this.list.length + 1; // a second click asks for nothing new
+    if (this.#isReading) {
+      this.#isStale = true;
+      return;
+    }
+    this.#isReading = true;
     try {
-      const { outdials } = await ask(OutdialsQuery, { after: more ? this.#after : null, name: this.#name || null });
+      await this.#readPages(Math.max(this.list.length, this.#wanted));
       if (this.#isOver) return;
-      this.list = (more ? [...this.list, ...outdials.nodes] : outdials.nodes).slice(0, OUTDIALS_MAX);
-      this.#after = outdials.pageInfo.endCursor ?? null;
-      this.hasMore = outdials.pageInfo.hasNextPage && this.list.length < OUTDIALS_MAX;
-      this.total = outdials.totalCount ?? null;
       this.problem = "";
       this.#see(this.list);
       this.#followProgress();
     } catch (error) {
       this.problem = words(error);
     } finally {
+      this.#isReading = false;
       this.isLoading = false;
+      if (this.#isStale && !this.#isOver) this.refresh();
+      this.#isStale = false;
     }
+  }
+
+  async #readPages(upTo: number): Promise<void> {
+    const read = new Map<string, Outdial>(); // by id: what is created meanwhile moves the pages
+    let after: string | null = null;
+    let page: OutdialsQueryResult["outdials"];
+    do {
+      ({ outdials: page } = await ask(OutdialsQuery, { after, name: this.#name || null }));
+      if (this.#isOver) return;
+      for (const outdial of page.nodes) read.set(outdial.id, outdial);
+      after = page.pageInfo.endCursor ?? null;
+    } while (page.pageInfo.hasNextPage && read.size < Math.min(upTo, OUTDIALS_MAX));
+    this.list = [...read.values()].slice(0, OUTDIALS_MAX);
+    this.hasMore = page.pageInfo.hasNextPage && this.list.length < OUTDIALS_MAX;
+    this.total = page.totalCount ?? null;
   }
 
   #followProgress(): void {

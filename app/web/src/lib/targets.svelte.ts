@@ -50,10 +50,13 @@ export class Targets {
     this.#position = { outdialId: outdial, after: null };
   }
 
-  /** Read the first page, and follow what happens after it. */
+  /** Read the first page, and follow what happens after it; if the reading fails, it is tried again. */
   async begin(): Promise<void> {
     await this.#read();
-    if (this.#isOver || this.#position.after === null) return;
+  }
+
+  #follow(): void {
+    if (this.#letGo || this.#isOver || this.#position.after === null) return;
     this.#letGo = socket.follow(TargetEventsSubscription, this.#position, {
       next: ({ targetEvents: batch }) => {
         this.#position.after = batch.cursor; // a reconnect begins here
@@ -130,6 +133,7 @@ export class Targets {
     try {
       await this.#readPages(Math.min(upTo, ROWS_MAX));
       this.problem = "";
+      this.#follow();
     } catch (error) {
       this.problem = words(error);
       this.#isStale = true;
