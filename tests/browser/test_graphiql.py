@@ -37,12 +37,6 @@ def _spaced(document: str) -> re.Pattern[str]:
     return re.compile("".join(r"\s*" if sign.isspace() else re.escape(sign) for sign in document))
 
 
-async def answer(page: Page) -> str:
-    """What the editor of answers shows, without the spaces that Monaco draws."""
-    text = await page.locator(".result-window, .graphiql-response").first.inner_text()
-    return "".join(text.replace("\xa0", " ").split())
-
-
 async def shows(page: Page, words: str) -> None:
     # asked again and again from outside: the page's own policy lets nothing that waits in it evaluate text
     async def is_shown() -> bool:

@@ -129,7 +129,7 @@ function answered(targetId: string, version: number): Change {
   return { ...claim(targetId, version), type: "COMPLETED", status: "DONE", doneReason: "ANSWERED", disposition: "ANSWERED" };
 }
 
-it("shows those that are called and no others: whoever is answered leaves at once, and the number with them", async () => {
+it("shows the targets that are called and no others: one that is answered leaves at once, and the number follows", async () => {
   server.nodes = ["a", "b", "c", "d"].map((id) => ({ ...target(id), status: "PROGRESSING" as const }));
   const targets = await begun({ ...EVERYTHING, status: "PROGRESSING" });
   expect([targets.rows.length, targets.total]).toEqual([4, 4]);
@@ -142,7 +142,7 @@ it("shows those that are called and no others: whoever is answered leaves at onc
   expect([targets.rows.length, targets.total]).toEqual([0, 0]);
 });
 
-it("keeps out whoever is answered while the server is asked, though its answer is older", async () => {
+it("keeps out a target that is answered while the server is asked, though its answer is older", async () => {
   server.nodes = [];
   const targets = await begun({ ...EVERYTHING, status: "PROGRESSING" });
   let arrive = (): void => undefined;
@@ -159,7 +159,7 @@ it("keeps out whoever is answered while the server is asked, though its answer i
   expect([targets.rows.map(({ id }) => id), targets.total]).toEqual([["b"], 1]);
 });
 
-it("shows whoever begins to match, within the bound of two seconds", async () => {
+it("shows a target that begins to match, within the bound of two seconds", async () => {
   server.nodes = [];
   const targets = await begun({ ...EVERYTHING, status: "PROGRESSING" });
   expect(targets.total).toBe(0);
