@@ -295,6 +295,37 @@ def test_a_taken_port_is_one_line(tmp_path: Path) -> None:
     ]
 
 
+INTERRUPTED = """
+import os, signal, sys
+import httpx
+from app.demo import stage
+
+class Client(httpx.AsyncClient):
+    def __init__(self, **arguments):
+        super().__init__(**arguments)
+        os.kill(os.getpid(), getattr(signal, sys.argv[1]))
+
+stage.httpx.AsyncClient = Client
+stage.run(0)
+"""
+
+
+@pytest.mark.parametrize("ending", ["SIGINT", "SIGTERM"])
+def test_an_interrupt_while_the_demo_starts_ends_it_without_a_word_too_many(tmp_path: Path, ending: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED, ending],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY), "TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.endswith("Stopped. The database was removed.\n")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_nobody_real_is_in_the_lists() -> None:
     addresses: list[str] = []
     types: set[str] = set()

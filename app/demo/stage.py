@@ -108,7 +108,6 @@ class _Server(uvicorn.Server):
 async def _show(settings: Settings, listener: socket.socket) -> None:
     await db.migrate(settings.database_url)
     runner = _Server(running.config(server.create_app(settings), settings, shutdown_seconds=SERVER_STOP_SECONDS))
-    serving = asyncio.create_task(runner.serve(sockets=[listener]))
     token = auth.issue(settings, ids.new(), "demo", list(Scope), TOKEN_LIFETIME)
     async with httpx.AsyncClient(
         base_url=f"http://{HOST}:{listener.getsockname()[1]}{settings.base_path}",
@@ -116,6 +115,10 @@ async def _show(settings: Settings, listener: socket.socket) -> None:
         timeout=REQUEST_SECONDS_MAX,
         trust_env=False,  # no proxy is in front of the demo
     ) as http:
+        await asyncio.sleep(
+            0
+        )  # an interrupt that has come by now ends here: a server that has half started would log it
+        serving = asyncio.create_task(runner.serve(sockets=[listener]))
         performing = asyncio.create_task(_perform(http, token, runner.stopping))
         await asyncio.wait([serving, performing], return_when=asyncio.FIRST_COMPLETED)
         performing.cancel()
