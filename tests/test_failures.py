@@ -412,6 +412,19 @@ async def test_the_bound_of_a_count_includes_the_wait_for_its_turn(on_file: str)
     assert await db.fetch_within(1, "SELECT 1 AS one")
 
 
+async def test_a_request_to_cancel_that_is_lost_holds_nobody(connected: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def lose(**_: object) -> None:
+        """PostgreSQL ignores a request that arrives before the statement does."""
+
+    monkeypatch.setattr(asyncpg.connect_utils, "_cancel", lose)
+    began = time.monotonic()
+    reads = [asyncio.create_task(db.fetch_within(0.2, SLOW)) for _ in range(20)]  # more than there are connections
+    found = await asyncio.gather(*reads, return_exceptions=True)
+    assert [type(error) for error in found] == [LimitExceeded] * 20
+    assert await db.fetch_within(5, "SELECT 1 AS one")
+    assert time.monotonic() - began < 10
+
+
 async def test_many_that_leave_at_any_moment_leave_the_reader_usable(database: str) -> None:
     async def come_and_go(number: int) -> None:
         read = asyncio.create_task(db.fetch_within(60, SLOW if number % 3 else "SELECT 1 AS one"))

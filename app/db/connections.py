@@ -18,6 +18,8 @@ from app.db.failures import OF_NO_USE, Failure, failure_of, failure_of_connectin
 
 CONNECTION_WAIT_SECONDS = 10
 """How long an operation may wait for a free connection, or on SQLite for the write lock."""
+GIVE_BACK_SECONDS_MAX = 1.0
+"""After this time, a connection whose statement does not end on request is closed. The request takes milliseconds."""
 RENEWAL_SECONDS_MIN = 1.0
 """The pool is renewed at most this often: after a failure, many connections fail at once."""
 
@@ -79,8 +81,12 @@ async def connection(name: str) -> AsyncIterator[Any]:
         if failure is None:
             raise
         raise _broken(failure, error, was_connected=False) from error
+    has_left = False
     try:
         yield held
+    except asyncio.CancelledError:
+        has_left = is_postgres()
+        raise
     except Exception as error:
         reason = failure_of(error)
         if reason is None:
@@ -90,7 +96,7 @@ async def connection(name: str) -> AsyncIterator[Any]:
             await renew()
         raise _broken(reason, error, was_connected=True) from error
     finally:
-        await _give_back(wrapper)
+        await (_give_back_soon(wrapper, held) if has_left else _give_back(wrapper))
 
 
 async def _give_back(wrapper: Any) -> None:
@@ -102,6 +108,19 @@ async def _give_back(wrapper: Any) -> None:
         if failure is None:
             raise
         _broken(failure, error, was_connected=True)
+
+
+async def _give_back_soon(wrapper: Any, held: Any) -> None:
+    """The same for a caller that has left, who does not wait for a statement that will not end.
+
+    asyncpg waits for the end of the statement that it has cancelled. PostgreSQL takes no notice of a request to cancel
+    that arrives before the statement does, which then runs on to its own time limit.
+    """
+    giving = asyncio.ensure_future(_give_back(wrapper))
+    await asyncio.wait([giving], timeout=GIVE_BACK_SECONDS_MAX)
+    if not giving.done():
+        postgres.drop(held)
+    await giving
 
 
 def _wait_seconds() -> float:

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { headline, type Job } from "../src/lib/outcome";
+import { headline, reason, type Job } from "../src/lib/outcome";
 
 type Counts = [created: number, updated: number, skipped: number, rejected: number];
 
@@ -58,5 +58,21 @@ describe("the headline says what became of the rows", () => {
           expect(words.includes(`${rejected} rejected`)).toBe(rejected > 0);
           expect(words.includes("Nothing was stored")).toBe(dryRun);
         }
+  });
+});
+
+describe("an upload that the reader stopped", () => {
+  const cut = job("FAILED", [0, 0, 0, 0], { stopReason: "INTERRUPTED", message: "Send the file again." });
+
+  it("is a stopped import, though the server saw it break off", () => {
+    expect(headline(cut, false, true)).toBe("Import stopped. No row was read.");
+    expect(reason(cut, true)).toBe("");
+  });
+
+  it("has the server's reason otherwise", () => {
+    expect(reason(cut, false)).toBe("Send the file again.");
+    const failed = job("FAILED", [0, 0, 0, 0], { stopReason: "FILE", message: "The file has no header." });
+    expect(headline(failed, false, true)).toBe("Import failed. No row was read.");
+    expect(reason(failed, true)).toBe("The file has no header.");
   });
 });

@@ -41,7 +41,8 @@ export class Import {
   #of = "";
   #letGo: (() => void) | undefined;
   #request: XMLHttpRequest | undefined;
-  #isStopped = false;
+  /** The reader has stopped it. */
+  isStopped = $state(false);
 
   constructor(outdial: string, name: string, file: File | null) {
     this.outdial = outdial;
@@ -58,18 +59,18 @@ export class Import {
       this.#of = wish;
     }
     this.#letGo?.();
-    [this.job, this.sent, this.problem, this.rejects, this.isRunning, this.#isStopped] = [null, 0, "", [], true, false];
+    [this.job, this.sent, this.problem, this.rejects, this.isRunning, this.isStopped] = [null, 0, "", [], true, false];
     const watching = this.#watch();
     try {
       await this.#upload(file, options);
     } catch (error) {
-      if (!this.#isStopped) this.problem = words(error);
+      if (!this.isStopped) this.problem = words(error);
     } finally {
       this.isRunning = false;
       await watching;
     }
     await this.#conclude();
-    if (!this.job && this.#isStopped) this.problem = "Stopped before the import began.";
+    if (!this.job && this.isStopped) this.problem = "Stopped before the import began.";
   }
 
   /** Know what came of it, as far as it has come: an upload that broke off is followed until the server ends it. */
@@ -94,13 +95,13 @@ export class Import {
       this.problem = words(error);
       return;
     }
-    this.#isStopped = true;
+    this.isStopped = true;
     this.#request?.abort();
   }
 
   /** Cut the upload off. The server keeps what is in, and ends the import as interrupted. */
   abandon(): void {
-    this.#isStopped = true;
+    this.isStopped = true;
     this.#request?.abort();
   }
 
@@ -151,7 +152,7 @@ export class Import {
       extra: options.keepsExtra ? "data" : "",
     };
     for (const [key, value] of Object.entries(parameters)) if (value) address.searchParams.set(key, value);
-    if (this.#isStopped) throw new Problem("Stopped.");
+    if (this.isStopped) throw new Problem("Stopped.");
     return new Promise((resolve, reject) => {
       const request = (this.#request = new XMLHttpRequest());
       request.open("POST", address);

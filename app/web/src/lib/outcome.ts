@@ -8,8 +8,9 @@ export type Job = JobFieldsFragment;
  * The headline of an import.
  *
  * @param isSending Whether this page still sends the file, or waits for the answer.
+ * @param isStopped Whether the reader stopped it here: to the server, an upload that was cut off is an interrupted one.
  */
-export function headline(job: Job, isSending: boolean): string {
+export function headline(job: Job, isSending: boolean, isStopped = false): string {
   if (job.state === "QUEUED") return isSending ? "Queued. Other imports go first." : GOES_ON;
   if (job.state === "RUNNING") {
     if (!isSending) return `${GOES_ON} So far: ${share(job)}.`;
@@ -19,11 +20,19 @@ export function headline(job: Job, isSending: boolean): string {
     if (!job.counts.read) return job.dryRun ? `Dry run: ${NO_ROWS}` : `0 of 0 imported. ${NO_ROWS}`;
     return job.dryRun ? `Dry run: ${share(job)}. Nothing was stored.` : `${share(job)}.`;
   }
-  const ended = { CANCELED: "stopped", FAILED: job.stopReason === "INTERRUPTED" ? "interrupted" : "failed" }[job.state];
+  const ended = job.state === "CANCELED" || wasCutOff(job, isStopped) ? "stopped" : isInterrupted(job) ? "interrupted" : "failed";
   const what = `${job.dryRun ? "Dry run" : "Import"} ${ended}.`;
   if (!job.counts.read) return `${what} No row was read.`;
   return `${what} Until then: ${share(job)}.${job.dryRun ? " Nothing was stored." : ""}`;
 }
+
+/** Why it ended, as the server says; nothing where the reader knows. */
+export function reason(job: Job, isStopped: boolean): string {
+  return wasCutOff(job, isStopped) ? "" : job.message;
+}
+
+const isInterrupted = (job: Job): boolean => job.state === "FAILED" && job.stopReason === "INTERRUPTED";
+const wasCutOff = (job: Job, isStopped: boolean): boolean => isStopped && isInterrupted(job);
 
 const GOES_ON = "This page no longer sends the file, and the import has not ended yet.";
 const NO_ROWS = "The file has no rows.";
