@@ -37,6 +37,11 @@ def pytest_configure() -> None:
         del os.environ[name]
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: many tests wait for a server, a browser or a clock."""
+    return len(os.sched_getaffinity(0)) + 1 if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1) + 1
+
+
 def aside(work: Coroutine[Any, Any, None]) -> None:
     """Run it in a loop of its own, in a thread of its own: the tests' loops never see it."""
     with ThreadPoolExecutor(1) as thread:

@@ -240,6 +240,7 @@ RACES: dict[str, tuple[Callable[[Viewer], Awaitable[Scene]], Event, Event]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("race", RACES)
 async def test_of_two_events_that_meet_one_came_first(race: str, database: str, viewer: Viewer) -> None:
     prepare, one, two = RACES[race]

@@ -190,6 +190,7 @@ async def test_it_stops_at_once_and_leaves_nothing(demo: Demo, number: signal.Si
             await http.get(f"{demo.url}/healthz")
 
 
+@pytest.mark.slow
 async def test_a_paused_list_is_let_alone_and_a_deleted_one_ends_no_other(demo: Demo) -> None:
     async with visitor(demo, await demo.introduction()) as client:
         await client.run(block(demo.output(), "mutation"))

@@ -152,6 +152,7 @@ async def test_never_more_calls_at_once_than_lines(client: Client, telephone: Te
     assert most == 3
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_short_leases")
 async def test_a_call_may_outlast_its_lease(client: Client, telephone: Telephone, tmp_path: Path) -> None:
     slow = Telephone(tmp_path / "slow.jsonl", seconds=LEASE_SECONDS + 3)
@@ -248,6 +249,7 @@ class Lossy(httpx.AsyncBaseTransport):
         await self._network.aclose()
 
 
+@pytest.mark.slow
 async def test_lost_answers_have_nobody_called_twice(client: Client, telephone: Telephone) -> None:
     names = [f"{number}: ANSWERED" for number in range(40)] + [f"{number} late: BUSY ANSWERED" for number in range(20)]
     outdial_id = await make_list(client, *names)

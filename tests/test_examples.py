@@ -129,6 +129,7 @@ async def event_cursor(client: Client, outdial_id: str) -> str:
     return str((await client.run(query, id=outdial_id))["outdial"]["eventCursor"])
 
 
+@pytest.mark.slow
 async def test_the_live_client_misses_nothing_while_servers_come_and_go(
     databases: Databases, script_folder: Path
 ) -> None:
@@ -169,6 +170,7 @@ async def test_the_live_client_misses_nothing_while_servers_come_and_go(
             server.kill()
 
 
+@pytest.mark.slow
 async def test_the_live_client_comes_back_when_its_token_expires(databases: Databases, script_folder: Path) -> None:
     """Close code 4403. This one has no fresh token to bring, which is 4401 and the end."""
     async with databases.fresh("sqlite") as database_url:

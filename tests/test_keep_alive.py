@@ -7,6 +7,8 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import aside
 from tests.support import postgres
 from tests.support.server import JWT_SECRET, START_SECONDS_MAX, ServerProcess
@@ -35,6 +37,7 @@ def idle_seconds(port: int, at_most: float) -> float:
         return time.monotonic() - answered_at
 
 
+@pytest.mark.slow
 def test_an_idle_connection_still_serves_after_more_than_a_balancers_pause(
     sqlite_template: Path, tmp_path: Path
 ) -> None:

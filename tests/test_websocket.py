@@ -12,6 +12,7 @@ from typing import Any
 import psutil
 import pytest
 from websockets.asyncio.client import ClientConnection
+from websockets.exceptions import ConnectionClosed
 from websockets.frames import Frame, Opcode
 
 from app.graphql.transport import websocket as websocket_module
@@ -323,9 +324,10 @@ async def test_a_socket_that_is_not_initialised_in_time_closes_with_4408(
     monkeypatch.setattr(websocket_module, "INIT_SECONDS_MAX", 0.5)
     started = time.monotonic()
     async with served.connect() as socket:
-        for _ in range(3):  # pings do not prolong it
-            await asyncio.sleep(0.1)
-            await send(socket, type="ping")
+        with suppress(ConnectionClosed):  # on a busy machine it is closed before the last one
+            for _ in range(3):  # pings do not prolong it
+                await asyncio.sleep(0.1)
+                await send(socket, type="ping")
         assert (await closed(socket))[0] == 4408
     assert 0.4 < time.monotonic() - started < 2
     async with served.connect() as socket:

@@ -40,6 +40,7 @@ async def below(proxy: ReverseProxy) -> AsyncIterator[Client]:
         yield client
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", ["/", ""])
 async def test_the_dashboard_is_live_below_it(
     browser: Browser, proxy: ReverseProxy, below: Client, tmp_path: Path, start: str

@@ -247,6 +247,7 @@ async def test_a_tab_that_heard_nothing_of_another_login_changes_nothing_for_tha
             assert found["outdials"]["nodes"] == [{"name": name}]
 
 
+@pytest.mark.slow
 async def test_a_token_of_the_same_customer_in_another_tab_goes_on_where_one_was(seen: Sight, client: Client) -> None:
     outdial = await client.outdial(name="Mine")
     page = seen.page

@@ -74,6 +74,7 @@ async def test_a_field_that_is_left_out_is_said_in_english(
         await expect(page.get_by_role("dialog")).to_have_count(0)
 
 
+@pytest.mark.slow
 async def test_attempts_per_minute_are_not_said_before_they_are_known(seen: Sight, client: Client) -> None:
     outdial = await client.outdial(name="Spring list")
     await people(client, outdial["id"], 2)

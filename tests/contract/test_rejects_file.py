@@ -188,6 +188,7 @@ async def test_a_long_row_is_kept_whole_and_one_beyond_the_bound_says_so(client:
     assert [found[3] for found in await stored(client, outdial)] == [data]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("count", "length"), [(MANY, 4_000), (300, 150_000)])
 async def test_any_number_of_rows_is_sent_in_the_order_of_the_file_and_in_constant_memory(
     client: Client, outdial: str, service: ServerProcess, count: int, length: int

@@ -95,6 +95,7 @@ async def keys(client: Client, outdial_id: str) -> list[str | None]:
 LEADS = "key;name;phone\na;=Ann;+44 7700 900123\nb;Bo;4.91512E+11\nc;Cy;+44 7700 900125\n"
 
 
+@pytest.mark.slow
 async def test_a_list_goes_out_and_in_again_as_it_was(client: Client, tmp_path: Path) -> None:
     """Through a file of either kind, gzipped or not, equal in all that an owner says of a target."""
     first = (await client.outdial())["id"]
