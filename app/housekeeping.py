@@ -12,7 +12,7 @@ from functools import partial
 
 import structlog
 
-from app import attempts, db, events, idempotency, imports, metrics, outdials
+from app import attempts, customers, db, events, idempotency, imports, metrics, outdials
 from app.errors import Unavailable
 
 SWEEP_EVERY_SECONDS = 1.0
@@ -111,8 +111,9 @@ async def _search() -> None:
 
 async def _prune(retention_hours: int) -> None:
     before = await db.now() - timedelta(hours=retention_hours)
-    while await events.prune(before, limit=PRUNE_EVENTS_MAX) == PRUNE_EVENTS_MAX:
-        pass
+    async for customer_id in customers.every():
+        while await events.prune(customer_id, before, limit=PRUNE_EVENTS_MAX) == PRUNE_EVENTS_MAX:
+            pass
     while await idempotency.purge(limit=PRUNE_EVENTS_MAX) == PRUNE_EVENTS_MAX:
         pass
 

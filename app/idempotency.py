@@ -7,12 +7,13 @@ Each claim with a key stores the key and its answer, so that is SQL. Only a repe
 """
 
 import hashlib
-from datetime import timedelta
+from collections import defaultdict
+from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
 
-from app import db, ids, models
+from app import db, models
 from app.auth import Viewer
 from app.db import Transaction
 from app.errors import UserError, UserErrorCode, rejected
@@ -55,6 +56,7 @@ async def begin(tx: Transaction, viewer: Viewer, mutation: str, key: str | None,
     """
     if key is None:
         return None
+    await tx.lock(viewer.customer_id)
     now = await tx.now()
     await tx.fetch(
         "DELETE FROM idempotency_key WHERE customer_id = $1 AND mutation = $2 AND key = $3 AND tm_create < $4",
@@ -66,10 +68,9 @@ async def begin(tx: Transaction, viewer: Viewer, mutation: str, key: str | None,
     value_digest = digest(value)
     taken = await tx.fetch(
         """
-        INSERT INTO idempotency_key (id, customer_id, mutation, key, input_hash, tm_create)
-        VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (customer_id, mutation, key) DO NOTHING RETURNING id
+        INSERT INTO idempotency_key (customer_id, mutation, key, input_hash, tm_create)
+        VALUES ($1, $2, $3, $4, $5) ON CONFLICT (customer_id, mutation, key) DO NOTHING RETURNING key
         """,
-        ids.new(),
         viewer.customer_id,
         mutation,
         key,
@@ -114,18 +115,23 @@ async def forget(tx: Transaction, viewer: Viewer, mutation: str, key: str | None
 
 
 async def purge(*, limit: int) -> int:
-    """Remove up to `limit` expired keys. Returns how many."""
-    return await db.transaction(_purge, limit)
-
-
-async def _purge(tx: Transaction, limit: int) -> int:
-    removed = await tx.fetch(
-        f"""
-        DELETE FROM idempotency_key WHERE id IN (
-            SELECT id FROM idempotency_key WHERE tm_create < $1 ORDER BY tm_create LIMIT {limit}
-            {db.for_update("FOR UPDATE SKIP LOCKED")}
-        ) RETURNING id
-        """,
-        await tx.now() - timedelta(hours=KEPT_HOURS),
+    """Remove up to `limit` expired keys: a search over all customers, then a transaction for each. Returns how many."""
+    before = await db.now() - timedelta(hours=KEPT_HOURS)
+    found = await db.fetch(
+        f"SELECT customer_id, key FROM idempotency_key WHERE tm_create < $1 ORDER BY tm_create LIMIT {limit}", before
     )
-    return len(removed)
+    by_customer: defaultdict[str, list[str]] = defaultdict(list)
+    for row in found:
+        by_customer[row["customer_id"]].append(row["key"])
+    for customer_id, keys in by_customer.items():
+        await db.transaction(_purge, customer_id, keys, before)
+    return len(found)
+
+
+async def _purge(tx: Transaction, customer_id: str, keys: list[str], before: datetime) -> None:
+    await tx.fetch(
+        f"DELETE FROM idempotency_key WHERE customer_id = $1 AND key {db.any_of('$2', 'text')} AND tm_create < $3",
+        customer_id,
+        keys,
+        before,
+    )

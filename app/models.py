@@ -2,11 +2,24 @@
 
 Indexes on expressions, partial indexes and check constraints are beyond what the models can say; they are in the
 migrations, and a test compares both. Models have comments, not docstrings: Tortoise would take a docstring for a part
-of the schema. Instants are named tm_… or …_at. Every tenant row carries its customer's id.
+of the schema. Instants are named tm_… or …_at. Every tenant row carries its customer's id, and its key begins with it:
+a model names only one column of that key, so every query of a model filters by the customer too.
 """
 
 from tortoise import fields
 from tortoise.models import Model
+
+
+# The customers that have data here.
+class Customer(Model):
+    customer_id = fields.UUIDField(primary_key=True)
+    epoch = fields.IntField(default=1)
+    """Of the customer's log of events: see app.events."""
+    node = fields.CharField(max_length=32, default="")
+    """The database cluster in which the transaction ids of that epoch count."""
+
+    class Meta:
+        table = "customer"
 
 
 class Outdial(Model):
@@ -37,9 +50,8 @@ class Outdial(Model):
 
 # Counts of an outdial's targets, spread over slots so that claims do not all wait for one row.
 class OutdialCounter(Model):
-    id = fields.BigIntField(primary_key=True)
     customer_id = fields.UUIDField()
-    outdial: fields.ForeignKeyRelation[Outdial] = fields.ForeignKeyField("outdial.Outdial", on_delete=fields.RESTRICT)
+    outdial_id = fields.UUIDField(primary_key=True)
     slot = fields.SmallIntField()
     idle = fields.BigIntField(default=0)
     progressing = fields.BigIntField(default=0)
@@ -167,10 +179,9 @@ class EventEpoch(Model):
 
 
 class IdempotencyKey(Model):
-    id = fields.UUIDField(primary_key=True)
     customer_id = fields.UUIDField()
     mutation = fields.CharField(max_length=32)
-    key = fields.CharField(max_length=255)
+    key = fields.CharField(primary_key=True, max_length=255)
     input_hash = fields.CharField(max_length=64)
     answer = fields.JSONField[object](null=True)
     tm_create = fields.DatetimeField()

@@ -7,7 +7,7 @@ from typing import Any
 
 from tortoise.queryset import QuerySet
 
-from app import db, events, idempotency, ids, models, rows, store, tables, validation
+from app import customers, db, events, idempotency, ids, models, rows, store, tables, validation
 from app.auth import Viewer
 from app.changes import canceled, changed, moved
 from app.db import Transaction
@@ -115,7 +115,12 @@ async def create(viewer: Viewer, *, draft: OutdialDraft, idempotency_key: str | 
     key = idempotency.checked(idempotency_key, errors)
     if errors:
         raise Rejected(errors)
-    return await db.transaction(_create, viewer, texts, campaign_id, policy, key)
+    created = await db.transaction(_create, viewer, texts, campaign_id, policy, key)
+    if created is None:
+        await customers.add(viewer.customer_id)
+        created = await db.transaction(_create, viewer, texts, campaign_id, policy, key)
+        assert created is not None
+    return created
 
 
 async def _create(
@@ -125,7 +130,10 @@ async def _create(
     campaign_id: str | None,
     policy: DialPolicy,
     key: str | None,
-) -> Outdial:
+) -> Outdial | None:
+    """The outdial; None if the customer is not known yet."""
+    if not await tx.lock(viewer.customer_id):
+        return None
     now = await tx.now()
     value = (texts, campaign_id, policy)
     first_answer = await idempotency.begin(tx, viewer, "createOutdial", key, value=value)
@@ -269,7 +277,7 @@ async def finish_exhausted() -> bool:
 
 async def _go_on_searching(tx: Transaction, customer_id: str, outdial_id: str) -> None:
     # Exclusive: two processes must not do the same work twice, and the policy must not change meanwhile.
-    await tx.lock(outdial_id)
+    await tx.lock(customer_id, outdial_id)
     found = await _stored(tx, customer_id, outdial_id).get()
     if found.exhausted_to is not None and found.tm_delete is None:
         await _search_exhausted(tx, rows.outdial(tables.row_of(found)), str(found.exhausted_to))

@@ -106,7 +106,7 @@ def row_of(instance: Model) -> dict[str, Any]:
 OUTDIAL = columns_of(models.Outdial).but("exhausted_to", "pruned_epoch", "pruned_tx", "pruned_seq")
 TARGET = columns_of(models.Target).but("last_index")
 ATTEMPT = columns_of(models.Attempt)
-COUNTERS = columns_of(models.OutdialCounter).but("id", "customer_id", "outdial_id", "slot")
+COUNTERS = columns_of(models.OutdialCounter).but("customer_id", "outdial_id", "slot")
 TARGET_EVENT = columns_of(models.TargetEvent).but("seq", "epoch", "tx")
 IMPORT_JOB = columns_of(models.ImportJob).but(
     *("input_hash", "run", "began_paused", "checkpoint_line", "checkpoint_digest", "heard_at"),

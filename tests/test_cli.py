@@ -55,7 +55,7 @@ def run(monkeypatch, capsys):
 @pytest.fixture
 def database(monkeypatch):
     """Stands in for app.db: what was asked of it, and what it answers."""
-    state = types.SimpleNamespace(calls=[], applied=["0001_initial"], current=True, error=None)
+    state = types.SimpleNamespace(calls=[], applied=["0001_tables"], current=True, error=None)
 
     async def migrate(url):
         state.calls.append(("migrate", url))
@@ -241,7 +241,7 @@ def test_a_wrong_setting_is_one_line_and_exit_2(run, monkeypatch, command):
 
 
 def test_migrate_says_what_it_applied(run, database):
-    assert run("migrate") == (0, "Applied 0001_initial\n", "")
+    assert run("migrate") == (0, "Applied 0001_tables\n", "")
     database.applied = []
     assert run("migrate") == (0, "The schema is current.\n", "")
     assert database.calls == [("migrate", "sqlite:///outdial.db")] * 2

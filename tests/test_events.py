@@ -137,6 +137,7 @@ async def test_what_was_rolled_back_is_never_told(database: str, viewer: Viewer)
             status=TargetStatus.IDLE,
             previous_status=TargetStatus.DONE,
         )
+        await tx.lock(viewer.customer_id)
         await events.append(tx, [told])
         raise WouldRollBackError
 
@@ -163,6 +164,7 @@ async def test_an_event_that_commits_late_is_not_lost(postgres_url: str, viewer:
                 status=TargetStatus.IDLE,
                 previous_status=TargetStatus.DONE,
             )
+            await tx.lock(viewer.customer_id)
             await events.append(tx, [told])
             late_has_written.set()
             await late_may_commit.wait()
@@ -235,9 +237,11 @@ async def test_an_old_cursor_is_told_of_a_gap_only_where_events_after_it_were_re
     between = events.cursor(busy.id, await events.position())
     clock.shift += timedelta(hours=100)
     await factories.make_targets(viewer, busy.id, 2)
-    assert await events.prune(await db.now() - timedelta(hours=72), limit=3) == 3
-    assert await events.prune(await db.now() - timedelta(hours=72), limit=3) == 2  # and both outdials' own, before
-    assert await events.prune(await db.now() - timedelta(hours=72), limit=3) == 0
+    assert await events.prune(viewer.customer_id, await db.now() - timedelta(hours=72), limit=3) == 3
+    assert (
+        await events.prune(viewer.customer_id, await db.now() - timedelta(hours=72), limit=3) == 2
+    )  # and both outdials' own, before
+    assert await events.prune(viewer.customer_id, await db.now() - timedelta(hours=72), limit=3) == 0
 
     async def batch_after(outdial_id: str, cursor: str) -> EventBatch:
         async with aclosing(events.tail(viewer, outdial_id, after=cursor)) as stream:

@@ -8,17 +8,17 @@ import asyncpg
 import pytest
 from tortoise import Tortoise
 from tortoise.migrations.autodetector import MigrationAutodetector
-from tortoise.migrations.executor import MigrationExecutor, MigrationTarget
 
-from app import db, ids, imports
+from app import db
 from app.auth import Viewer
 from app.database_url import DatabaseUrl
 from app.db.configuration import tortoise_config
 from app.db.dialects import is_instant
+from app.errors import Unavailable
 from tests.conftest import Databases, Kind
-from tests.support import factories, postgres
+from tests.support import factories, postgres, rows
 
-MIGRATIONS = ["0001_initial", "0002_imports", "0003_rejects"]
+MIGRATIONS = ["0001_tables"]
 REFUSED = (sqlite3.IntegrityError, asyncpg.IntegrityConstraintViolationError)
 
 
@@ -38,6 +38,7 @@ async def columns_of(table: str) -> dict[str, bool]:
 async def test_the_migrations_make_the_tables_of_the_models(database: str) -> None:
     models = Tortoise.apps["outdial"].values()
     assert {model._meta.db_table for model in models} == {
+        "customer",
         "outdial",
         "outdial_counter",
         "target",
@@ -90,6 +91,56 @@ async def test_a_schema_that_was_never_migrated_is_not_current(
             await postgres.drop_database(postgres_server, url)
 
 
+async def test_tables_of_before_the_first_release_are_refused_in_one_line(
+    kind: Kind, tmp_path: Path, postgres_server: str
+) -> None:
+    """Their keys are others. Whoever has such a database still has its version, which exports."""
+    url = f"sqlite:///{tmp_path / 'old.db'}" if kind == "sqlite" else await postgres.create_database(postgres_server)
+    await db.migrate(url)
+    await rows.execute(url, "UPDATE tortoise_migrations SET name = '0001_initial'")
+    try:
+        with pytest.raises(Unavailable, match="export the outdials with that version") as refusal:
+            await db.migrate(url)
+        assert "\n" not in refusal.value.message
+        await db.connect(url)
+        try:
+            with pytest.raises(Unavailable, match="export the outdials with that version"):
+                await db.schema_is_current()
+        finally:
+            await db.close()
+    finally:
+        if kind == "postgres":
+            await postgres.drop_database(postgres_server, url)
+
+
+async def test_every_key_of_a_customers_row_begins_with_the_customer(database: str) -> None:
+    """But SQLite's numbers of events, which repeat themselves if they are not the whole key."""
+    if db.is_postgres():
+        found = await db.fetch(
+            """
+            SELECT conrelid::regclass::text || '.' || conname AS name, contype::text AS kind, (
+                SELECT attname FROM pg_attribute WHERE attrelid = conrelid AND attnum = conkey[1]
+            ) AS first FROM pg_constraint WHERE contype IN ('p', 'u', 'f') AND connamespace = 'public'::regnamespace
+            UNION ALL
+            SELECT indexrelid::regclass::text, 'i', (
+                SELECT attname FROM pg_attribute WHERE attrelid = indrelid AND attnum = indkey[0]
+            ) FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
+            WHERE indisunique AND relnamespace = 'public'::regnamespace
+            """
+        )
+        others = {row["name"] for row in found if row["first"] != "customer_id"}
+        assert len(found) > 25
+        assert {name for name in others if "event_epoch" not in name and "tortoise" not in name} == set()
+        return
+    tables = await db.fetch("SELECT name FROM sqlite_master WHERE type = 'table'")
+    first = {}
+    for table in (row["name"] for row in tables):
+        keys = await db.fetch(f"SELECT name FROM pragma_table_info('{table}') WHERE pk = 1")
+        first[table] = keys[0]["name"] if keys else None
+    without = {table for table, column in first.items() if column != "customer_id" and not table.startswith("sqlite_")}
+    assert without == {"target_event", "outdial_event", "event_epoch", "tortoise_migrations"}
+
+
 async def test_processes_that_start_at_once_migrate_once(kind: Kind, tmp_path: Path, postgres_server: str) -> None:
     url = f"sqlite:///{tmp_path / 'new.db'}" if kind == "sqlite" else await postgres.create_database(postgres_server)
     command = ("import asyncio, sys; from app import db; print(asyncio.run(db.migrate(sys.argv[1])))", url)
@@ -113,55 +164,6 @@ async def test_processes_that_start_at_once_migrate_once(kind: Kind, tmp_path: P
     assert sorted(out.decode().strip() for out, _ in outputs) == [str(MIGRATIONS), "[]", "[]", "[]"]
     if kind == "postgres":
         await postgres.drop_database(postgres_server, url)
-
-
-async def test_rejected_rows_of_an_earlier_version_survive_and_are_shown_as_they_are_kept(
-    kind: Kind, tmp_path: Path, postgres_server: str, viewer: Viewer
-) -> None:
-    url = f"sqlite:///{tmp_path / 'old.db'}" if kind == "sqlite" else await postgres.create_database(postgres_server)
-    config = tortoise_config(DatabaseUrl.parse(url), pool_size=1)
-    await Tortoise.init(config=config, _enable_global_fallback=True)
-    try:
-        executor = MigrationExecutor(Tortoise.get_connection("default"), config["apps"])
-        await executor.migrate([MigrationTarget(app_label="outdial", name="0002_imports")])
-        outdial_id, job_id, customer = ids.new(), ids.new(), viewer.customer_id
-        now = "2026-11-25 12:00:00+00:00"
-        await Tortoise.get_connection("default").execute_script(f"""
-            INSERT INTO outdial (id, customer_id, name, detail, data, state, max_try_counts, retry_interval_seconds,
-                lease_seconds, on_unconfirmed, tm_create)
-            VALUES ('{outdial_id}', '{customer}', '', '', '', 'ACTIVE', '[1,1,1,1,1]', 1, 60, 'RETRY', '{now}');
-            INSERT INTO import_job (id, customer_id, outdial_id, file_name, state, dry_run, input_hash, rows_read,
-                rows_rejected, warnings, tm_create, heard_at, finished_at)
-            VALUES ('{job_id}', '{customer}', '{outdial_id}', 'old.csv', 'COMPLETED', 0, '', 1, 1, '[]', '{now}',
-                '{now}', '{now}');
-            INSERT INTO import_reject (id, customer_id, job_id, line_number, code, message, row_text, recorded_at)
-            VALUES ('{ids.new()}', '{customer}', '{job_id}', 2, 'INVALID', 'No.', 'a;12', '{now}');
-        """)
-        indexes = await index_names(kind)
-        assert "import_reject_line" in indexes
-    finally:
-        await Tortoise.close_connections()
-    assert await db.migrate(url) == ["0003_rejects"]
-    await db.connect(url)
-    try:
-        assert await index_names(kind) == indexes
-        file = await imports.file_of_rejects(viewer, outdial_id, job_id)
-        parts = [part async for part in file.parts]
-        assert (file.name, b"".join(parts).decode("utf-8-sig")) == (
-            "old-rejects.csv",
-            'import_line,import_reason\r\n2,"No.\na;12"\r\n',
-        )
-    finally:
-        await db.close()
-        if kind == "postgres":
-            await postgres.drop_database(postgres_server, url)
-
-
-async def index_names(kind: Kind) -> set[str]:
-    table, column = ("sqlite_master", "name") if kind == "sqlite" else ("pg_indexes", "indexname")
-    where = " WHERE type = 'index'" if kind == "sqlite" else " WHERE schemaname = 'public'"
-    found = await Tortoise.get_connection("default").execute_query_dict(f"SELECT {column} AS name FROM {table}{where}")
-    return {row["name"] for row in found}
 
 
 BAD_TARGETS = {
@@ -221,21 +223,23 @@ async def test_the_database_refuses_a_key_that_is_taken(database: str, viewer: V
         await db.transaction(rename)
 
 
+OUTDIAL = "customer_id = 'c' AND outdial_id = 'o'"
+
+
 async def test_each_query_of_the_hot_paths_finds_its_index(databases: Databases, viewer: Viewer) -> None:
     """On SQLite, whose planner has no statistics to be misled by: what the indexes are for, they are used for."""
     async with databases.fresh("sqlite") as url:
         await db.connect(url)
         try:
             for where, index in {
-                "outdial_id = 'o' AND tm_delete IS NULL ORDER BY tm_create DESC, id DESC": "target_page",
-                "outdial_id = 'o' AND status = 'DONE' AND tm_delete IS NULL"
-                " ORDER BY tm_create, id": "target_page_status",
-                "outdial_id = 'o' AND priority = 3 AND next_try_at <= 'x' AND status = 'IDLE' AND tm_delete IS NULL"
+                f"{OUTDIAL} AND tm_delete IS NULL ORDER BY tm_create DESC, id DESC": "target_page",
+                f"{OUTDIAL} AND status = 'DONE' AND tm_delete IS NULL ORDER BY tm_create, id": "target_page_status",
+                f"{OUTDIAL} AND priority = 3 AND next_try_at <= 'x' AND status = 'IDLE' AND tm_delete IS NULL"
                 " ORDER BY next_try_at, id": "target_due",
                 "customer_id = 'c' AND destination_4 IS NOT NULL AND (destination_4 ->> 'target')"
                 " IN (SELECT value FROM json_each('[]')) AND tm_delete IS NULL": "target_address_4",
-                "outdial_id = 'o' AND key = 'k' AND tm_delete IS NULL AND key IS NOT NULL": "target_key",
-                "outdial_id = 'o' AND key IN (SELECT value FROM json_each('[]')) AND tm_delete IS NULL": "target_key",
+                f"{OUTDIAL} AND key = 'k' AND tm_delete IS NULL AND key IS NOT NULL": "target_key",
+                f"{OUTDIAL} AND key IN (SELECT value FROM json_each('[]')) AND tm_delete IS NULL": "target_key",
             }.items():
                 plan = await db.fetch(f"EXPLAIN QUERY PLAN SELECT id FROM target WHERE {where} LIMIT 51")
                 details = " / ".join(str(row["detail"]) for row in plan)

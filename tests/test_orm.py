@@ -25,9 +25,7 @@ ROUND_SECOND = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
 async def keep(tx: Transaction, viewer: Viewer, key: str, **fields: Any) -> models.IdempotencyKey:
     values = {"mutation": "m", "input_hash": "h", "answer": ["a", "b"], "tm_create": ROUND_SECOND} | fields
-    return await models.IdempotencyKey.create(
-        using_db=tx.orm, id=ids.new(), customer_id=viewer.customer_id, key=key, **values
-    )
+    return await models.IdempotencyKey.create(using_db=tx.orm, customer_id=viewer.customer_id, key=key, **values)
 
 
 async def read(tx: Transaction, viewer: Viewer, key: str) -> models.IdempotencyKey | None:
@@ -35,7 +33,7 @@ async def read(tx: Transaction, viewer: Viewer, key: str) -> models.IdempotencyK
 
 
 async def raw(viewer: Viewer) -> list[dict[str, Any]]:
-    columns = "id, customer_id, key, answer, tm_create"
+    columns = "customer_id, key, answer, tm_create"
     found = await db.fetch(f"SELECT {columns} FROM idempotency_key WHERE customer_id = $1", viewer.customer_id)
     return [dict(row) for row in found]
 
@@ -44,7 +42,7 @@ async def test_what_a_model_writes_is_there_once_its_unit_is_committed(database:
     made = await db.transaction(keep, viewer, "k")
     found = await db.transaction(read, viewer, "k")
     assert found is not None
-    assert (str(found.id), str(found.customer_id), found.answer) == (str(made.id), viewer.customer_id, ["a", "b"])
+    assert (found.key, str(found.customer_id), found.answer) == (made.key, viewer.customer_id, ["a", "b"])
     assert found.tm_create == ROUND_SECOND
     assert found.tm_create.utcoffset() == timedelta(0)
 
@@ -56,7 +54,7 @@ async def test_what_a_model_writes_is_gone_with_its_unit(database: str, viewer: 
     async def work(tx: Transaction) -> None:
         await keep(tx, viewer, "k")
         assert await read(tx, viewer, "k") is not None
-        assert await tx.fetch("SELECT id FROM idempotency_key WHERE customer_id = $1", viewer.customer_id)
+        assert await tx.fetch("SELECT key FROM idempotency_key WHERE customer_id = $1", viewer.customer_id)
         raise WouldRollBackError
 
     with pytest.raises(WouldRollBackError):
@@ -71,10 +69,9 @@ async def test_a_model_and_a_statement_spell_the_same(database: str, viewer: Vie
     async def by_statement(tx: Transaction) -> None:
         await tx.fetch(
             """
-            INSERT INTO idempotency_key (id, customer_id, mutation, key, input_hash, answer, tm_create)
-            VALUES ($1, $2, 'm', 'by statement', 'h', $3, $4)
+            INSERT INTO idempotency_key (customer_id, mutation, key, input_hash, answer, tm_create)
+            VALUES ($1, 'm', 'by statement', 'h', $2, $3)
             """,
-            ids.new(),
             viewer.customer_id,
             '["a","b"]',
             ROUND_SECOND,
@@ -136,7 +133,7 @@ async def test_what_a_model_sends_is_counted_and_seen(
         before = statements.sent
         await keep(tx, viewer, "k")
         await read(tx, viewer, "k")
-        await models.IdempotencyKey.filter(customer_id=viewer.customer_id).using_db(tx.orm).update(key="l")
+        await models.IdempotencyKey.filter(customer_id=viewer.customer_id).using_db(tx.orm).update(mutation="l")
         await models.IdempotencyKey.filter(customer_id=viewer.customer_id).using_db(tx.orm).delete()
         assert statements.sent - before == 4
 

@@ -28,6 +28,9 @@ UNCERTAIN = (
     "Check before you send it again, or send it again with the same idempotency key."
 )
 
+WRITERS_LOCK = "223, 1"
+"""The two numbers of the lock that every unit of work shares while it writes."""
+
 _under_way: set[asyncio.Task[Any]] = set()
 
 
@@ -37,6 +40,8 @@ class Transaction:
     def __init__(self, connection: Any) -> None:
         self._connection = connection
         self._topics: set[str] = set()
+        self.writes_of: str | None = None
+        """The customer whose data it writes, after `lock`."""
 
     async def fetch(self, sql: str, *args: Any) -> list[statements.Row]:
         return await statements.run(self._connection, sql, args)
@@ -57,14 +62,39 @@ class Transaction:
             return instant
         return clock.now()
 
-    async def lock(self, name: str, *, shared: bool = False) -> None:
-        """Wait for a lock that the end of the transaction releases. On SQLite the transaction itself is such a lock.
+    async def lock(self, customer_id: str, *names: str, shared: bool = False) -> bool:
+        """Wait for locks that the end of the transaction releases. On SQLite the transaction itself is such a lock.
 
-        The queue for it is fair: a stream of shared holders does not starve an exclusive one, as row locks would.
+        Each unit of work calls this before it writes. The first call also takes the writers' lock, which readers of the
+        log look for (`app.events.log`): it must be taken before the transaction has an id. All locks are taken where
+        the customer's rows are, because the statement names one of them.
+
+        The queue for a lock is fair: a stream of shared holders does not starve an exclusive one, as row locks would.
+
+        Args:
+            customer_id: whose data the unit writes.
+            names: of the locks, in the order in which they are taken.
+            shared: together with other holders of a shared lock.
+
+        Returns:
+            Whether the customer is known. If not, it has no data, and no lock is taken.
         """
-        if is_postgres():
-            function = "pg_advisory_xact_lock_shared" if shared else "pg_advisory_xact_lock"
-            await self.fetch(f"SELECT {function}(hashtextextended($1, 0))", name)
+        if not is_postgres():
+            if self.writes_of is not None:
+                return True
+            found = await self.fetch("SELECT 1 AS one FROM customer WHERE customer_id = $1", customer_id)
+            self.writes_of = customer_id if found else None
+            return bool(found)
+        function = "pg_advisory_xact_lock_shared" if shared else "pg_advisory_xact_lock"
+        locks = [f"{function}(hashtextextended(${number}, 0))" for number, _ in enumerate(names, start=2)]
+        if self.writes_of is None:
+            locks.insert(0, f"pg_advisory_xact_lock_shared({WRITERS_LOCK})")
+        if not locks:
+            return True
+        found = await self.fetch(f"SELECT {', '.join(locks)} FROM customer WHERE customer_id = $1", customer_id, *names)
+        if found:
+            self.writes_of = customer_id
+        return bool(found)
 
     async def stage(self, name: str, columns: Mapping[str, str], rows: bytes, *, placeholder: str) -> tuple[str, str]:
         """Many rows at once, as a table for one statement of this transaction.

@@ -201,7 +201,7 @@ async def outdials_with_progress(viewer: Viewer, outdial_ids: Sequence[str]) -> 
         LEFT JOIN outdial_counter AS counter
             ON counter.customer_id = outdial.customer_id AND counter.outdial_id = outdial.id
         WHERE outdial.customer_id = $1 AND outdial.id {db.any_of("$2")} AND outdial.tm_delete IS NULL
-        GROUP BY outdial.id ORDER BY outdial.tm_create DESC, outdial.id DESC
+        GROUP BY outdial.customer_id, outdial.id ORDER BY outdial.tm_create DESC, outdial.id DESC
         """,
         viewer.customer_id,
         list(outdial_ids),

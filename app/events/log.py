@@ -38,6 +38,8 @@ async def append(tx: Transaction, events: Sequence[Event]) -> None:
     """Write events in the transaction of their change, as its last statement, and wake their subscribers."""
     if not events:
         return
+    if tx.writes_of is None:
+        raise RuntimeError("The unit of work writes an event without tx.lock: readers may pass it by.")
     numbered = [{"ord": number, **event} for number, event in enumerate(events)]
     await tx.fetch(
         f"""
@@ -55,10 +57,13 @@ async def append_outdial(
     tx: Transaction, event_type: OutdialEventType, *, customer_id: str, outdial_id: str, occurred_at: datetime
 ) -> None:
     """Write the event that an outdial itself was created, changed or deleted."""
+    if tx.writes_of is None:
+        raise RuntimeError("The unit of work writes an event without tx.lock: readers may pass it by.")
     await tx.fetch(
         f"""
         INSERT INTO outdial_event (epoch, tx, customer_id, outdial_id, type, occurred_at)
-        VALUES ({_EPOCH}, {_transaction_id()}, $1, $2, $3, $4)
+        SELECT {_EPOCH}, {_transaction_id()}, customer_id, {db.typed("$2", "uuid")}, $3, {db.typed("$4", "instant")}
+        FROM customer WHERE customer_id = $1
         """,
         customer_id,
         outdial_id,
@@ -184,7 +189,7 @@ async def open_epoch() -> int:
 
 
 async def _open_epoch(tx: Transaction) -> int:
-    await tx.lock("event epoch")
+    await tx.fetch("SELECT pg_advisory_xact_lock(hashtextextended('event epoch', 0))") if db.is_postgres() else None
     epochs = models.EventEpoch.all(using_db=tx.orm)
     current = await epochs.order_by("-epoch").first()
     assert current is not None  # the first migration opens one
@@ -223,31 +228,33 @@ async def epoch_end(epoch: int) -> int | None:
     return None if found is None else found.last_tx
 
 
-async def prune(before: datetime, *, limit: int) -> int:
-    """Remove up to `limit` of the oldest events that are past retention, and store the position of the last one.
+async def prune(customer_id: str, before: datetime, *, limit: int) -> int:
+    """Remove up to `limit` of a customer's oldest events that are past retention, and store where the last one was.
 
     Returns:
         How many were removed; fewer than `limit` once all are.
     """
-    return await db.transaction(_prune, before, limit)
+    return await db.transaction(_prune, customer_id, before, limit)
 
 
-async def _prune(tx: Transaction, before: datetime, limit: int) -> int:
+async def _prune(tx: Transaction, customer_id: str, before: datetime, limit: int) -> int:
     removed = await tx.fetch(
         f"""
-        DELETE FROM target_event WHERE seq IN (
-            SELECT seq FROM target_event WHERE occurred_at < $1 ORDER BY occurred_at LIMIT {limit}
+        WITH old AS MATERIALIZED (
+            SELECT seq FROM target_event WHERE customer_id = $1 AND occurred_at < $2 ORDER BY occurred_at LIMIT {limit}
             {db.for_update("FOR UPDATE SKIP LOCKED")}
-        ) RETURNING customer_id, outdial_id, epoch, tx, seq
+        )
+        DELETE FROM target_event WHERE customer_id = $1 AND seq IN (SELECT seq FROM old)
+        RETURNING outdial_id, epoch, tx, seq
         """,
+        customer_id,
         before,
     )
-    furthest: dict[tuple[str, str], Position] = {}
+    furthest: dict[str, Position] = {}
     for row in removed:
-        owner = (row["customer_id"], row["outdial_id"])
         place = Position(row["epoch"], row["tx"], row["seq"])
-        furthest[owner] = max(place, furthest.get(owner, place))
-    for (customer_id, outdial_id), place in sorted(furthest.items()):
+        furthest[row["outdial_id"]] = max(place, furthest.get(row["outdial_id"], place))
+    for outdial_id, place in sorted(furthest.items()):
         await tx.fetch(
             """
             UPDATE outdial SET pruned_epoch = $3, pruned_tx = $4, pruned_seq = $5
@@ -259,11 +266,13 @@ async def _prune(tx: Transaction, before: datetime, limit: int) -> int:
         )
     forgotten = await tx.fetch(
         f"""
-        DELETE FROM outdial_event WHERE seq IN (
-            SELECT seq FROM outdial_event WHERE occurred_at < $1 ORDER BY occurred_at LIMIT {limit}
-            {db.for_update("FOR UPDATE SKIP LOCKED")}
-        ) RETURNING seq
+        WITH old AS MATERIALIZED (
+            SELECT seq FROM outdial_event WHERE customer_id = $1 AND occurred_at < $2
+            ORDER BY occurred_at LIMIT {limit} {db.for_update("FOR UPDATE SKIP LOCKED")}
+        )
+        DELETE FROM outdial_event WHERE customer_id = $1 AND seq IN (SELECT seq FROM old) RETURNING seq
         """,
+        customer_id,
         before,
     )
     return max(len(removed), len(forgotten))

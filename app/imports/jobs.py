@@ -5,6 +5,7 @@ old upload that is still running sees that another one has the job, and stops. A
 changes it, so what it has read is still true.
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -84,7 +85,7 @@ async def _begin(tx: Transaction, viewer: Viewer, outdial_id: str, options: Impo
     outdial = await store.lock_outdial(tx, viewer, outdial_id, "outdial_id")
     if key is None:
         return await _new(tx, outdial, options, key, digest)
-    await tx.lock(f"import {viewer.customer_id} {key}")
+    await tx.lock(viewer.customer_id, f"import {viewer.customer_id} {key}")
     known = models.ImportJob.filter(customer_id=viewer.customer_id, idempotency_key=key).using_db(tx.orm)
     held = await known.select_for_update().get_or_none()
     if held is None:
@@ -315,22 +316,38 @@ async def _cancel(tx: Transaction, viewer: Viewer, job_id: str) -> ImportJob:
 async def end_abandoned(*, seconds: float = ABANDONED_SECONDS) -> int:
     """End the jobs of servers that are gone, so that no watcher waits for them. Returns how many.
 
+    The search is over all customers. Each customer's jobs are then ended in a transaction of their own.
+
     Args:
         seconds: the time since their servers' last heartbeat.
     """
-    return await db.transaction(_end_abandoned, seconds)
+    found = await db.fetch(
+        f"""
+        SELECT customer_id, id FROM import_job WHERE state IN ('QUEUED', 'RUNNING') AND heard_at <= $1
+        ORDER BY heard_at LIMIT {ABANDONED_MAX}
+        """,
+        await db.now() - timedelta(seconds=seconds),
+    )
+    by_customer: defaultdict[str, list[str]] = defaultdict(list)
+    for row in found:
+        by_customer[row["customer_id"]].append(row["id"])
+    ended = [
+        await db.transaction(_end_abandoned, customer_id, job_ids, seconds)
+        for customer_id, job_ids in by_customer.items()
+    ]
+    return sum(ended)
 
 
-async def _end_abandoned(tx: Transaction, seconds: float) -> int:
+async def _end_abandoned(tx: Transaction, customer_id: str, job_ids: Sequence[str], seconds: float) -> int:
     now = await tx.now()
     found = await tx.fetch(
         f"""
-        UPDATE import_job SET state = 'FAILED', stop_reason = 'INTERRUPTED', message = $2, finished_at = $3
-        WHERE id IN (
-            SELECT id FROM import_job WHERE state IN ('QUEUED', 'RUNNING') AND heard_at <= $1
-            ORDER BY heard_at LIMIT {ABANDONED_MAX} {db.for_update("FOR UPDATE SKIP LOCKED")}
-        ) RETURNING id
+        UPDATE import_job SET state = 'FAILED', stop_reason = 'INTERRUPTED', message = $4, finished_at = $5
+        WHERE customer_id = $1 AND id {db.any_of("$2")} AND state IN ('QUEUED', 'RUNNING') AND heard_at <= $3
+        RETURNING id
         """,
+        customer_id,
+        list(job_ids),
         now - timedelta(seconds=seconds),
         INTERRUPTED,
         now,
@@ -342,29 +359,29 @@ async def _end_abandoned(tx: Transaction, seconds: float) -> int:
 
 async def prune(*, days: int) -> bool:
     """Remove a part of the jobs that ended `days` ago, rows first. Returns whether there may be more."""
-    return await db.transaction(_prune, days)
-
-
-async def _prune(tx: Transaction, days: int) -> bool:
-    old = await tx.fetch(
-        f"""
-        SELECT id, customer_id FROM import_job WHERE finished_at < $1 ORDER BY finished_at LIMIT 1
-        {db.for_update("FOR UPDATE SKIP LOCKED")}
-        """,
-        await tx.now() - timedelta(days=days),
+    old = await db.fetch(
+        "SELECT customer_id, id FROM import_job WHERE finished_at < $1 ORDER BY finished_at LIMIT 1",
+        await db.now() - timedelta(days=days),
     )
-    if not old:
-        return False
-    owner, job_id = old[0]["customer_id"], old[0]["id"]
+    if old:
+        await db.transaction(_prune, old[0]["customer_id"], old[0]["id"], days)
+    return bool(old)
+
+
+async def _prune(tx: Transaction, customer_id: str, job_id: str, days: int) -> None:
+    job = models.ImportJob.filter(customer_id=customer_id, id=job_id).using_db(tx.orm)
+    # Locked, because its sender may continue it, and another server may prune it, at the same moment.
+    held = await job.select_for_update().get_or_none()
+    if held is None or held.finished_at is None or held.finished_at >= await tx.now() - timedelta(days=days):
+        return
     removed = await tx.fetch(
         f"""
         DELETE FROM import_reject WHERE customer_id = $1 AND id IN (
             SELECT id FROM import_reject WHERE customer_id = $1 AND job_id = $2 LIMIT {PRUNED_MAX}
         ) RETURNING id
         """,
-        owner,
+        customer_id,
         job_id,
     )
     if len(removed) < PRUNED_MAX:
-        await models.ImportJob.filter(customer_id=owner, id=job_id).using_db(tx.orm).delete()
-    return True
+        await job.delete()

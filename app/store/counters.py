@@ -28,7 +28,7 @@ async def move(tx: Transaction, customer_id: str, outdial_id: str, deltas: Mappi
     await tx.fetch(
         f"""
         INSERT INTO outdial_counter (customer_id, outdial_id, slot, {tables.COUNTERS}) VALUES ($1, $2, $3, {values})
-        ON CONFLICT (outdial_id, slot) DO UPDATE SET {sums}
+        ON CONFLICT (customer_id, outdial_id, slot) DO UPDATE SET {sums}
         """,
         customer_id,
         outdial_id,

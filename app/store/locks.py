@@ -23,7 +23,7 @@ async def lock_outdial(
     Raises:
         Rejected: NOT_FOUND, with `path`.
     """
-    await tx.lock(outdial_id, shared=not exclusive)
+    await tx.lock(viewer.customer_id, outdial_id, shared=not exclusive)
     found = await tx.fetch(
         f"SELECT {tables.OUTDIAL} FROM outdial WHERE customer_id = $1 AND id = $2", viewer.customer_id, outdial_id
     )

@@ -1,4 +1,8 @@
-"""The tables: their state for Tortoise, and the SQL that creates them on both databases."""
+"""The tables: their state for Tortoise, and the SQL that creates them on both databases.
+
+Each key of a customer's row begins with the customer, so that the tables can be distributed by it. Tortoise knows one
+column of a key only; the SQL has the whole key.
+"""
 
 from uuid import uuid4
 
@@ -15,6 +19,16 @@ class Migration(migrations.Migration):
 
     operations = [
         StateOnly(
+            name="Customer",
+            fields=[
+                ("customer_id", fields.UUIDField(primary_key=True, default=uuid4, unique=True, db_index=True)),
+                ("epoch", fields.IntField(default=1)),
+                ("node", fields.CharField(default="", max_length=32)),
+            ],
+            options={"table": "customer", "app": "outdial", "pk_attr": "customer_id"},
+            bases=["Model"],
+        ),
+        StateOnly(
             name="EventEpoch",
             fields=[
                 ("epoch", fields.IntField(primary_key=True, generated=False, unique=True, db_index=True)),
@@ -28,15 +42,14 @@ class Migration(migrations.Migration):
         StateOnly(
             name="IdempotencyKey",
             fields=[
-                ("id", fields.UUIDField(primary_key=True, default=uuid4, unique=True, db_index=True)),
                 ("customer_id", fields.UUIDField()),
                 ("mutation", fields.CharField(max_length=32)),
-                ("key", fields.CharField(max_length=255)),
+                ("key", fields.CharField(primary_key=True, max_length=255, unique=True, db_index=True)),
                 ("input_hash", fields.CharField(max_length=64)),
                 ("answer", fields.JSONField(null=True, encoder=JSON_DUMPS, decoder=loads)),
                 ("tm_create", fields.DatetimeField(auto_now=False, auto_now_add=False)),
             ],
-            options={"table": "idempotency_key", "app": "outdial", "pk_attr": "id"},
+            options={"table": "idempotency_key", "app": "outdial", "pk_attr": "key"},
             bases=["Model"],
         ),
         StateOnly(
@@ -67,18 +80,8 @@ class Migration(migrations.Migration):
         StateOnly(
             name="OutdialCounter",
             fields=[
-                ("id", fields.BigIntField(generated=True, primary_key=True, unique=True, db_index=True)),
                 ("customer_id", fields.UUIDField()),
-                (
-                    "outdial",
-                    fields.ForeignKeyField(
-                        "outdial.Outdial",
-                        source_field="outdial_id",
-                        db_constraint=True,
-                        to_field="id",
-                        on_delete=OnDelete.RESTRICT,
-                    ),
-                ),
+                ("outdial_id", fields.UUIDField(primary_key=True, default=uuid4, unique=True, db_index=True)),
                 ("slot", fields.SmallIntField()),
                 ("idle", fields.BigIntField(default=0)),
                 ("progressing", fields.BigIntField(default=0)),
@@ -89,7 +92,7 @@ class Migration(migrations.Migration):
                 ("unconfirmed", fields.BigIntField(default=0)),
                 ("attempts", fields.BigIntField(default=0)),
             ],
-            options={"table": "outdial_counter", "app": "outdial", "pk_attr": "id"},
+            options={"table": "outdial_counter", "app": "outdial", "pk_attr": "outdial_id"},
             bases=["Model"],
         ),
         StateOnly(
@@ -209,11 +212,91 @@ class Migration(migrations.Migration):
             options={"table": "target_event", "app": "outdial", "pk_attr": "seq"},
             bases=["Model"],
         ),
+        StateOnly(
+            name="ImportJob",
+            fields=[
+                ("id", fields.UUIDField(primary_key=True, default=uuid4, unique=True, db_index=True)),
+                ("customer_id", fields.UUIDField()),
+                (
+                    "outdial",
+                    fields.ForeignKeyField(
+                        "outdial.Outdial",
+                        source_field="outdial_id",
+                        db_constraint=True,
+                        to_field="id",
+                        on_delete=OnDelete.RESTRICT,
+                    ),
+                ),
+                ("file_name", fields.CharField(max_length=255)),
+                ("state", fields.CharField(max_length=16)),
+                ("stop_reason", fields.CharField(null=True, max_length=32)),
+                ("message", fields.TextField(default="", unique=False)),
+                ("dry_run", fields.SmallIntField()),
+                ("idempotency_key", fields.CharField(null=True, max_length=255)),
+                ("input_hash", fields.CharField(max_length=64)),
+                ("run", fields.IntField(default=1)),
+                ("began_paused", fields.SmallIntField(default=0)),
+                ("rows_read", fields.BigIntField(default=0)),
+                ("rows_created", fields.BigIntField(default=0)),
+                ("rows_updated", fields.BigIntField(default=0)),
+                ("rows_skipped", fields.BigIntField(default=0)),
+                ("rows_rejected", fields.BigIntField(default=0)),
+                ("checkpoint_line", fields.BigIntField(default=0)),
+                ("checkpoint_digest", fields.CharField(default="", max_length=64)),
+                ("warnings", fields.JSONField(encoder=JSON_DUMPS, decoder=loads)),
+                ("is_ndjson", fields.SmallIntField(default=0)),
+                ("column_names", fields.JSONField(null=True, encoder=JSON_DUMPS, decoder=loads)),
+                ("delimiter", fields.CharField(null=True, max_length=1)),
+                ("kept_characters", fields.BigIntField(default=0)),
+                ("tm_create", fields.DatetimeField(auto_now=False, auto_now_add=False)),
+                ("started_at", fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
+                ("heard_at", fields.DatetimeField(auto_now=False, auto_now_add=False)),
+                ("finished_at", fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
+            ],
+            options={"table": "import_job", "app": "outdial", "pk_attr": "id"},
+            bases=["Model"],
+        ),
+        StateOnly(
+            name="ImportReject",
+            fields=[
+                ("id", fields.UUIDField(primary_key=True, default=uuid4, unique=True, db_index=True)),
+                ("customer_id", fields.UUIDField()),
+                (
+                    "job",
+                    fields.ForeignKeyField(
+                        "outdial.ImportJob",
+                        source_field="job_id",
+                        db_constraint=True,
+                        to_field="id",
+                        on_delete=OnDelete.RESTRICT,
+                    ),
+                ),
+                ("line_number", fields.BigIntField()),
+                ("column_name", fields.CharField(null=True, max_length=255)),
+                ("code", fields.CharField(max_length=32)),
+                ("message", fields.TextField(unique=False)),
+                ("row_text", fields.TextField(unique=False)),
+                ("whole_text", fields.TextField(null=True, unique=False)),
+                ("is_whole", fields.SmallIntField(default=1)),
+                ("recorded_at", fields.DatetimeField(auto_now=False, auto_now_add=False)),
+            ],
+            options={"table": "import_reject", "app": "outdial", "pk_attr": "id"},
+            bases=["Model"],
+        ),
+        Sql(
+            """
+            CREATE TABLE customer (
+                customer_id {uuid} NOT NULL PRIMARY KEY,
+                epoch INTEGER NOT NULL DEFAULT 1,
+                node VARCHAR(32) NOT NULL DEFAULT ''
+            )
+            """,
+        ),
         Sql(
             """
             CREATE TABLE outdial (
-                id {uuid} PRIMARY KEY,
                 customer_id {uuid} NOT NULL,
+                id {uuid} NOT NULL,
                 campaign_id {uuid},
                 name VARCHAR(255) NOT NULL,
                 detail TEXT NOT NULL,
@@ -229,7 +312,9 @@ class Migration(migrations.Migration):
                 pruned_seq BIGINT NOT NULL DEFAULT 0,
                 tm_create {instant} NOT NULL,
                 tm_update {instant},
-                tm_delete {instant}
+                tm_delete {instant},
+                PRIMARY KEY (customer_id, id),
+                FOREIGN KEY (customer_id) REFERENCES customer (customer_id)
             )
             """,
             # the list of outdials, whole and by campaign
@@ -244,9 +329,8 @@ class Migration(migrations.Migration):
         Sql(
             """
             CREATE TABLE outdial_counter (
-                id {serial},
                 customer_id {uuid} NOT NULL,
-                outdial_id {uuid} NOT NULL REFERENCES outdial (id),
+                outdial_id {uuid} NOT NULL,
                 slot SMALLINT NOT NULL,
                 idle BIGINT NOT NULL DEFAULT 0,
                 progressing BIGINT NOT NULL DEFAULT 0,
@@ -256,16 +340,17 @@ class Migration(migrations.Migration):
                 canceled BIGINT NOT NULL DEFAULT 0,
                 unconfirmed BIGINT NOT NULL DEFAULT 0,
                 attempts BIGINT NOT NULL DEFAULT 0,
-                UNIQUE (outdial_id, slot)
+                PRIMARY KEY (customer_id, outdial_id, slot),
+                FOREIGN KEY (customer_id, outdial_id) REFERENCES outdial (customer_id, id)
             )
             """,
         ),
         Sql(
             """
             CREATE TABLE target (
-                id {uuid} PRIMARY KEY,
                 customer_id {uuid} NOT NULL,
-                outdial_id {uuid} NOT NULL REFERENCES outdial (id),
+                id {uuid} NOT NULL,
+                outdial_id {uuid} NOT NULL,
                 key VARCHAR(255),
                 name VARCHAR(255) NOT NULL,
                 detail TEXT NOT NULL,
@@ -301,7 +386,9 @@ class Migration(migrations.Migration):
                 CONSTRAINT target_idle_has_due_time CHECK ((status = 'IDLE') = (next_try_at IS NOT NULL)),
                 CONSTRAINT target_progressing_has_attempt CHECK (
                     status <> 'PROGRESSING' OR last_attempt_id IS NOT NULL
-                )
+                ),
+                PRIMARY KEY (customer_id, id),
+                FOREIGN KEY (customer_id, outdial_id) REFERENCES outdial (customer_id, id)
             )
             """,
             # claims: one range of due targets for each priority
@@ -318,7 +405,7 @@ class Migration(migrations.Migration):
             """,
             # keys, free again once their target is deleted
             """
-            CREATE UNIQUE INDEX target_key ON target (outdial_id, key)
+            CREATE UNIQUE INDEX target_key ON target (customer_id, outdial_id, key)
                 WHERE key IS NOT NULL AND tm_delete IS NULL
             """,
             # idle targets in the order of their ids, for the search after limits were lowered
@@ -335,10 +422,10 @@ class Migration(migrations.Migration):
         Sql(
             """
             CREATE TABLE attempt (
-                id {uuid} PRIMARY KEY,
                 customer_id {uuid} NOT NULL,
+                id {uuid} NOT NULL,
                 outdial_id {uuid} NOT NULL,
-                target_id {uuid} NOT NULL REFERENCES target (id),
+                target_id {uuid} NOT NULL,
                 destination_index SMALLINT NOT NULL CHECK (destination_index BETWEEN 0 AND 4),
                 destination {json} NOT NULL,
                 try_number SMALLINT NOT NULL CHECK (try_number >= 1),
@@ -360,12 +447,14 @@ class Migration(migrations.Migration):
                 CONSTRAINT attempt_ends_once CHECK ((expires_at IS NULL) = (ended_at IS NOT NULL)),
                 CONSTRAINT attempt_completed_has_disposition CHECK (
                     (state = 'COMPLETED') = (disposition IS NOT NULL)
-                )
+                ),
+                PRIMARY KEY (customer_id, id),
+                FOREIGN KEY (customer_id, target_id) REFERENCES target (customer_id, id)
             )
             """,
             # nobody is dialed twice at once: the database itself ensures it
             """
-            CREATE UNIQUE INDEX attempt_one_live_per_target ON attempt (target_id)
+            CREATE UNIQUE INDEX attempt_one_live_per_target ON attempt (customer_id, target_id)
                 WHERE state IN ('CLAIMED', 'DIALING')
             """,
             # expired leases
@@ -407,8 +496,7 @@ class Migration(migrations.Migration):
                 disposition VARCHAR(32)
             )
             """,
-            "CREATE INDEX target_event_tail ON target_event (outdial_id, epoch, tx, seq)",
-            "CREATE INDEX target_event_age ON target_event (occurred_at)",
+            "CREATE INDEX target_event_age ON target_event (customer_id, occurred_at)",
             """
             CREATE TABLE outdial_event (
                 seq {serial},
@@ -420,8 +508,7 @@ class Migration(migrations.Migration):
                 occurred_at {instant} NOT NULL
             )
             """,
-            "CREATE INDEX outdial_event_tail ON outdial_event (customer_id, epoch, tx, seq)",
-            "CREATE INDEX outdial_event_age ON outdial_event (occurred_at)",
+            "CREATE INDEX outdial_event_age ON outdial_event (customer_id, occurred_at)",
             """
             CREATE TABLE event_epoch (
                 epoch INTEGER PRIMARY KEY,
@@ -436,19 +523,111 @@ class Migration(migrations.Migration):
                 VALUES (1, 0, '2026-01-01 00:00:00.000000+00:00')
             """,
         ),
+        # SQLite numbers rows without repeats only if the number alone is the key
+        Sql(
+            "ALTER TABLE target_event ADD PRIMARY KEY (customer_id, outdial_id, epoch, tx, seq)",
+            "ALTER TABLE outdial_event ADD PRIMARY KEY (customer_id, epoch, tx, seq)",
+            dialect="postgres",
+        ),
+        Sql(
+            "CREATE INDEX target_event_tail ON target_event (outdial_id, epoch, tx, seq)",
+            "CREATE INDEX outdial_event_tail ON outdial_event (customer_id, epoch, tx, seq)",
+            dialect="sqlite",
+        ),
         Sql(
             """
             CREATE TABLE idempotency_key (
-                id {uuid} PRIMARY KEY,
                 customer_id {uuid} NOT NULL,
                 mutation VARCHAR(32) NOT NULL,
                 key VARCHAR(255) NOT NULL,
                 input_hash VARCHAR(64) NOT NULL,
                 answer {json},
                 tm_create {instant} NOT NULL,
-                UNIQUE (customer_id, mutation, key)
+                PRIMARY KEY (customer_id, mutation, key)
             )
             """,
             "CREATE INDEX idempotency_key_age ON idempotency_key (tm_create)",
+        ),
+        Sql(
+            """
+            CREATE TABLE import_job (
+                customer_id {uuid} NOT NULL,
+                id {uuid} NOT NULL,
+                outdial_id {uuid} NOT NULL,
+                file_name VARCHAR(255) NOT NULL,
+                state VARCHAR(16) NOT NULL CHECK (
+                    state IN ('QUEUED', 'RUNNING', 'COMPLETED', 'FAILED', 'CANCELED')
+                ),
+                stop_reason VARCHAR(32),
+                message TEXT NOT NULL DEFAULT '',
+                dry_run SMALLINT NOT NULL CHECK (dry_run IN (0, 1)),
+                idempotency_key VARCHAR(255),
+                input_hash VARCHAR(64) NOT NULL,
+                run INTEGER NOT NULL DEFAULT 1,
+                began_paused SMALLINT NOT NULL DEFAULT 0 CHECK (began_paused IN (0, 1)),
+                rows_read BIGINT NOT NULL DEFAULT 0,
+                rows_created BIGINT NOT NULL DEFAULT 0,
+                rows_updated BIGINT NOT NULL DEFAULT 0,
+                rows_skipped BIGINT NOT NULL DEFAULT 0,
+                rows_rejected BIGINT NOT NULL DEFAULT 0,
+                checkpoint_line BIGINT NOT NULL DEFAULT 0,
+                checkpoint_digest VARCHAR(64) NOT NULL DEFAULT '',
+                warnings {json} NOT NULL,
+                is_ndjson SMALLINT NOT NULL DEFAULT 0 CHECK (is_ndjson IN (0, 1)),
+                column_names {json},
+                delimiter VARCHAR(1),
+                kept_characters BIGINT NOT NULL DEFAULT 0,
+                tm_create {instant} NOT NULL,
+                started_at {instant},
+                heard_at {instant} NOT NULL,
+                finished_at {instant},
+                CONSTRAINT import_job_ends_once CHECK (
+                    (state IN ('QUEUED', 'RUNNING')) = (finished_at IS NULL)
+                ),
+                CONSTRAINT import_job_stopped_has_reason CHECK (
+                    (state IN ('FAILED', 'CANCELED')) = (stop_reason IS NOT NULL)
+                ),
+                CONSTRAINT import_job_accounts_for_each_row CHECK (
+                    rows_read = rows_created + rows_updated + rows_skipped + rows_rejected
+                ),
+                PRIMARY KEY (customer_id, id),
+                FOREIGN KEY (customer_id, outdial_id) REFERENCES outdial (customer_id, id)
+            )
+            """,
+            # pages of an outdial, whole and by state
+            "CREATE INDEX import_job_page ON import_job (outdial_id, tm_create, id)",
+            "CREATE INDEX import_job_page_state ON import_job (outdial_id, state, tm_create, id)",
+            # the same file sent again
+            """
+            CREATE UNIQUE INDEX import_job_key ON import_job (customer_id, idempotency_key)
+                WHERE idempotency_key IS NOT NULL
+            """,
+            # jobs whose server may be gone, and jobs that are old enough to remove
+            "CREATE INDEX import_job_heard ON import_job (heard_at) WHERE state IN ('QUEUED', 'RUNNING')",
+            "CREATE INDEX import_job_age ON import_job (finished_at) WHERE finished_at IS NOT NULL",
+        ),
+        Sql(
+            """
+            CREATE TABLE import_reject (
+                customer_id {uuid} NOT NULL,
+                id {uuid} NOT NULL,
+                job_id {uuid} NOT NULL,
+                line_number BIGINT NOT NULL CHECK (line_number >= 1),
+                column_name VARCHAR(255),
+                code VARCHAR(32) NOT NULL CHECK (
+                    code IN ('INVALID', 'SCIENTIFIC_NOTATION', 'MALFORMED', 'DUPLICATE_KEY', 'DUPLICATE_ADDRESS')
+                ),
+                message TEXT NOT NULL,
+                row_text TEXT NOT NULL,
+                whole_text TEXT,
+                is_whole SMALLINT NOT NULL DEFAULT 1 CHECK (is_whole IN (0, 1)),
+                recorded_at {instant} NOT NULL,
+                PRIMARY KEY (customer_id, id),
+                FOREIGN KEY (customer_id, job_id) REFERENCES import_job (customer_id, id)
+            )
+            """,
+            # a line is rejected once
+            "CREATE UNIQUE INDEX import_reject_line ON import_reject (customer_id, job_id, line_number)",
+            "CREATE INDEX import_reject_page ON import_reject (job_id, recorded_at, id)",
         ),
     ]
