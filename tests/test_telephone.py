@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from phonenumbers import PhoneNumber, PhoneNumberFormat, PhoneNumberType, ValidationResult
 
 from app import addresses
-from app.addresses import DestinationType, InvalidAddress, characters
+from app.addresses import DestinationType, InvalidAddress, characters, telephone
 
 REFUSED = "refused"
 
@@ -603,3 +603,49 @@ def test_a_text_made_to_be_slow_is_refused_at_once(text, monkeypatch):
     monkeypatch.setattr(phonenumbers, "parse", counted)
     assert outcome(text[:255], "DE") == REFUSED
     assert parsed < 10
+
+
+# ---------------------------------------------------------------- E.164 as it is
+
+
+def check_settled(text: str) -> bool:
+    """Whether the short way takes the text; if so, the long way gives the same."""
+    with pytest.MonkeyPatch.context() as patch:
+        is_settled = telephone._is_settled(text)
+        patch.setattr(telephone, "_is_settled", lambda _: False)
+        if is_settled:
+            assert telephone.readings(text, None) == (text,)
+            assert telephone.readings(text, "DE") == (text,)
+            assert telephone._is_stable(text)
+    return is_settled
+
+
+def test_the_short_way_for_e164_takes_nothing_that_the_long_way_would_change() -> None:
+    """Each country code, each length, with each beginning that may be a national prefix there."""
+    source = random.Random(4)
+    taken = dict.fromkeys(phonenumbers.COUNTRY_CODE_TO_REGION_CODE, 0)
+    for code in taken:
+        for length in range(3, 16):
+            for beginning in ["0", "00", "1", "8", "9", "90", "15", "044", "06", str(code), "", "", ""]:
+                rest = "".join(source.choices("0123456789", k=length))
+                taken[code] += check_settled(f"+{code}{(beginning + rest)[:length]}")
+    assert [code for code, count in taken.items() if count == 0] == []
+
+
+def test_most_numbers_in_e164_take_the_short_way() -> None:
+    forms = [e164(number) for _, number in EXAMPLES]
+    assert sum(map(check_settled, forms)) > len(forms) * 0.8
+
+
+@given(st.from_regex(r"\+[1-9][0-9]{3,16}", fullmatch=True))
+@example("+390612345678")
+@example("+49491711234567")
+@example("+5491123456789")
+@example("+١٢٣٤٥٦٧٨")
+def test_the_short_way_for_e164_is_only_shorter(text: str) -> None:
+    check_settled(text)
+
+
+@pytest.mark.parametrize("text", ["", "+", "4915112345678", "+49 151 12345678", "+4915112345678\n", "+999123456789"])
+def test_the_short_way_is_for_e164_alone(text: str) -> None:
+    assert not check_settled(text)
