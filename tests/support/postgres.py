@@ -106,18 +106,22 @@ class OwnServer:
     Args:
         settings: that differ from those of the session's server.
         primary: the URL of a server to follow as its standby.
+        on_disk: its data are on a disk, also if there is room in memory.
     """
 
-    def __init__(self, settings: dict[str, str] | None = None, *, primary: str | None = None) -> None:
+    def __init__(
+        self, settings: dict[str, str] | None = None, *, primary: str | None = None, on_disk: bool = False
+    ) -> None:
         self._settings = settings or {}
         self._primary = primary
+        self._parent = None if on_disk else _roomy_memory()
         self._folder = Path()
         self._process: subprocess.Popen[bytes] | None = None
         self.url = ""
 
     def __enter__(self) -> Self:
         for patience in range(STARTS_MAX):  # another process may take the free port before PostgreSQL does
-            self._folder = Path(tempfile.mkdtemp(prefix="outdial-postgres-", dir=_roomy_memory()))
+            self._folder = Path(tempfile.mkdtemp(prefix="outdial-postgres-", dir=self._parent))
             try:
                 self._start()
             except BaseException as error:
@@ -236,11 +240,15 @@ class OwnServer:
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
+def named_server() -> str | None:
+    """The URL of the server that the developer names, if any."""
+    return os.environ.get("OUTDIAL_TEST_DATABASE_URL") or None
+
+
 @contextlib.contextmanager
 def server() -> Iterator[str]:
     """The URL of a server on which databases may be created. Its own database is only for connecting."""
-    given = os.environ.get("OUTDIAL_TEST_DATABASE_URL")
-    if given:
+    if given := named_server():
         yield given
         return
     with OwnServer() as own:
