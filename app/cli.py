@@ -157,11 +157,18 @@ def dial(
 
 
 @app.command()
-def migrate() -> None:
+def migrate(
+    distribute: Annotated[
+        bool,
+        typer.Option("--distribute", help="Also distribute the tables by customer over the nodes of a Citus cluster."),
+    ] = False,
+) -> None:
     """Update the database's schema to this version."""
     settings = _settings_of_server()
-    applied = _run_on_database(db.migrate(settings.database_url))
-    for line in [f"Applied {name}" for name in applied] or ["The schema is current."]:
+    if distribute and settings.is_sqlite:
+        _fail("--distribute needs PostgreSQL: set OUTDIAL_DATABASE_URL to postgresql://…", EXIT_WRONG_SETTING)
+    lines = _run_on_database(_migrate(settings.database_url, distribute=distribute))
+    for line in lines:
         _print(line)
 
 
@@ -226,6 +233,15 @@ async def _prepare(settings: Settings) -> bool:
         return await db.schema_is_current()
     finally:
         await db.close()
+
+
+async def _migrate(url: str, *, distribute: bool) -> list[str]:
+    """Lines that say what was done."""
+    if not distribute:
+        return [f"Applied {name}" for name in await db.migrate(url)] or ["The schema is current."]
+    applied, distributed = await db.distribute(url)
+    lines = [f"Applied {name}" for name in applied] + [f"Distributed {table}" for table in distributed]
+    return lines or ["The schema is current, and all tables are distributed."]
 
 
 def _run_on_database(work: Coroutine[Any, Any, T]) -> T:

@@ -55,13 +55,19 @@ def run(monkeypatch, capsys):
 @pytest.fixture
 def database(monkeypatch):
     """Stands in for app.db: what was asked of it, and what it answers."""
-    state = types.SimpleNamespace(calls=[], applied=["0001_tables"], current=True, error=None)
+    state = types.SimpleNamespace(calls=[], applied=["0001_tables"], distributed=["customer"], current=True, error=None)
 
     async def migrate(url):
         state.calls.append(("migrate", url))
         if state.error:
             raise state.error
         return state.applied
+
+    async def distribute(url):
+        state.calls.append(("distribute", url))
+        if state.error:
+            raise state.error
+        return state.applied, state.distributed
 
     async def connect(url, **_):
         state.calls.append(("connect", url))
@@ -75,6 +81,7 @@ def database(monkeypatch):
         state.calls.append(("close",))
 
     monkeypatch.setattr(db, "migrate", migrate)
+    monkeypatch.setattr(db, "distribute", distribute)
     monkeypatch.setattr(db, "connect", connect)
     monkeypatch.setattr(db, "schema_is_current", current)
     monkeypatch.setattr(db, "close", close)
@@ -245,6 +252,21 @@ def test_migrate_says_what_it_applied(run, database):
     database.applied = []
     assert run("migrate") == (0, "The schema is current.\n", "")
     assert database.calls == [("migrate", "sqlite:///outdial.db")] * 2
+
+
+def test_migrate_says_which_tables_it_distributed(run, database, monkeypatch):
+    url = "postgresql://ann@db/calls"
+    monkeypatch.setenv("OUTDIAL_DATABASE_URL", url)
+    assert run("migrate", "--distribute") == (0, "Applied 0001_tables\nDistributed customer\n", "")
+    database.applied = database.distributed = []
+    assert run("migrate", "--distribute") == (0, "The schema is current, and all tables are distributed.\n", "")
+    assert database.calls == [("distribute", url)] * 2
+    database.error = Unavailable("the database has no Citus")
+    assert run("migrate", "--distribute") == (
+        1,
+        "",
+        "outdial: OUTDIAL_DATABASE_URL: cannot use the database: the database has no Citus\n",
+    )
 
 
 @pytest.mark.parametrize(

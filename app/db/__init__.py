@@ -16,9 +16,11 @@ A process serves one database at a time: `connect` at start, `close` at the end.
 - `spelling`, `dialects`: the differences between SQLite and PostgreSQL.
 - `listening`, `waiting`: wake-ups after a commit.
 - `migration`, `configuration`: the schema, and Tortoise's configuration.
+- `distributing`: the tables of a database of several machines.
 """
 
 from app.db.connections import dialect, is_postgres
+from app.db.distributing import distribute
 from app.db.listening import listen
 from app.db.migration import migrate, schema_is_current
 from app.db.opening import close, connect
@@ -36,6 +38,7 @@ __all__ = [
     "close",
     "connect",
     "dialect",
+    "distribute",
     "fetch",
     "fetch_within",
     "for_update",

@@ -23,6 +23,8 @@ MIGRATION_WAIT_SECONDS = 60
 """How long a process waits while another one migrates."""
 LOCK_POLL_SECONDS = 0.05
 ADVISORY_LOCK = 0x0D1A1
+TABLE = "tortoise_migrations"
+"""Tortoise's list of the migrations that were applied."""
 FORMER = {"0001_initial", "0002_imports", "0003_rejects"}
 """Migrations before the first release. Their tables have other keys and cannot be carried over."""
 
@@ -88,7 +90,7 @@ async def migrate(url: str) -> list[str]:
     """
     parsed = DatabaseUrl.parse(url)
     await opening.check(parsed)
-    async with _alone(parsed):
+    async with alone(parsed):
         migrating = asyncio.create_task(_migrate(parsed))
         try:
             return await asyncio.shield(migrating)
@@ -155,7 +157,8 @@ async def _missing(executor: MigrationExecutor) -> list[str]:
 
 
 @asynccontextmanager
-async def _alone(url: DatabaseUrl) -> AsyncIterator[None]:
+async def alone(url: DatabaseUrl) -> AsyncIterator[None]:
+    """While no other process migrates this database."""
     if url.dialect is Dialect.POSTGRES:
         async with _postgres_lock(url):
             yield
