@@ -67,6 +67,23 @@ def canceled(target: Target, now: datetime) -> Change:
     return changed(target, replace(finished, last_attempt_id=None), TargetEventType.CANCELED, now)
 
 
+# ---------------------------------------------------------------- new targets
+
+
+def created_all(targets: Sequence[Target]) -> dict[str, Sequence[Any]]:
+    """The events that new targets of one outdial were created, as columns of `target_event`.
+
+    The same as the events of `created`. Those of one call differ in a few columns only.
+    """
+    first = targets[0]
+    columns: dict[str, Sequence[Any]] = {name: [value] * len(targets) for name, value in created(first).event.items()}
+    columns["target_id"] = [target.id for target in targets]
+    columns["status"] = [target.status.value for target in targets]
+    columns["done_reason"] = [target.done_reason and target.done_reason.value for target in targets]
+    columns["next_try_at"] = [target.next_try_at for target in targets]
+    return columns
+
+
 # ---------------------------------------------------------------- attempts
 
 
@@ -254,6 +271,11 @@ def counted(
     for key, made in attempts_made.items():
         deltas[key]["attempts"] += made
     return deltas
+
+
+def counted_new(targets: Sequence[Target]) -> Counter[str]:
+    """Like `counted`, for new targets of one outdial."""
+    return Counter(name for target in targets if (name := counter(target)) is not None)
 
 
 def counted_claims(number: int) -> dict[str, int]:

@@ -10,6 +10,7 @@ A process serves one database at a time: `connect` at start, `close` at the end.
 - `opening`, `connections`, `postgres`: the database that this process serves, and connections to it.
 - `serving`: at most one server for each SQLite file.
 - `failures`: the meaning of the drivers' errors.
+- `bulk`: many new rows at once.
 - `statements`: single reading statements, and the count of all statements.
 - `units`: statements that take effect together.
 - `orm`: Tortoise's models on these statements.
@@ -26,7 +27,7 @@ from app.db.migration import migrate, schema_is_current
 from app.db.opening import close, connect
 from app.db.orm import reader
 from app.db.serving import claim, give_back
-from app.db.spelling import any_of, for_update, rows_value, rowset, typed
+from app.db.spelling import any_of, columnset, columnset_values, for_update, rows_value, rowset, typed
 from app.db.statements import Row, fetch, fetch_within, now, ping
 from app.db.units import Transaction, transaction
 
@@ -36,6 +37,8 @@ __all__ = [
     "any_of",
     "claim",
     "close",
+    "columnset",
+    "columnset_values",
     "connect",
     "dialect",
     "distribute",

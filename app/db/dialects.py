@@ -104,6 +104,39 @@ def _sqlite_default(value: Any) -> str:
     raise TypeError(type(value).__name__)
 
 
+def columnset(dialect: Dialect, columns: Mapping[str, str], alias: str, *, first: int) -> str:
+    """A table, for FROM, made of lists, one for each column. Faster than `rowset` if there are many rows.
+
+    Args:
+        dialect: which database.
+        columns: the type of each column by its name.
+        alias: the table's name in the statement. Its column `ord` numbers the rows.
+        first: the number of the first placeholder that is free. The parameters are those of `columnset_values`.
+    """
+    if dialect is Dialect.POSTGRES:
+        typed = ", ".join(f"CAST({name} AS {postgres_type(kind)}) AS {name}" for name, kind in columns.items())
+        lists = ", ".join(
+            f"CAST(${first + number} AS {_listed(kind)}[])" for number, kind in enumerate(columns.values())
+        )
+        names = ", ".join(columns)
+        return f"(SELECT {typed}, ord FROM unnest({lists}) WITH ORDINALITY AS given({names}, ord)) AS {alias}"
+    extracted = ", ".join(f"json_extract(value, '$[{number}]') AS {name}" for number, name in enumerate(columns))
+    return f"(SELECT {extracted}, key AS ord FROM json_each(${first})) AS {alias}"
+
+
+def _listed(kind: str) -> str:
+    """Lists of ids and of JSON are sent as text, which the driver encodes fastest."""
+    return "text" if kind in {"uuid", "json"} else postgres_type(kind)
+
+
+def columnset_values(dialect: Dialect, columns: Iterable[Sequence[Any]]) -> list[Any]:
+    """The parameters of `columnset`: the values of each column, JSON as text."""
+    if dialect is Dialect.POSTGRES:
+        return list(columns)
+    lines = list(zip(*columns, strict=True))
+    return [orjson.dumps(lines, default=_sqlite_default, option=orjson.OPT_PASSTHROUGH_DATETIME).decode()]
+
+
 def staged(placeholder: str, columns: Mapping[str, str]) -> str:
     """For SQLite: a table, for FROM, made of one JSON parameter that holds a list of lists, in the columns' order."""
     extracted = ", ".join(f"json_extract(value, '$[{number}]') AS {name}" for number, name in enumerate(columns))

@@ -1,6 +1,6 @@
 """SQL for the database that this process serves; `dialects` has the SQL of both."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from app.db import dialects
@@ -22,6 +22,14 @@ def rowset(placeholder: str, columns: Mapping[str, str], alias: str) -> str:
 
 def rows_value(rows: Sequence[Mapping[str, Any]]) -> str:
     return dialects.rowset_value(dialect(), rows)
+
+
+def columnset(columns: Mapping[str, str], alias: str, *, first: int) -> str:
+    return dialects.columnset(dialect(), columns, alias, first=first)
+
+
+def columnset_values(columns: Iterable[Sequence[Any]]) -> list[Any]:
+    return dialects.columnset_values(dialect(), columns)
 
 
 def for_update(words: str = "FOR UPDATE") -> str:

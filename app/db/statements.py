@@ -1,6 +1,7 @@
 """Statements: how they are sent and counted, and reading outside of transactions."""
 
 import asyncio
+import io
 import random
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -34,6 +35,13 @@ async def run(connection: Any, sql: str, args: Sequence[Any]) -> list[Row]:
         dialects.sqlite_placeholders(sql), [dialects.sqlite_value(arg) for arg in args]
     )
     return list(dialects.sqlite_rows(fetched))
+
+
+async def copy(connection: Any, table: str, columns: Sequence[str], rows: bytes) -> None:
+    """Send rows in COPY's text format into a table of PostgreSQL."""
+    global sent  # noqa: PLW0603
+    sent += 1
+    await connection.copy_to_table(table, source=io.BytesIO(rows), columns=columns, format="text")
 
 
 async def fetch(sql: str, *args: Any) -> list[Row]:

@@ -11,7 +11,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import asyncpg
 
 from app import clock
-from app.db import connections, dialects, listening, postgres, statements, waiting
+from app.db import bulk, connections, dialects, listening, postgres, statements, waiting
 from app.db.configuration import POSTGRES, SQLITE_WRITER
 from app.db.connections import Broken, is_postgres
 from app.db.failures import Failure, unavailable
@@ -119,6 +119,25 @@ class Transaction:
             timeout=connections.CONNECTION_WAIT_SECONDS,
         )
         return f"{name} AS staged", ""
+
+    async def insert(self, table: str, columns: Mapping[str, Sequence[Any]]) -> None:
+        """Store new rows, given column by column.
+
+        Args:
+            table: whose rows they are.
+            columns: the values of each column by its name, JSON as text. A column in which all are null may be left
+                out of the statement, so it must have no other default.
+        """
+        rows = bulk.Rows.of(columns)
+        if not is_postgres():
+            for sql, args in bulk.sqlite_inserts(table, rows):
+                await statements.run(self._connection, sql, args)
+        elif rows.count == 1:
+            # one trip less than COPY, and always the same statement
+            values = [column[0] for column in columns.values()]
+            await self.fetch(bulk.insert_one(table, list(columns)), *values)
+        else:
+            await statements.copy(self._connection, table, [*rows.varying, *rows.fixed], bulk.copy_text(rows))
 
     def wake(self, topic: str) -> None:
         """After the commit, wake the waiters of `topic` in every process."""

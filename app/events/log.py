@@ -53,6 +53,31 @@ async def append(tx: Transaction, events: Sequence[Event]) -> None:
         tx.wake(outdial_id)
 
 
+async def append_columns(tx: Transaction, columns: Mapping[str, Sequence[Any]]) -> None:
+    """Like `append`, for many events of one outdial that differ in few columns."""
+    listed = {name: _stored(TARGET_EVENT.kinds[name], values) for name, values in columns.items()}
+    fixed = {name: values[0] for name, values in listed.items() if len(values) == 1 and name != "target_id"}
+    varying = {name: values for name, values in listed.items() if name not in fixed}
+    chosen = [db.typed(f"${number}", TARGET_EVENT.kinds[name]) for number, name in enumerate(fixed, start=1)]
+    chosen += [f"new.{name}" for name in varying]
+    source = db.columnset(TARGET_EVENT.only(*varying).kinds, "new", first=len(fixed) + 1)
+    await tx.fetch(
+        f"""
+        INSERT INTO target_event (epoch, tx, {", ".join((*fixed, *varying))})
+        SELECT {_EPOCH}, {_transaction_id()}, {", ".join(chosen)} FROM {source} ORDER BY ord
+        """,
+        *fixed.values(),
+        *db.columnset_values(varying.values()),
+    )
+    tx.wake(columns["outdial_id"][0])
+
+
+def _stored(kind: str, values: Sequence[Any]) -> Sequence[Any]:
+    """A column as it is stored; only its one value if all are the same."""
+    chosen = values if values.count(values[0]) < len(values) else values[:1]
+    return [orjson.dumps(value).decode() for value in chosen] if kind == "json" else chosen
+
+
 async def append_outdial(
     tx: Transaction, event_type: OutdialEventType, *, customer_id: str, outdial_id: str, occurred_at: datetime
 ) -> None:

@@ -29,28 +29,17 @@ async def save(
 
     Args:
         tx: the use-case's transaction.
-        changes: several may be of one target.
+        changes: several may be of one target. New targets are stored by `save_new`.
         attempts: those that changed, as they are now.
         attempts_made: by (customer, outdial), the number of new tries; negative if tries were released.
         one_event: one for all changes, instead of one for each.
     """
+    assert all(change.before is not None for change in changes)
     last = {change.after.id: change.after for change in changes}
-    fresh = {change.after.id for change in changes if change.before is None}
-    await _insert_targets(tx, [target for target in last.values() if target.id in fresh])
-    await update_targets(tx, [target for target in last.values() if target.id not in fresh])
+    await update_targets(tx, list(last.values()))
     await _update_attempts(tx, attempts)
     await counters.move_all(tx, counted(changes, attempts_made or {}))
     await events.append(tx, [change.event for change in changes] if one_event is None else [one_event])
-
-
-async def _insert_targets(tx: Transaction, targets: Sequence[Target]) -> None:
-    if not targets:
-        return
-    columns = tables.TARGET
-    await tx.fetch(
-        f"INSERT INTO target ({columns}) SELECT {columns} FROM {db.rowset('$1', columns.kinds, 'new')}",
-        db.rows_value([rows.target_values(target) for target in targets]),
-    )
 
 
 async def update_targets(tx: Transaction, targets: Sequence[Target]) -> None:

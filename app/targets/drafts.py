@@ -3,18 +3,22 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from app import ids, validation
 from app.changes import Change, changed, moved
 from app.errors import Rejected, UserError, invalid
-from app.lifecycle import DESTINATIONS, TargetEventType, TargetStatus, idle_or_exhausted
+from app.lifecycle import DESTINATIONS, Standing, TargetEventType, TargetStatus, Tries, idle_or_exhausted
 from app.records import CheckedTarget, Destination, Outdial, Target
 
 
 def new_target(outdial: Outdial, draft: CheckedTarget, now: datetime) -> Target:
     """A target that was never tried: due at once or when the draft says, or exhausted if no try is allowed."""
-    blank = Target(
+    limits = outdial.dial_policy.max_try_counts if draft.max_try_counts is None else draft.max_try_counts
+    due = max(now, draft.not_before or now)
+    standing = _first_standing(tuple([place is not None for place in draft.destinations]), limits, due)
+    return Target(
         id=ids.new(),
         customer_id=outdial.customer_id,
         outdial_id=outdial.id,
@@ -22,22 +26,30 @@ def new_target(outdial: Outdial, draft: CheckedTarget, now: datetime) -> Target:
         name=draft.name,
         detail=draft.detail,
         data=draft.data,
-        status=TargetStatus.IDLE,
-        done_reason=None,
+        status=standing.status,
+        done_reason=standing.done_reason,
         priority=draft.priority,
         max_try_counts=draft.max_try_counts,
         destinations=draft.destinations,
-        try_counts=(0,) * DESTINATIONS,
+        try_counts=_UNTRIED,
         invalid_destinations=frozenset(),
-        next_try_at=None,
+        next_try_at=standing.next_try_at,
         last_attempt_id=None,
         version=1,
         tm_create=now,
         tm_update=now,
         tm_delete=None,
     )
-    due = max(now, draft.not_before or now)
-    return moved(blank, idle_or_exhausted(blank.tries(outdial.dial_policy), due))
+
+
+_UNTRIED = (0,) * DESTINATIONS
+
+
+# most of a thousand targets in a call have the same answer
+@lru_cache(maxsize=256)
+def _first_standing(is_set: tuple[bool, ...], limits: tuple[int, ...], due: datetime) -> Standing:
+    tries = Tries(set=is_set, invalid=(False,) * DESTINATIONS, counts=_UNTRIED, limits=limits)
+    return idle_or_exhausted(tries, due)
 
 
 def checked_changes(changes: Mapping[str, Any]) -> dict[str, Any]:

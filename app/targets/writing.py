@@ -7,7 +7,7 @@ from typing import Any
 
 from app import db, idempotency, rows, store, tables, validation
 from app.auth import Viewer
-from app.changes import Change, canceled, changed, created, moved
+from app.changes import Change, canceled, changed, moved
 from app.db import Transaction
 from app.errors import Rejected, UserError, UserErrorCode, invalid, rejected
 from app.lifecycle import DoneReason, Standing, TargetEventType, TargetStatus
@@ -51,7 +51,7 @@ async def _create(tx: Transaction, viewer: Viewer, outdial_id: str, draft: Check
         )
     target = drafts.new_target(outdial, draft, await tx.now())
     await idempotency.keep(tx, viewer, "createTarget", key, target.id)
-    await store.save(tx, [created(target)])
+    await store.save_new(tx, outdial, [target])
     return target
 
 
@@ -116,7 +116,10 @@ class _Outcome:
     """The result of each row, while the rows are processed."""
 
     ids: list[str | None] = field(default_factory=list)
+    fresh: list[Target] = field(default_factory=list)
+    """The new targets, as they are created."""
     changes: list[Change] = field(default_factory=list)
+    """Of stored targets and of new ones, if later rows replace them."""
     errors: list[UserError] = field(default_factory=list)
     created: int = 0
     updated: int = 0
@@ -146,7 +149,7 @@ async def _create_many(
     first = await idempotency.begin(tx, viewer, "createTargets", key, value=value)
     if first is not None:
         errors = [UserError(UserErrorCode(code), message, tuple(path)) for code, message, path in first["errors"]]
-        outcome = _Outcome(first["ids"], [], errors, first["created"], first["updated"], first["skipped"])
+        outcome = _Outcome(first["ids"], [], [], errors, first["created"], first["updated"], first["skipped"])
         return outcome.answer(await _read(tx, viewer, [known for known in outcome.ids if known is not None]))
     outdial = await store.lock_outdial(tx, viewer, outdial_id, "outdial_id")
     good = [row.draft for row in given if not row.errors]
@@ -154,7 +157,7 @@ async def _create_many(
     outcome = _go_through(
         outdial, given, action, known, compares_addresses=dedupe is not DedupeScope.NONE, now=await tx.now()
     )
-    if outcome.changes:
+    if outcome.fresh or outcome.changes:
         answer = {
             "ids": outcome.ids,
             "created": outcome.created,
@@ -163,6 +166,7 @@ async def _create_many(
             "errors": [(error.code, error.message, error.path) for error in outcome.errors],
         }
         await idempotency.keep(tx, viewer, "createTargets", key, answer)
+        await store.save_new(tx, outdial, outcome.fresh)
         await store.save(tx, outcome.changes)
     else:
         await idempotency.forget(tx, viewer, "createTargets", key)
@@ -177,6 +181,24 @@ class _Stored:
     by_key: dict[str, str]
     latest: dict[str, Target]
     """Each target as it is after the rows so far, by id."""
+
+    def add(self, target: Target, addresses: Sequence[str | None]) -> None:
+        """A target is new, or is replaced by a row with these addresses."""
+        self.known.add(target.key, addresses, target.id)
+        if target.key is not None:
+            self.by_key[target.key] = target.id
+        self.latest[target.id] = target
+
+    def repeated(
+        self, draft: CheckedTarget, found: Repeat | DuplicateAction, addresses: Sequence[str | None]
+    ) -> Target:
+        """The target that a row repeats."""
+        if isinstance(found, Repeat) and found.index is not None:
+            target_id = self.known.addresses[addresses[found.index] or ""]
+        else:
+            target_id = self.by_key[draft.key or ""]
+        assert target_id is not None
+        return self.latest[target_id]
 
 
 async def _stored(
@@ -213,46 +235,29 @@ def _go_through(
         draft = row.draft
         addresses = draft.addresses if compares_addresses else ()
         found = duplicates.judge(stored.known, draft.key, addresses, action)
-        if isinstance(found, Repeat) and found.code is not None:
+        if found is None:
+            target = drafts.new_target(outdial, draft, now)
+            outcome.fresh.append(target)
+            outcome.created += 1
+            stored.add(target, addresses)
+        elif isinstance(found, Repeat) and found.code is not None:
             outcome.errors.append(_conflict(index, found))
             outcome.ids.append(None)
             continue
-        change, target = _change(outdial, draft, found, stored, addresses, now)
-        outcome.created += found is None
-        outcome.updated += found is not None and change is not None
-        outcome.skipped += change is None
-        if change is not None:
-            outcome.changes.append(change)
-            stored.known.add(draft.key, addresses, target.id)
-            if draft.key is not None:
-                stored.by_key[draft.key] = target.id
-        stored.latest[target.id] = target
+        else:
+            target = stored.repeated(draft, found, addresses)
+            change = None
+            if not isinstance(found, Repeat):
+                change = drafts.updated(target, outdial, drafts.replacing(draft), now)
+            if change is None:
+                outcome.skipped += 1
+            else:
+                target = change.after
+                outcome.changes.append(change)
+                outcome.updated += 1
+                stored.add(target, addresses)
         outcome.ids.append(target.id)
     return outcome
-
-
-def _change(
-    outdial: Outdial,
-    draft: CheckedTarget,
-    found: Repeat | DuplicateAction | None,
-    stored: _Stored,
-    addresses: Sequence[str | None],
-    now: datetime,
-) -> tuple[Change | None, Target]:
-    """The change of a row, with the target after it; no change if it is skipped."""
-    if found is None:
-        fresh = created(drafts.new_target(outdial, draft, now))
-        return fresh, fresh.after
-    if isinstance(found, Repeat) and found.index is not None:
-        target_id = stored.known.addresses[addresses[found.index] or ""]
-    else:
-        target_id = stored.by_key[draft.key or ""]
-    assert target_id is not None
-    target = stored.latest[target_id]
-    if isinstance(found, Repeat):
-        return None, target
-    change = drafts.updated(target, outdial, drafts.replacing(draft), now)
-    return change, target if change is None else change.after
 
 
 def _conflict(index: int, found: Repeat) -> UserError:
