@@ -219,6 +219,51 @@ async def test_nothing_runs_again_once_commit_was_sent(connected: str) -> None:
     await db.ping()
 
 
+BETWEEN_NODES = (
+    "could not commit transaction for shard 102008 on at least one active node",
+    "failure on connection marked as essential: 10.0.0.7:5432",
+    "failed to prepare transaction 'citus_0_1_2_3' on host 10.0.0.7:5432",
+)
+
+
+@pytest.mark.parametrize("text", BETWEEN_NODES)
+async def test_a_commit_that_was_lost_between_two_nodes_is_uncertain_and_does_not_run_again(
+    connected: str, text: str
+) -> None:
+    runs = []
+    await postgres.execute(
+        connected,
+        "CREATE TABLE entry (id integer)",
+        "CREATE FUNCTION break() RETURNS trigger LANGUAGE plpgsql AS "
+        f"$f$ BEGIN RAISE EXCEPTION USING ERRCODE = 'XX000', MESSAGE = $t${text}$t$; END $f$",
+        "CREATE CONSTRAINT TRIGGER at_commit AFTER INSERT ON entry DEFERRABLE INITIALLY DEFERRED "
+        "FOR EACH ROW EXECUTE FUNCTION break()",
+    )
+
+    async def work(tx: db.Transaction) -> None:
+        runs.append(1)
+        await tx.fetch("INSERT INTO entry VALUES (1)")
+
+    with pytest.raises(Unavailable) as refused:
+        await db.transaction(work)
+    assert refused.value.message == units.UNCERTAIN
+    assert len(runs) == 1
+    await db.ping()
+
+
+@pytest.mark.parametrize("text", BETWEEN_NODES)
+async def test_a_unit_that_loses_another_node_before_its_commit_runs_again(connected: str, text: str) -> None:
+    runs = []
+
+    async def work(tx: db.Transaction) -> int:
+        runs.append(1)
+        if len(runs) == 1:
+            await tx.fetch(f"DO $do$ BEGIN RAISE EXCEPTION USING ERRCODE = 'XX000', MESSAGE = $t${text}$t$; END $do$")
+        return len(runs)
+
+    assert await db.transaction(work) == 2
+
+
 @pytest.fixture
 async def own_server() -> AsyncIterator[Callable[..., Awaitable[postgres.OwnServer]]]:
     """A server of one test alone, with settings of its own."""

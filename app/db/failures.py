@@ -1,5 +1,6 @@
 """The meaning of the drivers' errors: whose fault it is, and whether another connection may help."""
 
+import re
 import sqlite3
 from enum import StrEnum
 
@@ -55,6 +56,11 @@ _STATES = {
     "57P05": Failure.LOST,  # the session was idle for too long
     "58": Failure.AWAY,  # the server's own files
 }
+_BETWEEN_NODES = re.compile(
+    "could not commit transaction for shard|failure on connection marked as essential|failed to prepare transaction"
+)
+"""If the tables are distributed, another node may be lost, also while the connection to this one is good. Citus has no
+code for that, only a text."""
 _SQLITE = {
     sqlite3.SQLITE_BUSY: Failure.BUSY,
     sqlite3.SQLITE_LOCKED: Failure.BUSY,
@@ -87,6 +93,8 @@ def failure_of(error: BaseException) -> Failure | None:
         return _SQLITE.get(getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE)
     if isinstance(error, asyncpg.PostgresError):
         state = error.sqlstate or ""
+        if state == "XX000" and _BETWEEN_NODES.search(str(error)):
+            return Failure.LOST
         return _STATES.get(state) or _STATES.get(state[:2])
     return next((failure for kind, failure in _OTHERS if isinstance(error, kind)), None)
 
