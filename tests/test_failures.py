@@ -251,6 +251,25 @@ async def test_a_commit_that_was_lost_between_two_nodes_is_uncertain_and_does_no
     await db.ping()
 
 
+async def test_a_commit_that_another_node_did_not_confirm_is_uncertain(connected: str) -> None:
+    await postgres.execute(
+        connected,
+        "CREATE TABLE entry (id integer)",
+        "CREATE FUNCTION warn() RETURNS trigger LANGUAGE plpgsql AS "
+        "$f$ BEGIN RAISE WARNING 'failed to commit transaction on 10.0.0.7:5432'; RETURN NULL; END $f$",
+        "CREATE CONSTRAINT TRIGGER at_commit AFTER INSERT ON entry DEFERRABLE INITIALLY DEFERRED "
+        "FOR EACH ROW EXECUTE FUNCTION warn()",
+    )
+
+    async def work(tx: db.Transaction) -> None:
+        await tx.fetch("INSERT INTO entry VALUES (1)")
+
+    with pytest.raises(Unavailable) as refused:
+        await db.transaction(work)
+    assert refused.value.message == units.UNCERTAIN
+    await db.ping()
+
+
 @pytest.mark.parametrize("text", BETWEEN_NODES)
 async def test_a_unit_that_loses_another_node_before_its_commit_runs_again(connected: str, text: str) -> None:
     runs = []

@@ -61,6 +61,9 @@ _BETWEEN_NODES = re.compile(
 )
 """If the tables are distributed, another node may be lost, also while the connection to this one is good. Citus has no
 code for that, only a text."""
+UNCONFIRMED = re.compile("synchronous replication|failed to commit transaction on")
+"""Warnings at COMMIT that take back the answer: no standby has the change, or another node has perhaps lost it. Citus
+warns and confirms, also if nothing was saved: after an INSERT … SELECT it does not check its connection."""
 _SQLITE = {
     sqlite3.SQLITE_BUSY: Failure.BUSY,
     sqlite3.SQLITE_LOCKED: Failure.BUSY,

@@ -14,7 +14,7 @@ from app import clock
 from app.db import bulk, connections, dialects, listening, postgres, statements, waiting
 from app.db.configuration import POSTGRES, SQLITE_WRITER
 from app.db.connections import Broken, is_postgres
-from app.db.failures import Failure, unavailable
+from app.db.failures import UNCONFIRMED, Failure, unavailable
 from app.db.orm import StatementClient
 from app.errors import Unavailable
 
@@ -224,10 +224,11 @@ async def _commit(connection: Any, transaction: Any) -> None:
     """Commit, and make sure that it is as safe as the server's settings promise.
 
     If an operator makes PostgreSQL stop waiting for a standby, it answers COMMIT as usual, but with a warning. If that
-    standby then takes over, the change is lost.
+    standby then takes over, the change is lost. If the tables are distributed, it is the same with a node that was lost
+    at this moment.
 
     Raises:
-        Unavailable: the change is saved here, and perhaps nowhere else.
+        Unavailable: the change is perhaps not saved, or not as safely as it should be.
     """
     warnings: list[Any] = []
 
@@ -240,7 +241,7 @@ async def _commit(connection: Any, transaction: Any) -> None:
     finally:
         with suppress(asyncpg.InterfaceError):  # the connection is gone, and its listeners with it
             connection.remove_log_listener(take)
-    if any("synchronous replication" in str(warning.message) for warning in warnings):
+    if any(UNCONFIRMED.search(str(warning.message)) for warning in warnings):
         raise Unavailable(UNCERTAIN)
 
 
