@@ -138,6 +138,7 @@ async def measure(
     processes = stage.processes(side, case.through)
     async with Client(stage.server.url, customer) as client, AsyncExitStack() as stack:
         outdial = await make_outdial(client, targets)
+        await stage.gauge.settle()
         dialers = [
             await stack.enter_async_context(stage.dialing(side, case.through, customer)) for _ in range(case.dialers)
         ]
@@ -207,26 +208,32 @@ COLUMNS = {
 
 
 def header() -> str:
-    names = ["database", "fsync", "by", "dialers", "subscribers", "keys", "side", "ratio", *COLUMNS]
+    names = ["database", "fsync", "by", "dialers", "subscribers", "keys", "side", "ratio", "by CPU", *COLUMNS]
     return f"| {' | '.join(names)} |\n|{'---|' * len(names)}"
 
 
 def lines(case: Case, found: dict[str, dict[str, float]]) -> str:
     about = [case.database, case.fsync, case.by, case.dialers, case.subscribers, "yes" if case.keys else "no"]
-    base = found["hand-written"]["targets/s"]
+    base = found["hand-written"]
     return "\n".join(
         "| "
         + " | ".join(
             [
                 *map(str, about),
                 side,
-                f"{values['targets/s'] / base:.2f}",
+                f"{values['targets/s'] / base['targets/s']:.2f}",
+                f"{_processor(base) / _processor(values):.2f}",
                 *(format(values[name], spec) if name in values else "" for name, spec in COLUMNS.items()),
             ]
         )
         + " |"
         for side, values in found.items()
     )
+
+
+def _processor(values: dict[str, float]) -> float:
+    """Of the server and the database, for each target."""
+    return values["server us/target"] + values.get("database us/target", 0)
 
 
 # ---------------------------------------------------------------- the command

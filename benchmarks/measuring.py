@@ -87,6 +87,10 @@ class PostgresGauge:
     async def close(self) -> None:
         await self._connection.close()
 
+    async def settle(self) -> None:
+        """After the targets of a run are made: the planner knows about them, as it does after a minute."""
+        await self._connection.execute("ANALYZE")
+
     async def read(self) -> Reading:
         place = await self._connection.fetchval("SELECT CAST(pg_current_wal_insert_lsn() AS text)")
         flushes = await self._connection.fetchval(self._flushes)
@@ -122,6 +126,8 @@ class NoGauge:
     """SQLite runs in the server, so nothing is counted apart."""
 
     async def close(self) -> None: ...
+
+    async def settle(self) -> None: ...
 
     async def read(self) -> Reading:
         return Reading(0.0)

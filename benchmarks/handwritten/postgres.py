@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from functools import cache
 from typing import Any, Self
 
 import asyncpg
@@ -13,7 +14,7 @@ SLOTS = 16
 CHANNEL = "outdial"
 _PLACES = range(5)
 _TRY_COUNTS = "jsonb_build_array(try_count_0, try_count_1, try_count_2, try_count_3, try_count_4)"
-_EPOCH = "(SELECT max(epoch) FROM event_epoch)"
+_EPOCH = "(SELECT epoch FROM customer WHERE customer_id = $1)"
 _TX = "CAST(CAST(pg_current_xact_id() AS text) AS bigint)"
 _NEXT = destinations.next_index([f"limit_{index}" for index in _PLACES])
 _USABLE = destinations.any_usable([f"limit_{index}" for index in _PLACES])
@@ -24,11 +25,17 @@ _TRY_COUNT = " ".join(f"WHEN {index} THEN try_count_{index}" for index in _PLACE
 _COUNT_TRY = ", ".join(f"try_count_{n} = try_count_{n} + CAST(placed.next_index = {n} AS INTEGER)" for n in _PLACES)
 
 
-def claim_statement(*, keyed: bool) -> str:
-    """$1 customer, $2 outdial, $3 limit, $4 dialer, $5 lease seconds, $6 attempt ids, $7 slot; then $8 id, $9 key."""
+@cache
+def claim_statement(limit: int, *, keyed: bool) -> str:
+    """$1 customer, $2 outdial, $3 dialer, $4 lease seconds, $5 attempt ids, $6 slot; if keyed $7 key, $8 its hash.
+
+    The limit stands in the text: PostgreSQL would plan a limit that is a parameter anew for each call, or for a tenth
+    of the table.
+    """
     key = """, kept AS (
-        INSERT INTO idempotency_key (id, customer_id, mutation, key, input_hash, answer, tm_create)
-        SELECT $8, $1, 'claimTargets', $9, $10, jsonb_agg(last_attempt_id), now() FROM taken HAVING count(*) > 0
+        INSERT INTO idempotency_key (customer_id, mutation, key, input_hash, answer, tm_create)
+        SELECT $1, 'claimTargets', $7, $8, jsonb_agg(last_attempt_id ORDER BY last_attempt_id), now()
+        FROM taken HAVING count(*) > 0
     )"""
     return f"""
     WITH policy AS MATERIALIZED (
@@ -40,10 +47,10 @@ def claim_statement(*, keyed: bool) -> str:
             SELECT id, priority, next_try_at, {_NEXT} AS next_index FROM target
             WHERE customer_id = $1 AND outdial_id = $2 AND status = 'IDLE' AND tm_delete IS NULL
               AND priority = level.priority AND next_try_at <= now() AND {_NEXT} IS NOT NULL
-            ORDER BY next_try_at, id LIMIT $3 FOR UPDATE SKIP LOCKED
-        ) AS ready LIMIT $3
+            ORDER BY next_try_at, id LIMIT {limit} FOR UPDATE SKIP LOCKED
+        ) AS ready LIMIT {limit}
     ), placed AS (
-        SELECT id, next_index, ($6::uuid[])[row_number() OVER (ORDER BY priority DESC, next_try_at, id)] AS attempt_id
+        SELECT id, next_index, ($5::uuid[])[row_number() OVER (ORDER BY priority DESC, next_try_at, id)] AS attempt_id
         FROM due
     ), taken AS (
         UPDATE target SET status = 'PROGRESSING', next_try_at = NULL, version = version + 1,
@@ -55,20 +62,20 @@ def claim_statement(*, keyed: bool) -> str:
     ), made AS (
         INSERT INTO attempt (id, customer_id, outdial_id, target_id, destination_index, destination, try_number, state,
             dialer, lease_seconds, expires_at, claimed_at)
-        SELECT last_attempt_id, $1, $2, id, last_index, destination, try_number, 'CLAIMED', $4, $5::integer,
-            now() + make_interval(secs => $5::integer), now() FROM taken
+        SELECT last_attempt_id, $1, $2, id, last_index, destination, try_number, 'CLAIMED', $3, $4::integer,
+            now() + make_interval(secs => $4::integer), now() FROM taken
     ), counted AS (
         INSERT INTO outdial_counter AS kept (customer_id, outdial_id, slot, idle, progressing, attempts)
-        SELECT $1, $2, $7, -count(*), count(*), count(*) FROM taken HAVING count(*) > 0
-        ON CONFLICT (outdial_id, slot) DO UPDATE SET idle = kept.idle + excluded.idle,
+        SELECT $1, $2, $6, -count(*), count(*), count(*) FROM taken HAVING count(*) > 0
+        ON CONFLICT (customer_id, outdial_id, slot) DO UPDATE SET idle = kept.idle + excluded.idle,
             progressing = kept.progressing + excluded.progressing, attempts = kept.attempts + excluded.attempts
     ), told AS (
         INSERT INTO target_event (epoch, tx, customer_id, outdial_id, target_id, type, occurred_at, count, status,
             previous_status, try_counts, version, destination_index, attempt_id)
         SELECT {_EPOCH}, {_TX}, $1, $2, id, 'CLAIMED', now(), 1, 'PROGRESSING', 'IDLE', try_counts, version, last_index,
-            last_attempt_id FROM taken
+            last_attempt_id FROM taken ORDER BY last_attempt_id
     ){key if keyed else ""}
-    SELECT last_attempt_id AS id, name, destination FROM taken
+    SELECT last_attempt_id AS id, name, destination FROM taken ORDER BY id
     """
 
 
@@ -125,7 +132,7 @@ COMPLETE = f"""
         SELECT $1, outdial_id, $4, count(*) FILTER (WHERE status = 'IDLE'), -count(*),
             count(*) FILTER (WHERE done_reason = 'ANSWERED'), count(*) FILTER (WHERE done_reason = 'EXHAUSTED')
         FROM moved GROUP BY outdial_id
-        ON CONFLICT (outdial_id, slot) DO UPDATE SET idle = kept.idle + excluded.idle,
+        ON CONFLICT (customer_id, outdial_id, slot) DO UPDATE SET idle = kept.idle + excluded.idle,
             progressing = kept.progressing + excluded.progressing, answered = kept.answered + excluded.answered,
             exhausted = kept.exhausted + excluded.exhausted
     ), told AS (
@@ -158,7 +165,6 @@ class Postgres:
         self._changed: set[str] = set()
         self._said = asyncio.Event()
         self._waker = asyncio.create_task(self._wake())
-        self._claim = {keyed: claim_statement(keyed=keyed) for keyed in (False, True)}
 
     @classmethod
     async def connected(cls, url: str, pool_size: int) -> Self:
@@ -188,11 +194,11 @@ class Postgres:
         self, customer_id: str, outdial_id: str, limit: int, dialer: str, lease_seconds: int, key: str | None
     ) -> list[dict[str, Any]]:
         found = await self._pool.fetch(
-            self._claim[key is not None],
-            *(customer_id, outdial_id, limit, dialer, lease_seconds),
+            claim_statement(limit, keyed=key is not None),
+            *(customer_id, outdial_id, dialer, lease_seconds),
             [ids.new() for _ in range(limit)],
             random.randrange(SLOTS),
-            *(() if key is None else (ids.new(), key, "of the input")),
+            *(() if key is None else (key, "of the input")),
         )
         if found:
             self._changed_were({outdial_id})

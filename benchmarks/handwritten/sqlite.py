@@ -37,13 +37,13 @@ _MAKE = """
 _TELL = """
     INSERT INTO target_event (epoch, tx, customer_id, outdial_id, target_id, type, occurred_at, count, status,
         previous_status, done_reason, try_counts, next_try_at, version, destination_index, attempt_id, disposition)
-    VALUES ((SELECT max(epoch) FROM event_epoch), 0, :customer, :outdial, :id, :type, :now, 1, :status,
-        :previous_status, :done_reason, :try_counts, :next_try_at, :version, :index, :attempt, :disposition)
+    VALUES ((SELECT epoch FROM customer WHERE customer_id = :customer), 0, :customer, :outdial, :id, :type, :now, 1,
+        :status, :previous_status, :done_reason, :try_counts, :next_try_at, :version, :index, :attempt, :disposition)
 """
 _COUNT = """
     INSERT INTO outdial_counter (customer_id, outdial_id, slot, idle, progressing, answered, exhausted, attempts)
     VALUES (?, ?, 0, ?, ?, ?, ?, ?)
-    ON CONFLICT (outdial_id, slot) DO UPDATE SET idle = idle + excluded.idle,
+    ON CONFLICT (customer_id, outdial_id, slot) DO UPDATE SET idle = idle + excluded.idle,
         progressing = progressing + excluded.progressing, answered = answered + excluded.answered,
         exhausted = exhausted + excluded.exhausted, attempts = attempts + excluded.attempts
 """
@@ -163,10 +163,10 @@ class Sqlite:
                 if key is not None:
                     self._file.execute(
                         """
-                        INSERT INTO idempotency_key (id, customer_id, mutation, key, input_hash, answer, tm_create)
-                        VALUES (?, ?, 'claimTargets', ?, 'of the input', ?, ?)
+                        INSERT INTO idempotency_key (customer_id, mutation, key, input_hash, answer, tm_create)
+                        VALUES (?, 'claimTargets', ?, 'of the input', ?, ?)
                         """,
-                        (ids.new(), customer_id, key, orjson.dumps([row["id"] for row in made]), common["now"]),
+                        (customer_id, key, orjson.dumps([row["id"] for row in made]).decode(), common["now"]),
                     )
         return made
 

@@ -1,0 +1,141 @@
+"""The benchmark of dialing: it runs, and the hand-written endpoint really does what it is compared with."""
+
+import json
+import re
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.auth import Viewer
+from benchmarks import dialing
+from benchmarks.calling import UseCases
+from benchmarks.handwritten import Dialing
+from benchmarks.handwritten.serving import connected
+from tests.conftest import Kind
+from tests.support import factories, rows
+
+TARGETS = 6
+LEASE_SECONDS = 60
+TRIES = 2
+MOMENTS = {
+    *("tm_create", "tm_update", "next_try_at", "claimed_at", "dialed_at", "ended_at", "expires_at", "occurred_at"),
+}
+"""Compared only in whether they are set."""
+PLACES = {"epoch", "tx", "seq", "slot", "input_hash"}
+
+
+@asynccontextmanager
+async def by_hand(database: str) -> AsyncIterator[Dialing]:
+    made = await connected(database, 2)
+    try:
+        yield made
+    finally:
+        await made.close()
+
+
+async def dial(calls: Dialing, customer_id: str, outdial_id: str) -> list[list[dict[str, Any]]]:
+    """Claim, start and complete until nothing is due; some calls are not started. Returns the answers of claims."""
+    answers = []
+    outcomes = iter(("ANSWERED", "BUSY", "NO_ANSWER") * TARGETS)
+    while made := await calls.claim(customer_id, outdial_id, 4, "dialer", LEASE_SECONDS, f"key-{len(answers)}"):
+        answers.append(made)
+        attempt_ids = [row["id"] for row in made]
+        started = attempt_ids[1:]
+        if started:
+            assert set(await calls.start(customer_id, [(one, f"call-{one}") for one in started])) == set(started)
+        results = [(attempt_id, next(outcomes)) for attempt_id in attempt_ids]
+        assert set(await calls.complete(customer_id, results)) == set(attempt_ids)
+    return answers
+
+
+async def made_outdial(viewer: Viewer) -> str:
+    policy = {"max_try_counts": (TRIES, 1, 0, 0, 0), "retry_interval_seconds": 0}
+    outdial = await factories.make_outdial(viewer, policy=policy)
+    drafts = [
+        factories.target_draft(f"+1555010{n:04d}", f"+1555011{n:04d}", name=f"Person {n}", priority=n % 3)
+        for n in range(TARGETS)
+    ]
+    await factories.create_many(viewer, outdial.id, drafts)
+    return outdial.id
+
+
+def plain(tables: rows.Tables) -> rows.Tables:
+    """The rows of one customer with names instead of ids, without times, positions and counter slots."""
+    names = {row["id"]: row["name"] for row in tables["target"]}
+    tries: Counter[str] = Counter()
+    for row in sorted(tables["attempt"], key=lambda row: row["id"]):
+        tries[row["target_id"]] += 1
+        names[row["id"]] = f"{names[row['target_id']]}, attempt {tries[row['target_id']]}"
+    owner = tables["outdial"][0]
+    names |= {owner["id"]: "the outdial", owner["customer_id"]: "the customer"}
+    ids = re.compile("|".join(names))
+
+    def value(name: str, given: Any) -> Any:
+        if name in MOMENTS:
+            return given is not None
+        return ids.sub(lambda found: names[found[0]], given) if isinstance(given, str) else given
+
+    found: rows.Tables = {}
+    for table, listed in tables.items():
+        shown = [{name: value(name, given) for name, given in row.items() if name not in PLACES} for row in listed]
+        found[table] = sorted(shown, key=str)
+    totals = {name: sum(slot[name] for slot in tables["outdial_counter"]) for name in (*rows.COUNTERS, "attempts")}
+    found["outdial_counter"] = [totals]
+    return found
+
+
+async def test_the_hand_written_endpoint_leaves_the_rows_that_the_use_cases_leave(
+    database: str, viewer: Viewer, stranger: Viewer
+) -> None:
+    of_use_cases = await dial(UseCases(viewer.customer_id), viewer.customer_id, await made_outdial(viewer))
+    async with by_hand(database) as calls:
+        of_hand = await dial(calls, stranger.customer_id, await made_outdial(stranger))
+    assert [len(made) for made in of_hand] == [len(made) for made in of_use_cases]
+    assert sum(len(made) for made in of_hand) > TARGETS
+    left, expected = [await rows.of(database, who.customer_id) for who in (stranger, viewer)]
+    for tables in (left, expected):
+        rows.check(tables)
+        rows.check_events(tables)
+    assert plain(left) == plain(expected)
+
+
+async def test_the_hand_written_endpoint_claims_in_the_order_of_the_use_cases(
+    database: str, viewer: Viewer, stranger: Viewer
+) -> None:
+    async with by_hand(database) as calls:
+        claims = []
+        for who, made in ((viewer, UseCases(viewer.customer_id)), (stranger, calls)):
+            outdial_id = await made_outdial(who)
+            await made.claim(who.customer_id, outdial_id, TARGETS, "dialer", LEASE_SECONDS, None)
+            tables = await rows.of(database, who.customer_id)
+            names = {row["id"]: row["name"] for row in tables["target"]}
+            claims.append([names[row["target_id"]] for row in sorted(tables["attempt"], key=lambda row: row["id"])])
+    assert claims[0] == claims[1]
+    assert len(claims[0]) == TARGETS
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("through", ["http", "calls"])
+async def test_the_benchmark_of_dialing_measures_both_sides(
+    kind: Kind, through: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(dialing, "WARM_SECONDS", 0.1)
+    database = "sqlite" if kind == "sqlite" else "postgresql"
+    figures = tmp_path / "figures.json"
+    await dialing.main(
+        f"--database {database} --by 3 --dialers 2 --keys yes --rounds 1 --seconds 0.3 --targets 300 --check"
+        f" --through {through} --json {figures}".split()
+    )
+    [result] = json.loads(figures.read_text())
+    assert result["case"]["by"] == 3
+    for side in ("outdial", "hand-written"):
+        assert result["medians"][side]["targets/s"] > 0
+        assert result["medians"][side]["server us/target"] > 0
+        assert (database == "postgresql") == ("WAL bytes/call" in result["medians"][side])
+    table = capsys.readouterr().out.splitlines()
+    assert len(table) == 4
+    assert len({line.count("|") for line in table}) == 1
