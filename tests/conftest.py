@@ -167,6 +167,20 @@ def stranger() -> Viewer:
     return factories.make_viewer()
 
 
+@pytest.fixture
+def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Every statement that is sent."""
+    sent: list[str] = []
+    run = db.statements.run
+
+    async def listening(connection: Any, sql: str, args: Any) -> Any:
+        sent.append(" ".join(sql.split()))
+        return await run(connection, sql, args)
+
+    monkeypatch.setattr(db.statements, "run", listening)
+    return sent
+
+
 class Services:
     """One running server for each kind of database and for the whole session: customers are what keeps tests apart."""
 

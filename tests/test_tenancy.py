@@ -4,7 +4,6 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
@@ -37,20 +36,6 @@ OVER_ALL_CUSTOMERS = (
     "SELECT customer_id, id FROM import_job WHERE finished_at",  # old ones
 )
 """What housekeeping looks for without a lock; each row that it finds has its customer, whose rows are then changed."""
-
-
-@pytest.fixture
-def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Every statement that is sent."""
-    sent: list[str] = []
-    run = db.statements.run
-
-    async def listening(connection: Any, sql: str, args: Any) -> Any:
-        sent.append(" ".join(sql.split()))
-        return await run(connection, sql, args)
-
-    monkeypatch.setattr(db.statements, "run", listening)
-    return sent
 
 
 async def live_through_everything(viewer: Viewer) -> None:

@@ -1,0 +1,200 @@
+"""Each statement that is sent, held to what a database can run whose tables are distributed by customer.
+
+There, a statement that names one customer runs as it is at the node with that customer's rows. Others are refused, or
+run at another node, where locks and transaction ids are not those of the rows.
+"""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from app import models
+from tests.support import sql
+from tests.support.sql import Group, Query
+
+TENANTS = {
+    model.describe()["table"]
+    for model in vars(models).values()
+    if isinstance(model, type) and issubclass(model, models.Model) and "customer_id" in model._meta.fields_map
+}
+TEMPORARY = re.compile(r"staged_\w+")
+"""Tables of one connection, which COPY fills with the parameters of the next statement."""
+
+ACROSS_CUSTOMERS = (
+    "SELECT customer_id FROM customer WHERE customer_id >",
+    "SELECT id, customer_id, outdial_id FROM attempt WHERE state IN ('CLAIMED', 'DIALING') AND expires_at <= $1",
+    "SELECT id, customer_id FROM outdial WHERE exhausted_to IS NOT NULL",
+    "SELECT customer_id, id FROM import_job WHERE finished_at < $1",
+    "SELECT customer_id, id FROM import_job WHERE state IN ('QUEUED', 'RUNNING') AND heard_at <= $1",
+    "SELECT customer_id, key FROM idempotency_key WHERE tm_create < $1",
+)
+"""Looks without a lock over all customers, of housekeeping alone. What they find is changed customer by customer."""
+
+OF_ONE_NODE = re.compile(
+    r"pg_current_xact_id\w*|pg_current_snapshot|pg_snapshot_\w+|pg_visible_in_snapshot|pg_xact_\w+|txid_\w+"
+    r"|pg_(?:try_)?advisory_\w+|pg_locks|pg_lock_status|pg_prepared_xacts?|pg_control_\w+"
+)
+"""What has another value, or another effect, at each node."""
+
+
+def faults(statement: str) -> list[str]:
+    """What a distributed database would refuse, or do somewhere else than at the customer's rows."""
+    return [fault for query in sql.queries_of(statement) for fault in _faults(query, statement)]
+
+
+def _faults(query: Query, statement: str) -> Iterator[str]:
+    free = _tenants(query) - sql.bound(query)
+    if query.kind == "insert":
+        yield from _of_insert(query)
+    elif free and (query.kind != "select" or query.locks_rows):
+        yield f"{query.kind} without one customer: {sorted(free)}"
+    if free and query.kind in {"select", "insert"} and not statement.startswith(ACROSS_CUSTOMERS):
+        yield f"reads without one customer: {sorted(free)}"
+    local = {word for word in query.words if OF_ONE_NODE.fullmatch(word)}
+    if local and not _is_at_a_customer(query):
+        yield f"not where the customer's rows are: {sorted(local)}"
+
+
+def _tenants(query: Query) -> set[str]:
+    """The aliases of the customers' tables that it reads or changes."""
+    return {source.alias for source in query.sources if source.table in TENANTS and source.table not in query.names}
+
+
+def _of_insert(query: Query) -> Iterator[str]:
+    assert query.target is not None
+    into = query.clauses["insert"]
+    columns = next((part.tokens for part in into if isinstance(part, Group)), ())
+    if query.target not in TENANTS:
+        return
+    if "customer_id" not in columns:
+        yield f"a row of {query.target} without a customer"
+        return
+    place = [token for token in columns if token != ","].index("customer_id")
+    for row in query.clauses.get("values", ()):
+        if isinstance(row, Group):
+            if sql.holds_query((row,)):
+                yield "a query in VALUES"
+            if not sql.is_customer(sql.split(row.tokens, {","})[place]):
+                yield f"a row of {query.target} whose customer is no parameter"
+    known = TENANTS | set(query.names)
+    for source in query.sources:
+        if source.table and source.table not in known and not TEMPORARY.fullmatch(source.table):
+            yield f"INSERT … SELECT from {source.table}"
+    conflict = query.clauses.get("on_conflict", ())
+    if conflict and not (isinstance(conflict[0], Group) and conflict[0].tokens[0] == "customer_id"):
+        yield "ON CONFLICT that does not begin with the customer"
+
+
+def _is_at_a_customer(query: Query | None) -> bool:
+    """Whether it, or a query around it, reads one row of one customer, and asks for nothing else.
+
+    Nothing else, because of a condition that cannot hold, the planner would leave out the row and with it the node.
+    """
+    if query is None:
+        return False
+    tenants = _tenants(query)
+    others = [condition for condition in query.conditions if "customer_id" not in condition]
+    is_there = len(tenants) == 1 and tenants == sql.bound(query) and not others
+    return is_there or _is_at_a_customer(query.inside)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE target SET name = $2 WHERE customer_id = $1 AND id = $3",
+        (
+            "UPDATE target SET name = new.name FROM jsonb_to_recordset($2) AS new(id uuid) "
+            "WHERE target.customer_id = CAST($1 AS uuid) AND target.id = new.id"
+        ),
+        'DELETE FROM "import_job" WHERE "customer_id"=$1 AND "id"=$2 RETURNING 1 AS one',
+        (
+            "SELECT a.id FROM attempt AS a JOIN target AS t ON t.customer_id = a.customer_id AND t.id = a.target_id "
+            "WHERE a.customer_id = $1 FOR UPDATE OF a"
+        ),
+        (
+            "INSERT INTO outdial_counter (customer_id, outdial_id, slot) VALUES ($1, $2, $3) "
+            "ON CONFLICT (customer_id, outdial_id, slot) DO UPDATE SET slot = excluded.slot"
+        ),
+        "SELECT pg_advisory_xact_lock(1, 2) FROM customer WHERE customer_id = $1",
+        (
+            "SELECT pg_current_snapshot() AS s, ARRAY(SELECT 1 FROM pg_locks WHERE locktype = 'x') FROM customer "
+            "WHERE customer_id = $1"
+        ),
+        (
+            "WITH owner AS (SELECT epoch, pg_current_xact_id() AS tx FROM customer WHERE customer_id = $1) "
+            "INSERT INTO target_event (epoch, tx, customer_id) SELECT owner.epoch, owner.tx, e.customer_id "
+            "FROM owner, jsonb_to_recordset($2) AS e(customer_id uuid)"
+        ),
+        "SELECT clock_timestamp() AS now_at",
+        ACROSS_CUSTOMERS[1] + " ORDER BY expires_at LIMIT 500",
+    ],
+)
+def test_a_statement_that_runs_anywhere_has_no_fault(statement: str) -> None:
+    assert faults(statement) == []
+
+
+@pytest.mark.parametrize(
+    ("statement", "fault"),
+    [
+        ("UPDATE target SET name = $1 WHERE id = $2", "update without one customer: ['target']"),
+        ("UPDATE target SET customer_id = $1 WHERE id = $2", "update without one customer: ['target']"),
+        (
+            (
+                "UPDATE target SET name = new.name FROM jsonb_to_recordset($1) AS new(id uuid, customer_id uuid) "
+                "WHERE target.customer_id = new.customer_id AND target.id = new.id"
+            ),
+            "update without one customer: ['target']",
+        ),
+        ("DELETE FROM target WHERE customer_id = $1 OR id = $2", "delete without one customer: ['target']"),
+        ("DELETE FROM target WHERE customer_id = ANY($1)", "delete without one customer: ['target']"),
+        ("DELETE FROM target WHERE customer_id IN ($1, $2)", "delete without one customer: ['target']"),
+        (
+            (
+                "WITH old AS (SELECT id FROM attempt WHERE expires_at < $1 FOR UPDATE SKIP LOCKED) "
+                "DELETE FROM attempt WHERE customer_id = $2 AND id IN (SELECT id FROM old)"
+            ),
+            "select without one customer: ['attempt']",
+        ),
+        ("SELECT id FROM target WHERE key = $1", "reads without one customer: ['target']"),
+        (ACROSS_CUSTOMERS[1] + " FOR UPDATE SKIP LOCKED", "select without one customer: ['attempt']"),
+        (
+            "SELECT t.id FROM target AS t JOIN attempt AS a ON a.target_id = t.id WHERE t.customer_id = $1",
+            "reads without one customer: ['a']",
+        ),
+        (
+            "INSERT INTO outdial_event (customer_id, epoch) VALUES ($1, (SELECT max(epoch) FROM event_epoch))",
+            "a query in VALUES",
+        ),
+        ("INSERT INTO target (id) VALUES ($1)", "a row of target without a customer"),
+        (
+            "INSERT INTO target (id, customer_id) VALUES ($1, gen_random_uuid())",
+            "a row of target whose customer is no parameter",
+        ),
+        ("INSERT INTO target (customer_id, id) SELECT $1, id FROM target", "reads without one customer: ['target']"),
+        ("INSERT INTO target (customer_id, id) SELECT $1, id FROM elsewhere", "INSERT … SELECT from elsewhere"),
+        (
+            "INSERT INTO target (customer_id, id) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING",
+            "ON CONFLICT that does not begin with the customer",
+        ),
+        ("SELECT pg_advisory_xact_lock(1)", "not where the customer's rows are: ['pg_advisory_xact_lock']"),
+        ("SELECT pg_current_xact_id() FROM event_epoch", "not where the customer's rows are: ['pg_current_xact_id']"),
+        (
+            "SELECT pg_current_xact_id() FROM customer WHERE customer_id = $1 AND epoch IS NULL",
+            "not where the customer's rows are: ['pg_current_xact_id']",
+        ),
+        (
+            "WITH held AS (SELECT pid FROM pg_locks) SELECT pid FROM customer, held WHERE customer_id = $1",
+            "not where the customer's rows are: ['pg_locks']",
+        ),
+        (
+            (
+                "INSERT INTO target_event (customer_id, tx) SELECT e.customer_id, pg_current_xact_id() "
+                "FROM jsonb_to_recordset($1) AS e(customer_id uuid)"
+            ),
+            "not where the customer's rows are: ['pg_current_xact_id']",
+        ),
+    ],
+)
+def test_a_statement_that_does_not_run_at_its_customers_node_is_found(statement: str, fault: str) -> None:
+    assert fault in faults(statement)
