@@ -6,7 +6,7 @@ The use-cases decide by the rules of `app.lifecycle`, make changes of it here, a
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from app.lifecycle import AttemptState, Disposition, DoneReason, Standing, TargetEventType, TargetStatus
@@ -85,57 +85,6 @@ def created_all(targets: Sequence[Target]) -> dict[str, Sequence[Any]]:
 
 
 # ---------------------------------------------------------------- attempts
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """A claimed target: its new attempt, with the event."""
-
-    attempt: Attempt
-    event: Event
-
-
-def claimed(target: Target, index: int, now: datetime, *, lease_seconds: int, dialer: str | None) -> Claim:
-    """A lease on a target.
-
-    Args:
-        target: after the claim, with this try counted.
-        index: of the destination that the claim chose.
-        now: when the lease begins.
-        lease_seconds: how long it lasts.
-        dialer: the dialer's name for itself.
-    """
-    destination, attempt_id = target.destinations[index], target.last_attempt_id
-    assert destination is not None
-    assert attempt_id is not None
-    attempt = Attempt(
-        id=attempt_id,
-        customer_id=target.customer_id,
-        outdial_id=target.outdial_id,
-        target_id=target.id,
-        destination_index=index,
-        destination=destination,
-        try_number=target.try_counts[index],
-        state=AttemptState.CLAIMED,
-        disposition=None,
-        detail="",
-        dialer=dialer,
-        call_id=None,
-        lease_seconds=lease_seconds,
-        expires_at=now + timedelta(seconds=lease_seconds),
-        claimed_at=now,
-        dialed_at=None,
-        ended_at=None,
-    )
-    event = event_of(
-        target,
-        TargetEventType.CLAIMED,
-        now,
-        previous_status=TargetStatus.IDLE,
-        destination_index=index,
-        attempt_id=attempt_id,
-    )
-    return Claim(attempt, event)
 
 
 def ended(attempt: Attempt, state: AttemptState, at: datetime) -> Attempt:
@@ -252,32 +201,25 @@ def counter(target: Target | None) -> str | None:
     return "idle" if target.status is TargetStatus.IDLE else "progressing"
 
 
-def counted(
-    changes: Sequence[Change], attempts_made: Mapping[tuple[str, str], int]
-) -> dict[tuple[str, str], Counter[str]]:
-    """How much the changes add to each outdial's counters, by (customer, outdial).
+def counted(changes: Sequence[Change], attempts_made: Mapping[str, int]) -> dict[str, Counter[str]]:
+    """How much the changes add to each outdial's counters, by the outdial's id.
 
     Args:
         changes: of any outdials.
-        attempts_made: by (customer, outdial), the number of new tries; negative if tries were released.
+        attempts_made: by outdial, the number of new tries; negative if tries were released.
     """
-    deltas: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    deltas: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for change in changes:
-        owner = deltas[change.after.customer_id, change.after.outdial_id]
+        owner = deltas[change.after.outdial_id]
         for target, step in ((change.before, -1), (change.after, 1)):
             name = counter(target)
             if name is not None:
                 owner[name] += step
-    for key, made in attempts_made.items():
-        deltas[key]["attempts"] += made
+    for outdial_id, made in attempts_made.items():
+        deltas[outdial_id]["attempts"] += made
     return deltas
 
 
 def counted_new(targets: Sequence[Target]) -> Counter[str]:
     """Like `counted`, for new targets of one outdial."""
     return Counter(name for target in targets if (name := counter(target)) is not None)
-
-
-def counted_claims(number: int) -> dict[str, int]:
-    """Like `counted`, for the targets of one claim."""
-    return {"idle": -number, "progressing": number, "attempts": number}

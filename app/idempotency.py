@@ -8,6 +8,8 @@ Each claim with a key stores the key and its answer, so that is SQL. Only a repe
 
 import hashlib
 from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,9 +19,98 @@ from app import db, models
 from app.auth import Viewer
 from app.db import Transaction
 from app.errors import UserError, UserErrorCode, rejected
+from app.listing import Parameters
 from app.validation import IDEMPOTENCY_KEY_CHARACTERS_MAX, text
 
 KEPT_HOURS = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key that a caller gave."""
+
+    customer_id: str
+    mutation: str
+    """Two mutations can use the same key."""
+    text: str
+    input_hash: str
+    """Of the whole input but the key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What the call that has a key left."""
+
+    input_hash: str
+    answer: Any
+
+
+def key_of(viewer: Viewer, mutation: str, text: str | None, value: object) -> Key | None:
+    """The key of a call with that input; None if its caller gave none."""
+    return None if text is None else Key(viewer.customer_id, mutation, text, digest(value))
+
+
+def answer_of(key: Key, stored: Stored) -> Any:
+    """The answer of the call that has the key.
+
+    Raises:
+        Rejected: CONFLICT, if that call had another input.
+    """
+    if stored.input_hash != key.input_hash:
+        raise rejected(
+            UserErrorCode.CONFLICT,
+            "This idempotency key was used with a different input. Use a new key.",
+            "idempotency_key",
+        )
+    return stored.answer
+
+
+def stored(row: Mapping[str, Any]) -> Stored | None:
+    """Of a row of `finding`; None if its columns are null."""
+    if row["input_hash"] is None:
+        return None
+    return Stored(row["input_hash"], None if row["answer"] is None else orjson.loads(row["answer"]))
+
+
+# ---------------------------------------------------------------- parts of a larger statement
+
+
+def finding(key: Key, parameter: Parameters, *, now: str) -> str:
+    """A query of the stored key, as `input_hash` and `answer`; no row if there is none, or an expired one.
+
+    Args:
+        key: the caller's.
+        parameter: of the statement; $1 is the customer.
+        now: the instant, in SQL.
+    """
+    kept = db.typed(parameter(timedelta(hours=KEPT_HOURS)), "interval")
+    return f"""
+        SELECT input_hash, answer FROM idempotency_key WHERE customer_id = $1
+        AND mutation = {parameter(key.mutation)} AND key = {parameter(key.text)} AND tm_create > {now} - {kept}
+    """
+
+
+def keeping(key: Key, parameter: Parameters, *, now: str, answer: str, source: str) -> str:
+    """Stores the key with its answer, instead of an expired one.
+
+    Args:
+        key: the caller's. The unit of work has its lock, and no call before it has left an answer.
+        parameter: of the statement; $1 is the customer.
+        now: the instant, in SQL.
+        answer: in SQL.
+        source: where the answer comes from: what follows FROM, with a condition.
+    """
+    given = (parameter(value) for value in (key.mutation, key.text, key.input_hash))
+    texts = ", ".join(db.typed(value, "text") for value in given)
+    return f"""
+        INSERT INTO idempotency_key (customer_id, mutation, key, input_hash, answer, tm_create)
+        SELECT {db.typed("$1", "uuid")}, {texts}, {answer}, {now} FROM {source}
+        ON CONFLICT (customer_id, mutation, key) DO UPDATE
+        SET input_hash = excluded.input_hash, answer = excluded.answer, tm_create = excluded.tm_create
+    """
+
+
+# ---------------------------------------------------------------- whole statements
 
 
 def checked(key: str | None, errors: list[UserError]) -> str | None:
@@ -89,6 +180,28 @@ async def begin(tx: Transaction, viewer: Viewer, mutation: str, key: str | None,
             "idempotency_key",
         )
     return stored.answer
+
+
+async def find(tx: Transaction, key: Key, now: datetime) -> Stored | None:
+    """What the call that has the key left; None if there is none."""
+    found = await tx.fetch(
+        """
+        SELECT input_hash, answer FROM idempotency_key
+        WHERE customer_id = $1 AND mutation = $2 AND key = $3 AND tm_create > $4
+        """,
+        *(key.customer_id, key.mutation, key.text, now - timedelta(hours=KEPT_HOURS)),
+    )
+    return stored(found[0]) if found else None
+
+
+async def keep_answer(tx: Transaction, key: Key, answer: object, now: datetime) -> None:
+    """Store the key with its answer."""
+    parameter = Parameters([key.customer_id])
+    instant, value = parameter(now), parameter(orjson.dumps(answer).decode())
+    sql = keeping(
+        key, parameter, now=instant, answer=db.typed(value, "json"), source="(SELECT 1 AS one) AS once WHERE 1 = 1"
+    )
+    await tx.fetch(sql, *parameter.values)
 
 
 async def keep(tx: Transaction, viewer: Viewer, mutation: str, key: str | None, answer: object) -> None:

@@ -277,7 +277,7 @@ async def finish_exhausted() -> bool:
 
 async def _go_on_searching(tx: Transaction, customer_id: str, outdial_id: str) -> None:
     # Exclusive: two processes must not do the same work twice, and the policy must not change meanwhile.
-    await tx.lock(customer_id, outdial_id)
+    await tx.lock(customer_id, exclusive=[outdial_id])
     found = await _stored(tx, customer_id, outdial_id).get()
     if found.exhausted_to is not None and found.tm_delete is None:
         await _search_exhausted(tx, rows.outdial(tables.row_of(found)), str(found.exhausted_to))

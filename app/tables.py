@@ -49,6 +49,15 @@ class Columns:
         """The names with the table's name before them, for statements that join."""
         return ", ".join(f"{self.table}.{name}" for name in self.kinds)
 
+    @cached_property
+    def named(self) -> str:
+        """Each with its table in its name, for statements that read rows of several tables at once."""
+        return ", ".join(f'{self.table}.{name} AS "{self.table}.{name}"' for name in self.kinds)
+
+    def part_of(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """These columns of a row that has them as `named`."""
+        return {name: row[f"{self.table}.{name}"] for name in self.kinds}
+
     def but(self, *names: str) -> "Columns":
         """The others.
 
@@ -104,7 +113,8 @@ def row_of(instance: Model) -> dict[str, Any]:
 # ---------------------------------------------------------------- the columns of records
 
 OUTDIAL = columns_of(models.Outdial).but("exhausted_to", "pruned_epoch", "pruned_tx", "pruned_seq")
-TARGET = columns_of(models.Target).but("last_index")
+TARGET_ROW = columns_of(models.Target)
+TARGET = TARGET_ROW.but("last_index")
 ATTEMPT = columns_of(models.Attempt)
 COUNTERS = columns_of(models.OutdialCounter).but("customer_id", "outdial_id", "slot")
 TARGET_EVENT = columns_of(models.TargetEvent).but("seq", "epoch", "tx")

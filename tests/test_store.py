@@ -10,6 +10,7 @@ import app
 from app import attempts, events, outdials, store, targets
 from app.auth import Viewer
 from app.changes import changed, counted, created
+from app.db import Transaction
 from app.lifecycle import Disposition, DoneReason, TargetEventType, TargetStatus
 from tests.support import factories
 
@@ -38,7 +39,7 @@ async def test_counters_move_as_targets_do_whatever_the_change(database: str, vi
     outdial = await factories.make_outdial(viewer)
     target = await factories.make_target(viewer, outdial.id)
     now = target.tm_create
-    owner = (viewer.customer_id, outdial.id)
+    outdial_id = outdial.id
     steps = [created(target)]
     standings: list[tuple[TargetStatus, DoneReason | None]] = [(TargetStatus.PROGRESSING, None)]
     standings += [(TargetStatus.DONE, reason) for reason in DoneReason]
@@ -46,11 +47,11 @@ async def test_counters_move_as_targets_do_whatever_the_change(database: str, vi
         before = steps[-1].after
         after = replace(before, status=status, done_reason=reason, next_try_at=None)
         steps.append(changed(before, after, TargetEventType.UPDATED, now))
-        moved = +counted(steps, {})[owner]
+        moved = +counted(steps, {})[outdial_id]
         assert moved == {"progressing" if reason is None else reason.value.lower(): 1}
     gone = changed(steps[-1].after, replace(steps[-1].after, tm_delete=now), TargetEventType.DELETED, now)
-    assert +counted([*steps, gone], {})[owner] == {}
-    assert counted([], {owner: 3})[owner] == {"attempts": 3}
+    assert +counted([*steps, gone], {})[outdial_id] == {}
+    assert counted([], {outdial_id: 3})[outdial_id] == {"attempts": 3}
 
 
 async def test_each_way_of_change_leaves_row_counts_and_events_agreeing(database: str, viewer: Viewer) -> None:
@@ -85,18 +86,21 @@ async def test_each_way_of_change_leaves_row_counts_and_events_agreeing(database
     assert [event.target_id is None for event in batch.events] == [False] * 12 + [True]
 
 
-async def test_a_claim_that_fails_after_its_statement_leaves_nothing(
+async def test_a_claim_that_fails_after_it_took_targets_leaves_nothing(
     database: str, viewer: Viewer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The statement that takes targets and what goes with it are one: if the second fails, the first never was."""
+    """A claim takes effect whole or not at all."""
     outdial = await factories.make_outdial(viewer)
     target = await factories.make_target(viewer, outdial.id)
 
-    async def fails(*_: object) -> None:
+    take_due = store.take_due
+
+    async def fails(tx: Transaction, wish: store.Wish) -> None:
+        assert (await take_due(tx, wish)).attempts
         raise OSError("the connection is gone")
 
     with monkeypatch.context() as broken:
-        broken.setattr(store, "save_claims", fails)
+        broken.setattr(store, "take_due", fails)
         with pytest.raises(Exception, match="does not answer"):
             await attempts.claim(viewer, outdial.id)
     assert await factories.read(viewer, target.id) == target

@@ -3,11 +3,11 @@
 from app import db, idempotency, metrics, store, validation
 from app.attempts.reading import read_in
 from app.auth import Viewer
-from app.changes import claimed
 from app.db import Transaction
 from app.errors import Rejected, UserError, UserErrorCode, rejected
 from app.lifecycle import OutdialState
 from app.records import Attempt
+from app.store import Wish
 
 CLAIM_TARGETS_MAX = 500
 
@@ -46,38 +46,29 @@ async def claim(
     key = idempotency.checked(idempotency_key, errors)
     if errors:
         raise Rejected(errors)
-    attempts, fresh = await db.transaction(_claim, viewer, outdial_id, limit, dialer, lease_seconds, key)
+    wish = Wish(
+        customer_id=viewer.customer_id,
+        outdial_id=outdial_id,
+        limit=limit,
+        dialer=dialer,
+        lease_seconds=lease_seconds,
+        key=idempotency.key_of(viewer, "claimTargets", key, (outdial_id, limit, dialer, lease_seconds)),
+    )
+    attempts, fresh = await db.transaction(_claim, viewer, wish)
     if fresh:
         metrics.claimed_targets.inc(len(attempts))
     return attempts
 
 
-async def _claim(
-    tx: Transaction,
-    viewer: Viewer,
-    outdial_id: str,
-    limit: int,
-    dialer: str | None,
-    lease_seconds: int | None,
-    key: str | None,
-) -> tuple[list[Attempt], bool]:
+async def _claim(tx: Transaction, viewer: Viewer, wish: Wish) -> tuple[list[Attempt], bool]:
     """The attempts, and whether they are new."""
-    value = (outdial_id, limit, dialer, lease_seconds)
-    first = await idempotency.begin(tx, viewer, "claimTargets", key, value=value)
-    if first is not None:
+    taken = await store.take_due(tx, wish)
+    if wish.key is not None and taken.known is not None:
+        first = idempotency.answer_of(wish.key, taken.known)
         known = await read_in(tx, viewer, first)
         return [known[attempt_id] for attempt_id in first], False
-    outdial = await store.lock_outdial(tx, viewer, outdial_id, "outdial_id")
-    if outdial.state is OutdialState.PAUSED:
+    if taken.state is None:
+        raise rejected(UserErrorCode.NOT_FOUND, "Outdial not found.", "outdial_id")
+    if taken.state is OutdialState.PAUSED:
         raise rejected(UserErrorCode.PAUSED, "The outdial is paused. Resume it to claim targets.", "outdial_id")
-    now = await tx.now()
-    taken = await store.take_due(tx, outdial, limit=limit, now=now)
-    if not taken:
-        await idempotency.forget(tx, viewer, "claimTargets", key)
-        return [], True
-    seconds = outdial.dial_policy.lease_seconds if lease_seconds is None else lease_seconds
-    claims = [claimed(target, index, now, lease_seconds=seconds, dialer=dialer) for target, index in taken]
-    attempts = [claim.attempt for claim in claims]
-    await idempotency.keep(tx, viewer, "claimTargets", key, [attempt.id for attempt in attempts])
-    await store.save_claims(tx, outdial, claims)
-    return attempts, True
+    return list(taken.attempts), True

@@ -9,14 +9,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from app import db, ids, lifecycle, metrics, store, validation
-from app.attempts.reading import read_in
+from app import db, ids, lifecycle, metrics, rows, store, tables, validation
 from app.auth import Viewer
 from app.changes import Change, changed, ended, moved
 from app.db import Transaction
 from app.errors import Rejected, UserError, UserErrorCode, invalid
 from app.lifecycle import AttemptState, Disposition, DoneReason, TargetEventType, TargetStatus, Verdict
-from app.records import Attempt, AttemptBatch, AttemptResult, AttemptStart, DialPolicy, Outdial, Target
+from app.records import Attempt, AttemptBatch, AttemptResult, AttemptStart, DialPolicy, Target
 
 BATCH_ATTEMPTS_MAX = 500
 
@@ -41,23 +40,22 @@ class Desk:
     """Locked attempts with their targets and policies, and the changes made to them so far."""
 
     now: datetime
-    outdials: dict[str, Outdial]
+    policies: dict[str, DialPolicy]
+    """By outdial."""
+    deleted_outdials: set[str]
     targets: dict[str, Target]
     attempts: dict[str, Attempt]
     changes: list[Change] = field(default_factory=list)
     touched: set[str] = field(default_factory=set)
     """Ids of attempts that changed."""
-    made: Counter[tuple[str, str]] = field(default_factory=Counter)
+    made: Counter[str] = field(default_factory=Counter)
     dispositions: list[Disposition] = field(default_factory=list)
 
     def policy(self, attempt: Attempt) -> DialPolicy:
-        return self.outdials[attempt.outdial_id].dial_policy
+        return self.policies[attempt.outdial_id]
 
     def deleted(self, attempt: Attempt) -> bool:
-        return (
-            self.targets[attempt.target_id].tm_delete is not None
-            or self.outdials[attempt.outdial_id].tm_delete is not None
-        )
+        return self.targets[attempt.target_id].tm_delete is not None or attempt.outdial_id in self.deleted_outdials
 
     def holds(self, attempt: Attempt) -> bool:
         return lifecycle.lease_holds(attempt.state, attempt.expires_at, self.now) and not self.deleted(attempt)
@@ -91,24 +89,24 @@ class Desk:
 
 
 async def open_desk(tx: Transaction, viewer: Viewer, attempt_ids: Iterable[str]) -> Desk:
-    """Lock and read the attempts' outdials (shared) and targets (exclusive), in the order of their ids.
+    """Lock the attempts' outdials (shared) and targets, and read them, in two statements.
 
     An attempt changes only under its target's lock, so attempts are read after the locks are taken.
     """
-    wanted = sorted(set(attempt_ids))
-    found = await tx.fetch(
-        f"SELECT outdial_id, target_id FROM attempt WHERE customer_id = $1 AND id {db.any_of('$2')}",
-        viewer.customer_id,
-        wanted,
-    )
-    outdials = {
-        outdial_id: await store.lock_outdial(tx, viewer, outdial_id, deleted=True)
-        for outdial_id in sorted({row["outdial_id"] for row in found})
-    }
-    targets = await store.lock_targets(tx, viewer.customer_id, (row["target_id"] for row in found))
-    current = {target.last_attempt_id for target in targets.values() if target.last_attempt_id is not None}
-    attempts = await read_in(tx, viewer, sorted(current.union(wanted))) if found else {}
-    return Desk(await tx.now(), outdials, targets, attempts)
+    wanted = set(attempt_ids)
+    current = await store.lock_attempts(tx, viewer.customer_id, sorted(wanted))
+    found = await store.read_desk(tx, viewer.customer_id, sorted(wanted.union(current)))
+    desk = Desk(found[0]["now_at"] if found else await tx.now(), {}, set(), {}, {})
+    for row in found:
+        attempt = rows.attempt(tables.ATTEMPT.part_of(row))
+        desk.attempts[attempt.id] = attempt
+        if attempt.target_id not in desk.targets:
+            desk.targets[attempt.target_id] = rows.target(tables.TARGET.part_of(row))
+        if attempt.outdial_id not in desk.policies:
+            desk.policies[attempt.outdial_id] = rows.dial_policy(store.POLICY.part_of(row))
+            if row["outdial.tm_delete"] is not None:
+                desk.deleted_outdials.add(attempt.outdial_id)
+    return desk
 
 
 async def _report(
@@ -266,7 +264,7 @@ def _release(desk: Desk, attempt: Attempt) -> None:
     back = replace(target, try_counts=tuple(counts))
     after = moved(back, lifecycle.idle_or_exhausted(back.tries(desk.policy(attempt)), desk.now))
     desk.put_target(after, TargetEventType.RELEASED, released)
-    desk.made[attempt.customer_id, attempt.outdial_id] -= 1
+    desk.made[attempt.outdial_id] -= 1
 
 
 # ---------------------------------------------------------------- complete

@@ -27,9 +27,21 @@ from app.db.migration import migrate, schema_is_current
 from app.db.opening import close, connect
 from app.db.orm import reader
 from app.db.serving import claim, give_back
-from app.db.spelling import any_of, columnset, columnset_values, for_update, rows_value, rowset, typed
+from app.db.spelling import (
+    any_of,
+    columnset,
+    columnset_values,
+    for_update,
+    instant_now,
+    json_list,
+    now_value,
+    rows_value,
+    rowset,
+    table_of,
+    typed,
+)
 from app.db.statements import Row, fetch, fetch_within, now, ping
-from app.db.units import Transaction, transaction
+from app.db.units import Transaction, named_lock, transaction, writers_lock
 
 __all__ = [
     "Row",
@@ -46,15 +58,21 @@ __all__ = [
     "fetch_within",
     "for_update",
     "give_back",
+    "instant_now",
     "is_postgres",
+    "json_list",
     "listen",
     "migrate",
+    "named_lock",
     "now",
+    "now_value",
     "ping",
     "reader",
     "rows_value",
     "rowset",
     "schema_is_current",
+    "table_of",
     "transaction",
     "typed",
+    "writers_lock",
 ]

@@ -34,6 +34,12 @@ def sqlite_placeholders(sql: str) -> str:
     return _PLACEHOLDER.sub(r"?\1", sql)
 
 
+@lru_cache(maxsize=512)
+def placeholders_in(sql: str) -> int:
+    """The highest number of a placeholder: SQLite takes exactly as many values."""
+    return max((int(number) for number in _PLACEHOLDER.findall(sql)), default=0)
+
+
 def sqlite_value(value: Any) -> Any:
     if isinstance(value, datetime):
         return clock.spelled(value)
@@ -43,8 +49,12 @@ def sqlite_value(value: Any) -> Any:
 
 
 def is_instant(column: str) -> bool:
-    """Columns that hold an instant are named tm_… or …_at; a test checks this for the models."""
-    return column.endswith("_at") or column.startswith("tm_")
+    """Columns that hold an instant are named tm_… or …_at; a test checks this for the models.
+
+    A statement that joins may name a column with its table: "target.tm_create".
+    """
+    name = column.rpartition(".")[2]
+    return name.endswith("_at") or name.startswith("tm_")
 
 
 def sqlite_rows(rows: Iterable[sqlite3.Row]) -> list[dict[str, Any]]:

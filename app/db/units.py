@@ -28,10 +28,20 @@ UNCERTAIN = (
     "Check before you send it again, or send it again with the same idempotency key."
 )
 
-WRITERS_LOCK = "223, 1"
-"""The two numbers of the lock that every unit of work shares while it writes."""
+WRITERS_CLASS, WRITERS_NUMBER = 223, 1
+"""The two numbers of the lock that every unit of work shares while it writes to the log."""
 
 _under_way: set[asyncio.Task[Any]] = set()
+
+
+def writers_lock(*, shared: bool = True) -> str:
+    """The lock of those that write to the log, in SQL for PostgreSQL. See `Transaction.lock`."""
+    return f"pg_advisory_xact_lock{'_shared' if shared else ''}({WRITERS_CLASS}, {WRITERS_NUMBER})"
+
+
+def named_lock(name: str, *, shared: bool = False) -> str:
+    """The lock with a name, both in SQL for PostgreSQL."""
+    return f"pg_advisory_xact_lock{'_shared' if shared else ''}(hashtextextended({name}, 0))"
 
 
 class Transaction:
@@ -45,6 +55,22 @@ class Transaction:
 
     async def fetch(self, sql: str, *args: Any) -> list[statements.Row]:
         return await statements.run(self._connection, sql, args)
+
+    async def send(self, writings: Sequence[str], values: Sequence[Any]) -> None:
+        """Send writing statements that do not need each other's rows: together to PostgreSQL, in turn to SQLite.
+
+        Args:
+            writings: their placeholders are numbered through all of them. They change different rows.
+            values: of the placeholders.
+        """
+        if not is_postgres():
+            for sql in writings:
+                await self.fetch(sql, *values[: dialects.placeholders_in(sql)])
+        elif len(writings) == 1:
+            await self.fetch(writings[0], *values)
+        elif writings:
+            parts = ", ".join(f"writing_{number} AS ({sql})" for number, sql in enumerate(writings))
+            await self.fetch(f"WITH {parts} SELECT 1 AS one", *values)
 
     @property
     def orm(self) -> StatementClient:
@@ -62,7 +88,7 @@ class Transaction:
             return instant
         return clock.now()
 
-    async def lock(self, customer_id: str, *names: str, shared: bool = False) -> bool:
+    async def lock(self, customer_id: str, *, exclusive: Sequence[str] = (), shared: Sequence[str] = ()) -> bool:
         """Wait for locks that the end of the transaction releases. On SQLite the transaction itself is such a lock.
 
         Each unit of work calls this before it writes. The first call also takes the writers' lock, which readers of the
@@ -73,8 +99,8 @@ class Transaction:
 
         Args:
             customer_id: whose data the unit writes.
-            names: of the locks, in the order in which they are taken.
-            shared: together with other holders of a shared lock.
+            exclusive: names of locks, taken first, in this order.
+            shared: names of locks that others can share.
 
         Returns:
             Whether the customer is known. If not, it has no data, and no lock is taken.
@@ -85,13 +111,14 @@ class Transaction:
             found = await self.fetch("SELECT 1 AS one FROM customer WHERE customer_id = $1", customer_id)
             self.writes_of = customer_id if found else None
             return bool(found)
-        function = "pg_advisory_xact_lock_shared" if shared else "pg_advisory_xact_lock"
-        locks = [f"{function}(hashtextextended(${number}, 0))" for number, _ in enumerate(names, start=2)]
+        modes = [False] * len(exclusive) + [True] * len(shared)
+        locks = [named_lock(f"${number}", shared=mode) for number, mode in enumerate(modes, start=2)]
         if self.writes_of is None:
-            locks.insert(0, f"pg_advisory_xact_lock_shared({WRITERS_LOCK})")
+            locks.insert(0, writers_lock())
         if not locks:
             return True
-        found = await self.fetch(f"SELECT {', '.join(locks)} FROM customer WHERE customer_id = $1", customer_id, *names)
+        sql = f"SELECT {', '.join(locks)} FROM customer WHERE customer_id = $1"
+        found = await self.fetch(sql, customer_id, *exclusive, *shared)
         if found:
             self.writes_of = customer_id
         return bool(found)

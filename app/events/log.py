@@ -21,10 +21,11 @@ from app.changes import Event
 from app.db import Transaction
 from app.events.cursors import Position, cursor
 from app.lifecycle import Disposition, DoneReason, OutdialEventType, TargetEventType, TargetStatus
+from app.listing import Parameters
 from app.records import OutdialEvent, TargetEvent
 from app.tables import TARGET_EVENT
 
-_KINDS = {"ord": "integer", **TARGET_EVENT.kinds}
+_GIVEN = TARGET_EVENT.but("customer_id").kinds
 _EPOCH = "(SELECT max(epoch) FROM event_epoch)"
 _RECENT_EVENTS = 10_000
 """How many of the newest events are searched for the highest transaction id. Far more than transactions run at once."""
@@ -35,22 +36,35 @@ def _transaction_id() -> str:
 
 
 async def append(tx: Transaction, events: Sequence[Event]) -> None:
-    """Write events in the transaction of their change, as its last statement, and wake their subscribers."""
-    if not events:
-        return
+    """Write events of one customer in the transaction of their change, and wake their subscribers."""
+    if events:
+        parameter = Parameters([events[0]["customer_id"]])
+        await tx.send([appending(tx, events, parameter)], parameter.values)
+
+
+def appending(tx: Transaction, events: Sequence[Event], parameter: Parameters) -> str:
+    """The same as a part of a larger statement, whose $1 is the customer."""
     if tx.writes_of is None:
         raise RuntimeError("The unit of work writes an event without tx.lock: readers may pass it by.")
-    numbered = [{"ord": number, **event} for number, event in enumerate(events)]
-    await tx.fetch(
-        f"""
-        INSERT INTO target_event (epoch, tx, {TARGET_EVENT})
-        SELECT {_EPOCH}, {_transaction_id()}, {TARGET_EVENT}
-        FROM {db.rowset("$1", _KINDS, "event")} ORDER BY ord
-        """,
-        db.rows_value(numbered),
-    )
     for outdial_id in {event["outdial_id"] for event in events}:
         tx.wake(outdial_id)
+    values = {column: f"event.{column}" for column in _GIVEN} | {"customer_id": db.typed("$1", "uuid")}
+    source = db.table_of(events, _GIVEN, "event", parameter)
+    return inserting(values, source=source, ordering="event.ord")
+
+
+def inserting(values: Mapping[str, str], *, source: str, ordering: str) -> str:
+    """Writes an event for each row of a source, as a part of a larger statement. The unit of work has taken its lock.
+
+    Args:
+        values: of the columns that are not null, in SQL.
+        source: what follows FROM.
+        ordering: of the events.
+    """
+    return f"""
+        INSERT INTO target_event (epoch, tx, {", ".join(values)})
+        SELECT {_EPOCH}, {_transaction_id()}, {", ".join(values.values())} FROM {source} ORDER BY {ordering}
+    """
 
 
 async def append_columns(tx: Transaction, columns: Mapping[str, Sequence[Any]]) -> None:

@@ -85,7 +85,7 @@ async def _begin(tx: Transaction, viewer: Viewer, outdial_id: str, options: Impo
     outdial = await store.lock_outdial(tx, viewer, outdial_id, "outdial_id")
     if key is None:
         return await _new(tx, outdial, options, key, digest)
-    await tx.lock(viewer.customer_id, f"import {viewer.customer_id} {key}")
+    await tx.lock(viewer.customer_id, exclusive=[f"import {viewer.customer_id} {key}"])
     known = models.ImportJob.filter(customer_id=viewer.customer_id, idempotency_key=key).using_db(tx.orm)
     held = await known.select_for_update().get_or_none()
     if held is None:

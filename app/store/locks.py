@@ -1,7 +1,8 @@
 """Locks: what a use-case decides about stays as it is until its transaction ends."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from app import db, rows, tables
 from app.auth import Viewer
@@ -10,6 +11,9 @@ from app.db import Transaction
 from app.errors import UserErrorCode, rejected
 from app.lifecycle import AttemptState, TargetStatus
 from app.records import Attempt, Outdial, Target
+
+POLICY = tables.OUTDIAL.only("max_try_counts", "retry_interval_seconds", "lease_seconds", "on_unconfirmed", "tm_delete")
+"""What reports need of an outdial."""
 
 
 async def lock_outdial(
@@ -23,7 +27,8 @@ async def lock_outdial(
     Raises:
         Rejected: NOT_FOUND, with `path`.
     """
-    await tx.lock(viewer.customer_id, outdial_id, shared=not exclusive)
+    names = (outdial_id,)
+    await tx.lock(viewer.customer_id, exclusive=names if exclusive else (), shared=() if exclusive else names)
     found = await tx.fetch(
         f"SELECT {tables.OUTDIAL} FROM outdial WHERE customer_id = $1 AND id = $2", viewer.customer_id, outdial_id
     )
@@ -46,6 +51,55 @@ async def lock_targets(tx: Transaction, customer_id: str, target_ids: Iterable[s
         sorted(set(target_ids)),
     )
     return {row["id"]: rows.target(row) for row in found}
+
+
+async def lock_attempts(tx: Transaction, customer_id: str, attempt_ids: Sequence[str]) -> list[str]:
+    """Lock the outdials of attempts (shared), then their targets. Unknown attempts lock nothing.
+
+    Returns:
+        The last attempts of those targets.
+    """
+    touched = f"SELECT outdial_id, target_id FROM attempt WHERE customer_id = $1 AND id {db.any_of('$2')}"
+    waited, until = "", ""
+    if db.is_postgres():
+        waited = f"""
+            WITH touched AS MATERIALIZED ({touched}),
+            held AS MATERIALIZED (
+                SELECT {db.writers_lock()} AS writers, {db.named_lock("outdial_id::text", shared=True)} AS outdials
+                FROM (SELECT DISTINCT outdial_id FROM touched ORDER BY outdial_id) AS listed
+            )
+        """
+        # PostgreSQL evaluates this once, before it locks the first row
+        touched, until = "SELECT target_id FROM touched", "AND (SELECT count(writers) FROM held) > 0"
+    else:
+        touched = touched.replace("outdial_id, ", "")
+    found = await tx.fetch(
+        f"""
+        {waited} SELECT last_attempt_id FROM target
+        WHERE customer_id = $1 AND id IN ({touched}) {until} ORDER BY id {db.for_update()}
+        """,
+        customer_id,
+        list(attempt_ids),
+    )
+    if found:
+        tx.writes_of = customer_id
+    return [row["last_attempt_id"] for row in found if row["last_attempt_id"] is not None]
+
+
+async def read_desk(tx: Transaction, customer_id: str, attempt_ids: Sequence[str]) -> Sequence[Mapping[str, Any]]:
+    """Attempts with their targets and outdials, after `lock_attempts`; columns are named "table.column"."""
+    return await tx.fetch(
+        f"""
+        SELECT {tables.ATTEMPT.named}, {tables.TARGET.named}, {POLICY.named}, {db.instant_now("$3")} AS now_at
+        FROM attempt
+        JOIN target ON target.customer_id = attempt.customer_id AND target.id = attempt.target_id
+        JOIN outdial ON outdial.customer_id = attempt.customer_id AND outdial.id = attempt.outdial_id
+        WHERE attempt.customer_id = $1 AND attempt.id {db.any_of("$2")}
+        """,
+        customer_id,
+        list(attempt_ids),
+        db.now_value(),
+    )
 
 
 async def read_revoked(tx: Transaction, targets: Sequence[Target], now: datetime) -> list[Attempt]:

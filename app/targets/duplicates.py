@@ -65,7 +65,7 @@ def judge(
 
 async def hold_keys(tx: Transaction, outdial: Outdial) -> None:
     """No other transaction can take a key of the outdial until this one ends."""
-    await tx.lock(outdial.customer_id, f"keys of {outdial.id}")
+    await tx.lock(outdial.customer_id, exclusive=[f"keys of {outdial.id}"])
 
 
 async def with_keys(tx: Transaction, outdial: Outdial, keys: Sequence[str]) -> dict[str, Target]:
@@ -119,7 +119,7 @@ async def taken_addresses(
     A caller has an exclusive lock on the customer's addresses until its transaction ends. Use-cases that create targets
     without this check do not wait for it.
     """
-    await tx.lock(outdial.customer_id, f"addresses of {outdial.customer_id}")
+    await tx.lock(outdial.customer_id, exclusive=[f"addresses of {outdial.customer_id}"])
     if scope is DedupeScope.OUTDIAL:
         within = "AND outdial_id = $3"
     else:
