@@ -6,7 +6,7 @@ from typing import Any
 
 import asyncpg
 
-from app.db import connections, postgres, waiting
+from app.db import connections, nodes, postgres, waiting
 from app.db.failures import failure_of, unavailable
 
 NOTIFY_CHANNEL = "outdial"
@@ -31,7 +31,8 @@ async def listen() -> None:
     try:
         connection = await postgres.connect(connections.url())
         try:
-            await _hear(connection)
+            async with nodes.heard(connection, _hear):
+                await _hear(connection)
         finally:
             connection.terminate()
     except Exception as error:
