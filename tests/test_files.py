@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app import validation
+from app import ids, validation
 from app.addresses import DestinationType
 from app.db import dialects
-from app.files import columns, drafting, parsing, protocol, staging, worker
+from app.files import columns, drafting, parsing, protocol, reading, staging, worker
 from app.files.columns import ColumnProblem
 from app.files.parsing import FileProblem, Lines
 from app.records import CheckedTarget, Destination, ImportStopReason, RejectCode
@@ -292,9 +292,11 @@ def test_copy_and_json_carry_any_text(texts: list[tuple[str, str, str]]) -> None
         drafting.CheckedRow(number, "", CheckedTarget(key, name, "", data, 0, None, None, (None,) * 5), {})
         for number, (key, name, data) in enumerate(texts)
     ]
-    as_json = orjson.loads(staging.bulk(rows, for_postgres=False))
+    identities = [ids.new() for _ in range(len(rows) + 1)]
+    as_json = orjson.loads(staging.bulk(rows, identities, for_postgres=False))
+    assert [row[1] for row in as_json] == identities[:-1]
     assert [(row[0], row[2], row[3], row[5]) for row in as_json] == [(n, *text) for n, text in enumerate(texts)]
-    copied = staging.bulk(rows, for_postgres=True).decode().split("\n")
+    copied = staging.bulk(rows, identities, for_postgres=True).decode().split("\n")
     assert copied.pop() == ""
     for line, (key, name, data) in zip(copied, texts, strict=True):
         cells = line.split("\t")
@@ -327,7 +329,7 @@ def test_long_rows_make_short_chunks() -> None:
     body = "phone,data\n" + "".join(f"+4915{row:09d},{'x' * 60_000}\n" for row in range(60))
     sizes = [len(chunk.keys) for chunk in chunks_of(body.encode())]
     assert sum(sizes) == 60
-    assert max(sizes) <= worker.CHUNK_CHARACTERS // 60_000 + 1
+    assert max(sizes) <= reading.CHUNK_CHARACTERS // 60_000 + 1
 
 
 def test_rows_that_replace_others_come_in_smaller_chunks() -> None:
@@ -380,7 +382,22 @@ ENDS = st.builds(
     protocol.Ended, reason=st.none() | st.sampled_from(ImportStopReason), message=TEXT,
     warnings=st.lists(TEXT).map(tuple),
 )  # fmt: skip
-FRAMES = TASKS | st.builds(protocol.Data, st.binary()) | st.just(protocol.EndOfFile()) | CHUNKS | ENDS
+RECORDS = st.builds(
+    parsing.Record, line_number=st.integers(1, 2**53), last_line=st.integers(1, 2**53),
+    values=st.none() | st.lists(TEXT), text=TEXT, problem=TEXT,
+)  # fmt: skip
+PARTS = st.builds(
+    protocol.Part, records=st.lists(RECORDS, max_size=3), ids=st.lists(TEXT), characters=st.integers(0, 2**53),
+    last_line=st.integers(0, 2**53), digest=TEXT,
+)  # fmt: skip
+HEADS = st.builds(
+    protocol.Head, task=TASKS, names=st.lists(TEXT), column_names=st.none() | st.lists(st.none() | TEXT),
+    delimiter=st.none() | TEXT,
+)  # fmt: skip
+FRAMES = (
+    TASKS | HEADS | PARTS | st.just(protocol.Handed()) | st.builds(protocol.Data, st.binary())
+    | st.just(protocol.EndOfFile()) | CHUNKS | ENDS
+)  # fmt: skip
 
 
 @settings(max_examples=60)

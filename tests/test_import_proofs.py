@@ -15,6 +15,7 @@ import httpx
 import psutil
 import pytest
 
+from app.imports.readers import READERS_MAX
 from tests.support import importing, rows
 from tests.support.graphql_client import Client
 from tests.support.server import ServerProcess
@@ -196,7 +197,7 @@ async def test_a_killed_server_and_the_file_sent_again_make_the_same_rows(databa
         for count in (2_000, 5_000):
             sending = await owner.sent_until(server, broken, count)
             readers = psutil.Process(server.pid).children()
-            assert len(readers) == 1
+            assert 1 <= len(readers) <= READERS_MAX
             server.kill()
             with pytest.raises(httpx.TransportError):
                 await sending

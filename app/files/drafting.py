@@ -1,6 +1,7 @@
 """Turns a record of a file into a target that can be stored, or into its errors. Pure, except for one setting."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -123,6 +124,12 @@ class NdjsonRows:
             return RejectedRow(record.line_number, odd, RejectCode.INVALID, "Must be an object.", record.text)
         extra = {found.names[position]: values[position] for position in found.extra} if self._extra_kept else None
         return _row(record, given, found, extra, _NDJSON)
+
+    def pass_over(self, record: Record) -> None:
+        """A row that another reader checks. Its columns count for the warnings."""
+        if not record.problem:
+            with suppress(ColumnProblem):  # the one that checks the row rejects it
+                self._columns(tuple(record.values))
 
     def warnings(self) -> list[str]:
         return columns.warnings(list(self.unknown), list(self.left_out), extra_kept=self._extra_kept)

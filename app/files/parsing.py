@@ -396,13 +396,16 @@ def ndjson_records(lines: Lines) -> Iterator[Record]:
     """Objects, one per line."""
     for line in lines:
         lines.mark()
-        if not line.strip():
-            yield Record(lines.number, lines.number, None, line)
-            continue
-        try:
-            values = orjson.loads(line)
-        except orjson.JSONDecodeError as error:
-            yield Record(lines.number, lines.number, None, line, f"The line is not valid JSON: {error.msg}.")
-            continue
-        problem = "" if isinstance(values, dict) else "The line is not a JSON object."
-        yield Record(lines.number, lines.number, None if problem else values, line, problem)
+        yield ndjson_record(lines.number, line)
+
+
+def ndjson_record(line_number: int, line: str) -> Record:
+    """The object on a line; a record without values if the line is blank."""
+    if not line.strip():
+        return Record(line_number, line_number, None, line)
+    try:
+        values = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        return Record(line_number, line_number, None, line, f"The line is not valid JSON: {error.msg}.")
+    problem = "" if isinstance(values, dict) else "The line is not a JSON object."
+    return Record(line_number, line_number, None if problem else values, line, problem)

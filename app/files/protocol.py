@@ -1,7 +1,9 @@
-"""The protocol between the server and the process that reads a file: frames, and their encoding in a pipe.
+"""The protocol between the server and the processes that read a file: frames, and their encoding in a pipe.
 
-To the process go one `Task`, then `Data` and one `EndOfFile`; from it come `Chunk`s and one `Ended`. A frame is a
-header and two parts: JSON, and bytes that are passed on unparsed.
+To the first reader go one `Task`, then `Data` and one `EndOfFile`; from it come `Chunk`s and one `Ended`. If there is a
+second reader, the first one sends it one `Head` and some `Part`s of the file, and tells the server with `Handed` that
+the next chunk comes from there. The second reader answers each `Part` with a `Chunk`. A frame is a header and two
+parts: JSON, and bytes that are passed on unparsed.
 """
 
 import hashlib
@@ -15,6 +17,7 @@ import orjson
 
 from app import rows
 from app.files.drafting import RejectedRow
+from app.files.parsing import Record
 from app.records import CheckedTarget, ImportStopReason, RejectCode
 
 HEADER = struct.Struct(">cII")
@@ -53,6 +56,38 @@ class EndOfFile:
 
 
 @dataclass(frozen=True, slots=True)
+class Head:
+    """What is known about a file before its first row."""
+
+    task: Task
+    names: Sequence[str]
+    """Of the columns of CSV."""
+    column_names: Sequence[str | None] | None
+    """The names that are stored, as `records.FileLayout` has them; None if they are too long."""
+    delimiter: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Rows that become one chunk, not checked yet."""
+
+    records: Sequence[Record]
+    ids: Sequence[str]
+    """One for each row. They ascend through the file, although more than one process checks it."""
+    characters: int
+    """Of the rows' text."""
+    last_line: int
+    """The line on which the last row ends."""
+    digest: str
+    """The hash of the file's text up to there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Handed:
+    """The second reader has the rows that follow: its next chunk comes before the next frame."""
+
+
+@dataclass(frozen=True, slots=True)
 class Chunk:
     """Rows that are committed together. The lists have one member for each row that passed the rules."""
 
@@ -78,9 +113,8 @@ class Chunk:
     """Of CSV, as `records.FileLayout` has them."""
     delimiter: str | None
     last_line: int
-    """The line on which the last row of the chunk ends."""
+    """As of its `Part`."""
     digest: str
-    """The hash of the file's text up to there."""
     bulk: bytes
     """The rows in the form that the database takes."""
 
@@ -102,25 +136,34 @@ class Ended:
     warnings: Sequence[str]
 
 
-ToWorker = Task | Data | EndOfFile
-FromWorker = Chunk | Ended
+ToWorker = Task | Data | EndOfFile | Head | Part
+FromWorker = Chunk | Handed | Ended
 
-_TASK, _DATA, _END_OF_FILE, _CHUNK, _ENDED = b"T", b"D", b"E", b"C", b"N"
+_KINDS: dict[type[ToWorker | FromWorker], bytes] = {
+    Task: b"T",
+    Data: b"D",
+    EndOfFile: b"E",
+    Head: b"H",
+    Part: b"P",
+    Chunk: b"C",
+    Handed: b"S",
+    Ended: b"N",
+}
+_FRAMES = {kind: frame for frame, kind in _KINDS.items()}
 
 
 def encode(frame: ToWorker | FromWorker) -> bytes:
     """The frame as bytes for the pipe."""
+    kind = _KINDS[type(frame)]
     match frame:
-        case Task():
-            return _packed(_TASK, frame)
         case Data():
-            return _packed(_DATA, carried=frame.piece)
-        case EndOfFile():
-            return _packed(_END_OF_FILE)
+            return _packed(kind, carried=frame.piece)
+        case Part():
+            return _packed(kind, _part_json(frame))
         case Chunk():
-            return _packed(_CHUNK, _chunk_json(frame), frame.bulk)
-        case Ended():
-            return _packed(_ENDED, frame)
+            return _packed(kind, _chunk_json(frame), frame.bulk)
+        case _:
+            return _packed(kind, frame)
 
 
 def decode(kind: bytes, text: bytes, carried: bytes) -> ToWorker | FromWorker:
@@ -134,19 +177,22 @@ def decode(kind: bytes, text: bytes, carried: bytes) -> ToWorker | FromWorker:
     Raises:
         ValueError: the other side does not speak this protocol.
     """
-    if kind == _DATA:
+    frame = _FRAMES.get(kind)
+    if frame is None:
+        raise ValueError(f"There is no frame of the kind {kind!r}.")
+    if frame is Data:
         return Data(carried)
-    if kind == _END_OF_FILE:
-        return EndOfFile()
     said = orjson.loads(text)
-    if kind == _TASK:
-        return Task(**said)
-    if kind == _CHUNK:
+    if frame is Chunk:
         return _chunk(said, carried)
-    if kind == _ENDED:
-        reason = None if said["reason"] is None else ImportStopReason(said["reason"])
-        return Ended(reason, said["message"], tuple(said["warnings"]))
-    raise ValueError(f"There is no frame of the kind {kind!r}.")
+    if frame is Part:
+        said["records"] = [Record(*row) for row in said["records"]]
+    elif frame is Head:
+        said["task"] = Task(**said["task"])
+    elif frame is Ended:
+        said["reason"] = None if said["reason"] is None else ImportStopReason(said["reason"])
+        said["warnings"] = tuple(said["warnings"])
+    return frame(**said)
 
 
 def read(source: BinaryIO) -> ToWorker | FromWorker | None:
@@ -166,7 +212,27 @@ def _packed(kind: bytes, said: object = None, carried: bytes = b"") -> bytes:
     return HEADER.pack(kind, len(text), len(carried)) + text + carried
 
 
-# ---------------------------------------------------------------- chunks as JSON
+# ---------------------------------------------------------------- parts and chunks as JSON
+
+
+def _part_json(part: Part) -> dict[str, Any]:
+    """Objects of NDJSON are left out, and read again from their text: not all that is valid JSON can be written."""
+    return {
+        "records": [
+            (
+                record.line_number,
+                record.last_line,
+                None if isinstance(record.values, dict) else record.values,
+                record.text,
+                record.problem,
+            )
+            for record in part.records
+        ],
+        "ids": part.ids,
+        "characters": part.characters,
+        "last_line": part.last_line,
+        "digest": part.digest,
+    }
 
 
 def _chunk_json(chunk: Chunk) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from app import clock, ids, rows
+from app import clock, rows
 from app.files.drafting import CheckedRow
 from app.lifecycle import DESTINATIONS
 from app.records import CheckedTarget
@@ -26,18 +26,27 @@ COLUMNS: dict[str, str] = {
 """Of a staged row; `ord` is its place in the chunk."""
 
 
-def bulk(given: Sequence[CheckedRow], *, for_postgres: bool) -> bytes:
-    """The rows as COPY's text for PostgreSQL, as a list of lists in JSON for SQLite. Their ids ascend."""
-    values = (_values(number, row.target) for number, row in enumerate(given))
+def bulk(given: Sequence[CheckedRow], identities: Sequence[str], *, for_postgres: bool) -> bytes:
+    """The rows as COPY's text for PostgreSQL, as a list of lists in JSON for SQLite.
+
+    Args:
+        given: the rows.
+        identities: the ids that they get, in this order. There may be more ids than rows.
+        for_postgres: for which database.
+    """
+    values = (
+        _values(number, identity, row.target)
+        for number, (identity, row) in enumerate(zip(identities, given, strict=False))
+    )
     if for_postgres:
         return b"".join(map(_copy_line, values))
     return orjson.dumps(list(values), default=_instant, option=orjson.OPT_PASSTHROUGH_DATETIME)
 
 
-def _values(number: int, target: CheckedTarget) -> tuple[Any, ...]:
+def _values(number: int, identity: str, target: CheckedTarget) -> tuple[Any, ...]:
     return (
         number,
-        ids.new(),
+        identity,
         target.key,
         target.name,
         target.detail,

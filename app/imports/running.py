@@ -1,4 +1,4 @@
-"""Runs an import: waits for its turn, starts the process that reads the file, and commits each chunk."""
+"""Runs an import: waits for its turn, starts the processes that read the file, and commits each chunk."""
 
 import asyncio
 from collections import deque
@@ -15,14 +15,14 @@ from app.errors import Rejected, SenderLost, Unavailable, UserError, invalid
 from app.files import columns, parsing
 from app.files.columns import ColumnProblem
 from app.files.protocol import Ended, Task
-from app.imports import chunks, jobs, worker_process
+from app.imports import chunks, jobs, readers
 from app.imports.jobs import Run, Superseded
+from app.imports.readers import Readers
 from app.imports.seen import Seen
-from app.imports.worker_process import WorkerProcess
 from app.records import DedupeScope, DuplicateAction, ImportJob, ImportOptions, ImportState, ImportStopReason
 
 RUNNING_MAX = 2
-"""At once in one server process. Each has its own process that reads the file."""
+"""At once in one server process. Each has its own processes that read the file."""
 WAITING_MAX = 16
 TURN_SECONDS_MAX = 600.0
 REJECTS_MAX = 1_000_000
@@ -39,7 +39,7 @@ class Stopping(Exception):  # noqa: N818 - not an error
 
 
 INTERRUPTIONS = (
-    Unavailable,  # the database is away, its turn did not come, or the process that reads the file was killed
+    Unavailable,  # the database is away, its turn did not come, or a process that reads the file was killed
     SenderLost,
     ConnectionError,  # the same for callers that pass a file without a request
     asyncio.CancelledError,  # the request was dropped
@@ -186,7 +186,7 @@ async def run(
 
     Raises:
         Rejected: INVALID, NOT_FOUND, or CONFLICT of the idempotency key.
-        Unavailable: the database is away, too many imports wait, or the process that reads the file was killed; send
+        Unavailable: the database is away, too many imports wait, or a process that reads the file was killed; send
             it again with the same key.
     """
     errors: list[UserError] = []
@@ -234,13 +234,13 @@ async def _work(
 ) -> ImportJob:
     async with turns.turn():
         await jobs.start(hold)
-        async with worker_process.started(_task(hold, options, is_gzip=is_gzip)) as process:
-            return await _beside(_take_in(viewer, hold, options, process), [process.feed(pieces)])
+        async with readers.started(_task(hold, options, is_gzip=is_gzip)) as both:
+            return await _beside(_take_in(viewer, hold, options, both), [both.feed(pieces), both.watch()])
 
 
-async def _take_in(viewer: Viewer, hold: Run, options: ImportOptions, process: WorkerProcess) -> ImportJob:
+async def _take_in(viewer: Viewer, hold: Run, options: ImportOptions, both: Readers) -> ImportJob:
     async with Seen() if options.dry_run else nullcontext() as seen:
-        async for part in process.chunks():
+        async for part in both.chunks():
             if isinstance(part, Ended):
                 return await jobs.finish(hold, reason=part.reason, message=part.message, warnings=part.warnings)
             job = await chunks.commit(viewer, hold, part, options=options, seen=seen)
