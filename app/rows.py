@@ -183,26 +183,27 @@ def target_values(record: Target) -> dict[str, Any]:
 
 def target_columns(records: Sequence[Target]) -> dict[str, Sequence[Any]]:
     """Targets as the columns of their rows, for `Transaction.insert`. The same values as in `target_values`."""
-    columns: dict[str, Sequence[Any]] = {name: [getattr(record, name) for record in records] for name in _PLAIN}
+    columns: dict[str, Sequence[Any]] = {name: [getattr(record, name) for record in records] for name in _OF_EACH}
+    for index, places in enumerate(zip(*[record.destinations for record in records], strict=True)):
+        columns[f"destination_{index}"] = [None if place is None else _json(place) for place in places]
+    columns |= {name: [getattr(record, name) for record in records] for name in _OF_ALL}
     columns["status"] = [record.status.value for record in records]
     columns["done_reason"] = [record.done_reason and record.done_reason.value for record in records]
-    columns["max_try_counts"] = [_json(record.max_try_counts) for record in records]
+    limits = [record.max_try_counts for record in records]
+    columns["max_try_counts"] = [None if counts is None else _json(counts) for counts in limits]
     columns["invalid_mask"] = [sum(1 << index for index in record.invalid_destinations) for record in records]
-    for index, places in enumerate(zip(*[record.destinations for record in records], strict=True)):
-        columns[f"destination_{index}"] = [_json(place) for place in places]
     for index, counts in enumerate(zip(*[record.try_counts for record in records], strict=True)):
         columns[f"try_count_{index}"] = counts
     return columns
 
 
-_PLAIN = (
-    *("id", "customer_id", "outdial_id", "key", "name", "detail", "data", "priority", "next_try_at"),
-    *("last_attempt_id", "version", "tm_create", "tm_update", "tm_delete"),
-)
+# first what differs from target to target, then what is mostly the same: columns beside each other are written as one
+_OF_EACH = ("id", "key", "name", "data", "detail", "priority", "next_try_at")
+_OF_ALL = ("customer_id", "outdial_id", "last_attempt_id", "version", "tm_create", "tm_update", "tm_delete")
 
 
-def _json(value: object) -> str | None:
-    return None if value is None else orjson.dumps(value).decode()
+def _json(value: object) -> str:
+    return orjson.dumps(value).decode()
 
 
 def attempt(row: Mapping[str, Any]) -> Attempt:

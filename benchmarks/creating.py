@@ -11,6 +11,7 @@ round, because the tables grow.
 
 import argparse
 import asyncio
+import gc
 import itertools
 import random
 import sqlite3
@@ -32,7 +33,7 @@ from app import changes, clock, db, rows, tables, validation
 from app.auth import Viewer
 from app.files import staging
 from app.records import DedupeScope, DuplicateAction, Outdial, Target, TargetDraft
-from app.targets import drafts, writing
+from app.targets import creating, drafts
 from benchmarks.imports import bounded
 from tests.support import factories, postgres
 
@@ -97,14 +98,11 @@ CASES = (
 
 
 async def ours(viewer: Viewer, outdial: Outdial, case: Case, count: int) -> Callable[[], Awaitable[object]]:
-    given = writing._checked_rows(new_drafts(count, keys=case.keys))  # noqa: SLF001 - the clock starts after it
+    given = creating.checked_rows(new_drafts(count, keys=case.keys))  # the clock starts after it
     key = f"call-{next(_numbers)}" if case.idempotent else None
 
     async def create() -> None:
-        created = await db.transaction(
-            writing._create_many,  # noqa: SLF001
-            *(viewer, outdial.id, given, DuplicateAction.REJECT, case.dedupe, key),
-        )
+        created = await creating.create_checked(viewer, outdial.id, given, DuplicateAction.REJECT, case.dedupe, key)
         assert created.created == count, created.errors[:1]
 
     return create
@@ -278,6 +276,8 @@ async def run(database: str, rounds: int, count: int) -> None:
             for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):  # as ours
                 file.execute(f"PRAGMA {pragma}")
             rivals = {"executemany": lambda work: execute_many(file, work)}
+        gc.collect()
+        gc.freeze()  # as the server does after its start
         for case in CASES:
             await measure(case, rivals, rounds=rounds, count=count, as_text=database == "sqlite")
         if database == "postgresql":

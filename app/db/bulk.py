@@ -4,10 +4,9 @@ A thousand rows are mostly the same value in most columns. Such a column is writ
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from itertools import chain, repeat
+from itertools import chain, groupby, repeat
 from typing import Any
 
 from app.db import dialects
@@ -16,45 +15,38 @@ BLOCK_ROWS = 100
 """Rows of one statement on SQLite: half the time of one statement for each row, and 200 are no faster."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rows:
-    """Rows of one table; a column with only null is left out."""
-
-    count: int
-    fixed: Mapping[str, Any]
-    """Columns with the same value in each row."""
-    varying: Mapping[str, Sequence[Any]]
-
-    @classmethod
-    def of(cls, columns: Mapping[str, Sequence[Any]]) -> "Rows":
-        fixed: dict[str, Any] = {}
-        varying: dict[str, Sequence[Any]] = {}
-        count = 0
-        for name, values in columns.items():
-            count = len(values)
-            if values.count(values[0]) < count:
-                varying[name] = values
-            elif values[0] is not None:
-                fixed[name] = values[0]
-        return cls(count, fixed, varying)
+Columns = Mapping[str, Sequence[Any]]
+"""The values of each column by its name."""
 
 
-def insert_one(table: str, columns: Sequence[str]) -> str:
+def count(columns: Columns) -> int:
+    """How many rows these are."""
+    return len(next(iter(columns.values())))
+
+
+def _is_fixed(values: Sequence[Any]) -> bool:
+    return values.count(values[0]) == len(values)
+
+
+def insert_one(table: str, columns: Iterable[str]) -> str:
     """The statement that inserts one row."""
-    values = ", ".join(f"${number}" for number in range(1, len(columns) + 1))
-    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({values})"
+    names = list(columns)
+    values = ", ".join(f"${number}" for number in range(1, len(names) + 1))
+    return f"INSERT INTO {table} ({', '.join(names)}) VALUES ({values})"
 
 
 # ---------------------------------------------------------------- PostgreSQL
 
 
-def copy_text(rows: Rows) -> bytes:
-    """The rows in COPY's text format: first the columns that vary, then the others."""
-    columns: list[Iterable[str]] = [_copied(values) for values in rows.varying.values()]
-    if rows.fixed:
-        end = "\t".join(_copied([value])[0] for value in rows.fixed.values())
-        columns.append(repeat(end, rows.count))
-    return "\n".join(map("\t".join, zip(*columns, strict=True))).encode() + b"\n"
+def copy_text(columns: Columns) -> bytes:
+    """The rows in COPY's text format, with the columns in the order given."""
+    cells: list[Iterable[str]] = []
+    for is_fixed, group in groupby(columns.values(), key=_is_fixed):
+        if is_fixed:  # once for all rows, and for all such columns beside each other
+            cells.append(repeat("\t".join(_copied(values[:1])[0] for values in group), count(columns)))
+        else:
+            cells.extend(map(_copied, group))
+    return "\n".join(map("\t".join, zip(*cells, strict=True))).encode() + b"\n"
 
 
 def _copied(values: Sequence[Any]) -> list[str]:
@@ -89,14 +81,16 @@ def _escaped(texts: list[str]) -> list[str]:
 # ---------------------------------------------------------------- SQLite
 
 
-def sqlite_inserts(table: str, rows: Rows) -> Iterator[tuple[str, list[Any]]]:
-    """The statements that insert the rows, with their parameters."""
-    fixed = [dialects.sqlite_value(value) for value in rows.fixed.values()]
-    lines = list(zip(*map(_spelled, rows.varying.values()), strict=True)) or [()] * rows.count
-    for start in range(0, rows.count, BLOCK_ROWS):
-        block = lines[start : start + BLOCK_ROWS]
-        sql = _sqlite_insert(table, tuple(rows.fixed), tuple(rows.varying), len(block))
-        yield sql, [*fixed, *chain.from_iterable(block)]
+def sqlite_inserts(table: str, columns: Columns) -> Iterator[tuple[str, list[Any]]]:
+    """The statements that insert the rows, with their parameters. A column with only null is left out."""
+    fixed = {name: dialects.sqlite_value(values[0]) for name, values in columns.items() if _is_fixed(values)}
+    varying = {name: _spelled(values) for name, values in columns.items() if name not in fixed}
+    given = {name: value for name, value in fixed.items() if value is not None}
+    rows = list(zip(*varying.values(), strict=True)) or [()] * count(columns)
+    for start in range(0, len(rows), BLOCK_ROWS):
+        block = rows[start : start + BLOCK_ROWS]
+        sql = _sqlite_insert(table, tuple(given), tuple(varying), len(block))
+        yield sql, [*given.values(), *chain.from_iterable(block)]
 
 
 def _spelled(values: Sequence[Any]) -> Sequence[Any]:
@@ -108,8 +102,8 @@ def _has_instants(values: Sequence[Any]) -> bool:
 
 
 @lru_cache(maxsize=64)
-def _sqlite_insert(table: str, fixed: tuple[str, ...], varying: tuple[str, ...], count: int) -> str:
+def _sqlite_insert(table: str, fixed: tuple[str, ...], varying: tuple[str, ...], rows: int) -> str:
     line = f"({', '.join('?' * len(varying) or ['NULL'])})"
     values = ", ".join(["?"] * len(fixed) + [f"column{number}" for number in range(1, len(varying) + 1)])
     names = ", ".join((*fixed, *varying))
-    return f"INSERT INTO {table} ({names}) SELECT {values} FROM (VALUES {', '.join([line] * count)})"
+    return f"INSERT INTO {table} ({names}) SELECT {values} FROM (VALUES {', '.join([line] * rows)})"

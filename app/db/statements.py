@@ -1,9 +1,8 @@
 """Statements: how they are sent and counted, and reading outside of transactions."""
 
 import asyncio
-import io
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
@@ -37,11 +36,16 @@ async def run(connection: Any, sql: str, args: Sequence[Any]) -> list[Row]:
     return list(dialects.sqlite_rows(fetched))
 
 
-async def copy(connection: Any, table: str, columns: Sequence[str], rows: bytes) -> None:
-    """Send rows in COPY's text format into a table of PostgreSQL."""
+async def copy(connection: Any, table: str, columns: Sequence[str], parts: Iterable[bytes]) -> None:
+    """Send rows in COPY's text format into a table of PostgreSQL, part by part as they are made."""
     global sent  # noqa: PLW0603
     sent += 1
-    await connection.copy_to_table(table, source=io.BytesIO(rows), columns=columns, format="text")
+
+    async def source() -> AsyncIterator[bytes]:
+        for part in parts:
+            yield part
+
+    await connection.copy_to_table(table, source=source(), columns=columns, format="text")
 
 
 async def fetch(sql: str, *args: Any) -> list[Row]:

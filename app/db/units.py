@@ -2,10 +2,11 @@
 
 import asyncio
 import io
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain, islice
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import asyncpg
@@ -147,24 +148,28 @@ class Transaction:
         )
         return f"{name} AS staged", ""
 
-    async def insert(self, table: str, columns: Mapping[str, Sequence[Any]]) -> None:
+    async def insert(self, table: str, parts: Iterable[bulk.Columns]) -> None:
         """Store new rows, given column by column.
 
         Args:
             table: whose rows they are.
-            columns: the values of each column by its name, JSON as text. A column in which all are null may be left
-                out of the statement, so it must have no other default.
+            parts: each part is taken while PostgreSQL stores the one before. All have the same columns, with JSON as
+                text. A column in which all are null may be left out, so it must have no other default.
         """
-        rows = bulk.Rows.of(columns)
+        coming = iter(parts)
+        begun = list(islice(coming, 1))
+        if begun and bulk.count(begun[0]) == 1:
+            begun += islice(coming, 1)
         if not is_postgres():
-            for sql, args in bulk.sqlite_inserts(table, rows):
-                await statements.run(self._connection, sql, args)
-        elif rows.count == 1:
+            for part in chain(begun, coming):
+                for sql, args in bulk.sqlite_inserts(table, part):
+                    await statements.run(self._connection, sql, args)
+        elif len(begun) == 1 and bulk.count(begun[0]) == 1:
             # one trip less than COPY, and always the same statement
-            values = [column[0] for column in columns.values()]
-            await self.fetch(bulk.insert_one(table, list(columns)), *values)
-        else:
-            await statements.copy(self._connection, table, [*rows.varying, *rows.fixed], bulk.copy_text(rows))
+            await self.fetch(bulk.insert_one(table, begun[0]), *(values[0] for values in begun[0].values()))
+        elif begun:
+            lines = map(bulk.copy_text, chain(begun, coming))
+            await statements.copy(self._connection, table, list(begun[0]), lines)
 
     def wake(self, topic: str) -> None:
         """After the commit, wake the waiters of `topic` in every process."""

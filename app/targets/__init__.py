@@ -1,7 +1,8 @@
 """Targets: the people or places to reach."""
 
+from app.targets.creating import create, create_many
 from app.targets.reading import counts, get_many, pages, walk
 from app.targets.resetting import reset
-from app.targets.writing import cancel, create, create_many, delete, update
+from app.targets.writing import cancel, delete, update
 
 __all__ = ["cancel", "counts", "create", "create_many", "delete", "get_many", "pages", "reset", "update", "walk"]
