@@ -43,7 +43,8 @@ async def connect(url: str, *, pool_size: int = 10) -> None:
             await connection.create_function("lower", 1, _lower, deterministic=True)
         # Opened now: if a first use were interrupted, Tortoise would never release its lock.
         async with connections.connection(SQLITE_WRITER):
-            pass
+            # Otherwise Tortoise takes the thread of a unit of work for another event loop, and connects again there.
+            connections.client(SQLITE_WRITER)._bound_loop = None  # noqa: SLF001
 
 
 def _lower(text: str | None) -> str | None:

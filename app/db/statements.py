@@ -2,6 +2,8 @@
 
 import asyncio
 import random
+import sqlite3
+import threading
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -22,17 +24,29 @@ INTERRUPT_EVERY_SECONDS = 0.02
 
 sent = 0
 """Statements sent by this process, for the tests of how many an operation takes."""
+_counting = threading.Lock()
+"""SQLite's units of work run in another thread than its readers."""
 
 
 async def run(connection: Any, sql: str, args: Sequence[Any]) -> list[Row]:
+    """Send a statement. Every statement of the service passes here.
+
+    Args:
+        connection: asyncpg's, aiosqlite's, or in a unit of work on SQLite that of the module `sqlite3`, in its thread.
+        sql: with `$1` placeholders.
+        args: their values.
+    """
     global sent  # noqa: PLW0603
-    sent += 1
+    with _counting:
+        sent += 1
     if is_postgres():
         rows: list[Row] = await connection.fetch(sql, *args)
         return rows
-    fetched = await connection.execute_fetchall(
-        dialects.sqlite_placeholders(sql), [dialects.sqlite_value(arg) for arg in args]
-    )
+    spelled = dialects.sqlite_placeholders(sql), [dialects.sqlite_value(arg) for arg in args]
+    if isinstance(connection, sqlite3.Connection):
+        fetched = connection.execute(*spelled).fetchall()
+    else:
+        fetched = await connection.execute_fetchall(*spelled)
     return list(dialects.sqlite_rows(fetched))
 
 

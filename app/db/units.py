@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import sqlite3
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import asyncpg
 
 from app import clock
-from app.db import bulk, connections, dialects, listening, postgres, statements, waiting
+from app.db import bulk, connections, dialects, hops, listening, postgres, statements, waiting
 from app.db.configuration import POSTGRES, SQLITE_WRITER
 from app.db.connections import Broken, is_postgres
 from app.db.failures import UNCONFIRMED, Failure, unavailable
@@ -175,11 +176,14 @@ class Transaction:
         """After the commit, wake the waiters of `topic` in every process."""
         self._topics.add(topic)
 
-    async def _announce(self) -> frozenset[str]:
-        topics = frozenset(self._topics)
-        if topics and is_postgres():
-            await self.fetch("SELECT pg_notify($1, $2)", listening.NOTIFY_CHANNEL, listening.payload(topics))
-        return topics
+    @property
+    def topics(self) -> frozenset[str]:
+        """What `wake` was called with."""
+        return frozenset(self._topics)
+
+    async def announce(self) -> None:
+        if self._topics:
+            await self.fetch("SELECT pg_notify($1, $2)", listening.NOTIFY_CHANNEL, listening.payload(self.topics))
 
 
 async def transaction(
@@ -243,13 +247,13 @@ async def _postgres_unit(
         try:
             unit = Transaction(connection)
             result = await work(unit, *args, **kwargs)
-            topics = await unit._announce()  # noqa: SLF001 - both classes belong together
+            await unit.announce()
         except BaseException:
             await _roll_back(connection, transaction)
             raise
         end.commit_was_sent = True
         await _commit(connection, transaction)
-        return result, topics
+        return result, unit.topics
 
 
 async def _commit(connection: Any, transaction: Any) -> None:
@@ -289,19 +293,12 @@ async def _roll_back(connection: Any, transaction: Any) -> None:
 async def _sqlite_unit(
     end: _End, work: Callable[..., Awaitable[T]], *args: Any, **kwargs: Any
 ) -> tuple[T, frozenset[str]]:
+    async def run(raw: sqlite3.Connection) -> tuple[T, frozenset[str]]:
+        unit = Transaction(raw)
+        return await work(unit, *args, **kwargs), unit.topics
+
     async with connections.connection(SQLITE_WRITER) as connection:
-        # IMMEDIATE takes the write lock at once: a transaction that reads first and then writes could fail otherwise
-        await connection.execute_fetchall("BEGIN IMMEDIATE")
-        try:
-            unit = Transaction(connection)
-            result = await work(unit, *args, **kwargs)
-            topics = await unit._announce()  # noqa: SLF001
-            end.commit_was_sent = True
-            await connection.execute_fetchall("COMMIT")
-        except BaseException:  # also if the loop stops: the next writer must not find an open transaction
-            await connection.rollback()
-            raise
-        return result, topics
+        return await hops.unit(connection, end, run)
 
 
 async def settle(seconds: float) -> None:
