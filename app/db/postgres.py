@@ -115,6 +115,8 @@ def _settings(given: Mapping[str, str]) -> dict[str, str]:
     ours = {
         "application_name": given.get("application_name", given.get("fallback_application_name", "outdial")),
         "timezone": "UTC",
+        # Every statement's text fits all of its values. Without this, PostgreSQL plans many of them anew each time.
+        "plan_cache_mode": "force_generic_plan",
         "statement_timeout": _milliseconds(STATEMENT_TIMEOUT_SECONDS),
         "lock_timeout": _milliseconds(LOCK_TIMEOUT_SECONDS),
         "idle_in_transaction_session_timeout": _milliseconds(IDLE_IN_TRANSACTION_SECONDS),
