@@ -15,7 +15,7 @@ A process serves one database at a time: `connect` at start, `close` at the end.
 - `units`: statements that take effect together.
 - `orm`: Tortoise's models on these statements.
 - `spelling`, `dialects`: the differences between SQLite and PostgreSQL.
-- `listening`, `nodes`, `waiting`: wake-ups after a commit.
+- `listening`, `elsewhere`, `waiting`: wake-ups after a commit.
 - `migration`, `configuration`: the schema, and Tortoise's configuration.
 - `distributing`: the tables of a database of several machines.
 """

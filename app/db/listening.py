@@ -6,7 +6,7 @@ from typing import Any
 
 import asyncpg
 
-from app.db import connections, nodes, postgres, waiting
+from app.db import connections, elsewhere, postgres, waiting
 from app.db.failures import failure_of, unavailable
 
 NOTIFY_CHANNEL = "outdial"
@@ -31,7 +31,7 @@ async def listen() -> None:
     try:
         connection = await postgres.connect(connections.url())
         try:
-            async with nodes.heard(connection, _hear):
+            async with elsewhere.heard(connection, _hear):
                 await _hear(connection)
         finally:
             connection.terminate()

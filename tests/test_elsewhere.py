@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 
 from app import db
-from app.db import listening, nodes, waiting
+from app.db import elsewhere, listening, waiting
 from tests.support import postgres
 
 HERE = 0
@@ -21,8 +21,8 @@ SOON_SECONDS = 5.0
 
 @pytest.fixture(autouse=True)
 def _impatience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(nodes, "LOOK_EVERY_SECONDS", 0.1)
-    monkeypatch.setattr(nodes, "RETRY_SECONDS", 0.1)
+    monkeypatch.setattr(elsewhere, "LOOK_EVERY_SECONDS", 0.1)
+    monkeypatch.setattr(elsewhere, "RETRY_SECONDS", 0.1)
 
 
 async def is_at(url: str, *others: str) -> None:
