@@ -49,6 +49,13 @@ class Listing:
     def select(self) -> str:
         return f"SELECT {self.columns} FROM {self.table}"
 
+    def parent_of(self, *, few: bool) -> str:
+        """The parent's column for a condition. If `few`, SQLite does not look for an index that begins with it.
+
+        SQLite's planner takes any list for a short one: it would go through all of it rather than sort a few rows.
+        """
+        return f"+{self.parent}" if few and not db.is_postgres() else self.parent
+
 
 async def pages(
     listing: Listing,
@@ -58,6 +65,7 @@ async def pages(
     ascending: bool,
     conditions: Callable[[Parameters], str],
     make: Callable[[Mapping[str, Any]], T],
+    few: bool = False,
 ) -> dict[str, Page[T]]:
     """A page for each parent: one statement, plus one for each cursor, to check for rows on its other side.
 
@@ -68,13 +76,14 @@ async def pages(
         ascending: oldest first.
         conditions: SQL that every row must meet, customer included; it registers its values.
         make: a record of a row.
+        few: the conditions leave few rows of any list, and an index finds them.
     """
     found: dict[str, Page[T]] = {}
     # PostgreSQL takes any number at once
     size = len(parents) if db.is_postgres() else _SQLITE_PARENTS_MAX
     for start in range(0, len(parents), max(1, size)):
         some = parents[start : start + size]
-        found |= await _pages(listing, some, request, ascending=ascending, conditions=conditions, make=make)
+        found |= await _pages(listing, some, request, ascending=ascending, conditions=conditions, make=make, few=few)
     return found
 
 
@@ -86,14 +95,15 @@ async def _pages(
     ascending: bool,
     conditions: Callable[[Parameters], str],
     make: Callable[[Mapping[str, Any]], T],
+    few: bool,
 ) -> dict[str, Page[T]]:
     parameter = Parameters()
     met = conditions(parameter)
     within, ordering = keyset(request, instant_column=listing.instant, ascending=ascending, parameter=parameter)
     met += within
-    branch = f"{listing.select} WHERE {listing.parent} = {{parent}} AND {met} {ordering}"
+    branch = f"{listing.select} WHERE {listing.parent_of(few=few)} = {{parent}} AND {met} {ordering}"
     rows = await _for_each(branch, parents, parameter)
-    outside = partial(_parents_with_rows_beyond, listing, parents, ascending=ascending, conditions=conditions)
+    outside = partial(_parents_with_rows_beyond, listing, parents, ascending=ascending, conditions=conditions, few=few)
     preceded = await outside(request.after, follows=False)
     followed = await outside(request.before, follows=True)
 
@@ -122,16 +132,19 @@ async def _parents_with_rows_beyond(
     follows: bool,
     ascending: bool,
     conditions: Callable[[Parameters], str],
+    few: bool,
 ) -> set[str]:
     """The parents that have rows at a cursor's place or on its other side, outside the requested page."""
     if place is None:
         return set()
     parameter = Parameters()
     met = conditions(parameter)
-    sign = ">=" if ascending is follows else "<="
+    sign, direction = (">=", "ASC") if ascending is follows else ("<=", "DESC")
     branch = (
-        f"SELECT {listing.parent} FROM {listing.table} WHERE {listing.parent} = {{parent}} AND {met}"
-        f" AND ({listing.instant}, id) {sign} ({parameter(place.instant)}, {parameter(place.id)}) LIMIT 1"
+        f"SELECT {listing.parent} FROM {listing.table} WHERE {listing.parent_of(few=few)} = {{parent}} AND {met}"
+        f" AND ({listing.instant}, id) {sign} ({parameter(place.instant)}, {parameter(place.id)})"
+        # Without an order PostgreSQL may read the table from its start, until the first row that matches.
+        f" ORDER BY {listing.instant} {direction}, id {direction} LIMIT 1"
     )
     return {row[listing.parent] for row in await _for_each(branch, parents, parameter)}
 
@@ -149,6 +162,7 @@ async def walk(
     size: int,
     conditions: Callable[[Parameters], str],
     make: Callable[[Mapping[str, Any]], T],
+    few: bool = False,
 ) -> AsyncIterator[Sequence[T]]:
     """A whole list, oldest first, `size` rows at a time. Each part is read when the one before is used up.
 
@@ -159,11 +173,12 @@ async def walk(
         size: of a part.
         conditions: as of `pages`.
         make: a record of a row.
+        few: as of `pages`.
     """
     place: Place | None = None
     while True:
         parameter = Parameters()
-        met = f"{listing.parent} = {parameter(parent)} AND {conditions(parameter)}"
+        met = f"{listing.parent_of(few=few)} = {parameter(parent)} AND {conditions(parameter)}"
         met += f" AND {listing.instant} <= {parameter(upto)}"
         if place is not None:
             met += f" AND ({listing.instant}, id) > ({parameter(place.instant)}, {parameter(place.id)})"
@@ -179,7 +194,7 @@ async def walk(
 
 
 async def counts(
-    listing: Listing, parents: Sequence[str], *, conditions: Callable[[Parameters], str]
+    listing: Listing, parents: Sequence[str], *, conditions: Callable[[Parameters], str], few: bool = False
 ) -> dict[str, int]:
     """How many rows each parent has.
 
@@ -192,7 +207,7 @@ async def counts(
         COUNT_SECONDS_MAX,
         f"""
         SELECT {listing.parent}, count(*) AS total FROM {listing.table}
-        WHERE {met} AND {listing.parent} {db.any_of(parameter(list(parents)))} GROUP BY {listing.parent}
+        WHERE {met} AND {listing.parent_of(few=few)} {db.any_of(parameter(list(parents)))} GROUP BY {listing.parent}
         """,
         *parameter.values,
     )

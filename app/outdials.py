@@ -216,7 +216,7 @@ async def _update(
     )
     await _announce(tx, after, OutdialEventType.UPDATED, now)
     if lowered:
-        await _search_exhausted(tx, after, ids.ZERO)
+        await _search_exhausted(tx, after, None)
     return after
 
 
@@ -283,17 +283,34 @@ async def _go_on_searching(tx: Transaction, customer_id: str, outdial_id: str) -
         await _search_exhausted(tx, rows.outdial(tables.row_of(found)), str(found.exhausted_to))
 
 
-async def _search_exhausted(tx: Transaction, outdial: Outdial, beyond: str) -> None:
-    """Search the next idle targets, and finish those that have no try left."""
+async def _search_exhausted(tx: Transaction, outdial: Outdial, beyond: str | None) -> None:
+    """Search the next idle targets, and finish those that have no try left.
+
+    Args:
+        tx: the transaction, which has the outdial's lock for itself.
+        outdial: the outdial, with its new limits.
+        beyond: the last target of the step before. None begins the search.
+    """
+    # In the order of the index that pages by status use. A target's row stays when the target is deleted.
+    further = (
+        ""
+        if beyond is None
+        else f"""
+        AND (tm_create, id) > (
+            (SELECT last.tm_create FROM target AS last WHERE last.customer_id = $1 AND last.id = $3),
+            {db.typed("$3", "uuid")}
+        )
+    """
+    )
     found = await tx.fetch(
         f"""
         SELECT {tables.TARGET} FROM target
-        WHERE customer_id = $1 AND outdial_id = $2 AND status = 'IDLE' AND tm_delete IS NULL AND id > $3
-        ORDER BY id LIMIT {SEARCH_TARGETS_MAX} {db.for_update()}
+        WHERE customer_id = $1 AND outdial_id = $2 AND status = 'IDLE' AND tm_delete IS NULL {further}
+        ORDER BY tm_create, id LIMIT {SEARCH_TARGETS_MAX} {db.for_update()}
         """,
         outdial.customer_id,
         outdial.id,
-        beyond,
+        *([] if beyond is None else [beyond]),
     )
     targets = [rows.target(row) for row in found]
     now = await tx.now()

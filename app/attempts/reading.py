@@ -6,6 +6,7 @@ from datetime import datetime
 from app import db, rows, tables
 from app.auth import Viewer
 from app.db import Transaction
+from app.lifecycle import LIVE
 from app.listing import Listing, Parameters
 from app.listing import counts as listing_counts
 from app.listing import pages as listing_pages
@@ -16,6 +17,8 @@ from app.validation import sought
 
 OF_OUTDIALS = Listing(tables.ATTEMPT, parent="outdial_id", instant="claimed_at")
 OF_TARGETS = Listing(tables.ATTEMPT, parent="target_id", instant="claimed_at")
+_IN_PROGRESS = "state IN ({})".format(", ".join(f"'{value}'" for value in sorted(state.value for state in LIVE)))
+"""The condition of the index `attempt_live`. As parameters, the states would not match it."""
 
 
 async def get_many(viewer: Viewer, attempt_ids: Sequence[str]) -> dict[str, Attempt]:
@@ -40,7 +43,13 @@ async def pages_of_outdials(
     """A page of each outdial's attempts, newest first."""
     conditions = _conditions(viewer, where or AttemptFilter())
     return await listing_pages(
-        OF_OUTDIALS, outdial_ids, request, ascending=False, conditions=conditions, make=rows.attempt
+        OF_OUTDIALS,
+        outdial_ids,
+        request,
+        ascending=False,
+        conditions=conditions,
+        make=rows.attempt,
+        few=_is_in_progress(where),
     )
 
 
@@ -59,7 +68,15 @@ def walk(
 ) -> AsyncIterator[Sequence[Attempt]]:
     """All attempts on an outdial's targets up to that time, oldest first, `size` at a time."""
     conditions = _conditions(viewer, where or AttemptFilter())
-    return listing_walk(OF_OUTDIALS, outdial_id, upto=upto, size=size, conditions=conditions, make=rows.attempt)
+    return listing_walk(
+        OF_OUTDIALS,
+        outdial_id,
+        upto=upto,
+        size=size,
+        conditions=conditions,
+        make=rows.attempt,
+        few=_is_in_progress(where),
+    )
 
 
 async def counts_of_outdials(
@@ -70,7 +87,12 @@ async def counts_of_outdials(
     Raises:
         LimitExceeded: counting takes too long.
     """
-    return await listing_counts(OF_OUTDIALS, outdial_ids, conditions=_conditions(viewer, where or AttemptFilter()))
+    return await listing_counts(
+        OF_OUTDIALS,
+        outdial_ids,
+        conditions=_conditions(viewer, where or AttemptFilter()),
+        few=_is_in_progress(where),
+    )
 
 
 async def counts_of_targets(viewer: Viewer, target_ids: Sequence[str]) -> dict[str, int]:
@@ -84,7 +106,7 @@ async def counts_of_targets(viewer: Viewer, target_ids: Sequence[str]) -> dict[s
 
 def _conditions(viewer: Viewer, where: AttemptFilter) -> Callable[[Parameters], str]:
     def conditions(parameter: Parameters) -> str:
-        met = [f"customer_id = {parameter(viewer.customer_id)}"]
+        met = [f"customer_id = {parameter(viewer.customer_id)}", *_in_one_index(where)]
         for column, values in (("state", where.states), ("disposition", where.dispositions)):
             if len(values) == 1:
                 met.append(f"{column} = {parameter(values[0].value)}")
@@ -97,3 +119,15 @@ def _conditions(viewer: Viewer, where: AttemptFilter) -> Callable[[Parameters], 
         return " AND ".join(met)
 
     return conditions
+
+
+def _is_in_progress(where: AttemptFilter | None) -> bool:
+    """Whether only attempts in progress are wanted. These are few in a list of any length."""
+    return where is not None and bool(where.states) and LIVE.issuperset(where.states)
+
+
+def _in_one_index(where: AttemptFilter) -> list[str]:
+    """Says again in general what the states say in detail: attempts in progress and ended ones have an index each."""
+    if _is_in_progress(where):
+        return [_IN_PROGRESS]
+    return ["ended_at IS NOT NULL"] if where.states and LIVE.isdisjoint(where.states) else []

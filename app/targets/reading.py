@@ -52,6 +52,7 @@ async def pages(
         ascending=order is TargetOrder.OLDEST_FIRST,
         conditions=_conditions(viewer, where or TargetFilter()),
         make=rows.target,
+        few=_is_of_few(where),
     )
 
 
@@ -60,7 +61,9 @@ def walk(
 ) -> AsyncIterator[Sequence[Target]]:
     """All of an outdial's targets up to that time, oldest first, `size` at a time."""
     conditions = _conditions(viewer, where or TargetFilter())
-    return listing_walk(LISTING, outdial_id, upto=upto, size=size, conditions=conditions, make=rows.target)
+    return listing_walk(
+        LISTING, outdial_id, upto=upto, size=size, conditions=conditions, make=rows.target, few=_is_of_few(where)
+    )
 
 
 async def counts(viewer: Viewer, outdial_ids: Sequence[str], *, where: TargetFilter | None = None) -> dict[str, int]:
@@ -73,7 +76,7 @@ async def counts(viewer: Viewer, outdial_ids: Sequence[str], *, where: TargetFil
     if wanted.destination is None and wanted.key is None:
         counted = await progress(viewer, outdial_ids)
         return {outdial_id: _total(counted[outdial_id], wanted) for outdial_id in outdial_ids}
-    return await listing_counts(LISTING, outdial_ids, conditions=_conditions(viewer, wanted))
+    return await listing_counts(LISTING, outdial_ids, conditions=_conditions(viewer, wanted), few=_is_of_few(wanted))
 
 
 def _total(counted: Progress, where: TargetFilter) -> int:
@@ -90,6 +93,11 @@ def _total(counted: Progress, where: TargetFilter) -> int:
             if TargetStatus.DONE in statuses and reason in reasons
         )
     )
+
+
+def _is_of_few(where: TargetFilter | None) -> bool:
+    """Few targets have the same address. A key needs no care: its index begins with the outdial."""
+    return where is not None and where.destination is not None
 
 
 def _conditions(viewer: Viewer, where: TargetFilter) -> Callable[[Parameters], str]:

@@ -1,0 +1,274 @@
+"""How the databases run the queries of the schema on a long list: by an index, and reading little that is not shown."""
+
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import orjson
+import pytest
+
+from app import attempts, clock, db, ids, outdials, tables, targets
+from app.auth import Viewer
+from app.lifecycle import LIVE, AttemptState, Disposition, DoneReason, TargetStatus
+from app.pagination import PageRequest, Place
+from app.records import AttemptFilter, TargetFilter, TargetOrder
+from tests.support import factories
+
+LISTED = 8_000
+"""Targets of the outdial, and as many attempts."""
+BESIDE_MAX = 500
+"""Rows that PostgreSQL may read and leave out for a page of one value. A walk through the list leaves out thousands."""
+RARE = 20
+"""The targets of each status and reason but IDLE, and the attempts of each state but COMPLETED."""
+BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
+BIG = ("target", "attempt")
+
+
+# ---------------------------------------------------------------- a long list
+
+
+async def _insert(columns: tables.Columns, rows: Sequence[Mapping[str, Any]]) -> None:
+    async def insert(tx: db.Transaction) -> None:
+        await tx.fetch(
+            f"INSERT INTO {columns.table} ({columns}) SELECT {columns} FROM {db.rowset('$1', columns.kinds, 'new')}",
+            db.rows_value(rows),
+        )
+
+    await db.transaction(insert)
+
+
+def _destination(address: str) -> dict[str, str]:
+    return {"type": "TEL", "target": address, "target_name": "", "name": "", "detail": ""}
+
+
+def _target(viewer: Viewer, outdial_id: str, number: int, target_id: str) -> dict[str, Any]:
+    rare, instant = number // RARE, BEGINNING + timedelta(seconds=number)
+    status, reason, live = "IDLE", None, None
+    if rare == 0:
+        status, live = "PROGRESSING", ids.new()
+    elif rare <= len(DoneReason):
+        status, reason = "DONE", list(DoneReason)[rare - 1].value
+    row = dict.fromkeys(tables.TARGET.kinds) | {f"try_count_{index}": 0 for index in range(5)}
+    return row | {
+        "id": target_id, "customer_id": viewer.customer_id, "outdial_id": outdial_id, "key": f"key-{number}",
+        "name": "", "detail": "", "data": "x" * 100, "status": status, "done_reason": reason, "priority": 5,
+        "destination_0": _destination(f"+4930{number:08}"), "invalid_mask": 0, "version": 1,
+        "next_try_at": instant if status == "IDLE" else None, "last_attempt_id": live,
+        "tm_create": instant, "tm_update": instant,
+    }  # fmt: skip
+
+
+def _attempt(viewer: Viewer, outdial_id: str, number: int, target_id: str) -> dict[str, Any]:
+    rare, instant = number // RARE, BEGINNING + timedelta(seconds=number)
+    states, results = [state for state in AttemptState if state is not AttemptState.COMPLETED], list(Disposition)
+    state = states[rare] if rare < len(states) else AttemptState.COMPLETED
+    disposition = None if state is not AttemptState.COMPLETED else "NO_ANSWER"
+    if len(states) <= rare < len(states) + len(results):
+        disposition = results[rare - len(states)].value
+    is_live = state in LIVE
+    return dict.fromkeys(tables.ATTEMPT.kinds) | {
+        "id": ids.new(), "customer_id": viewer.customer_id, "outdial_id": outdial_id, "target_id": target_id,
+        "destination_index": 0, "destination": _destination("+493000000000"), "try_number": 1, "state": state.value,
+        "disposition": disposition, "detail": "", "dialer": f"dialer-{number % 400}", "call_id": f"call-{number}",
+        "lease_seconds": 60, "expires_at": instant if is_live else None, "claimed_at": instant,
+        "ended_at": None if is_live else instant,
+    }  # fmt: skip
+
+
+@pytest.fixture
+async def outdial_id(database: str, viewer: Viewer) -> str:
+    """A long list, of which a few targets and attempts, the oldest, are anything but the usual."""
+    del database
+    outdial = await factories.make_outdial(viewer)
+    target_ids = [ids.new() for _ in range(LISTED)]
+    numbered = list(enumerate(target_ids))
+    await _insert(tables.TARGET, [_target(viewer, outdial.id, number, made) for number, made in numbered])
+    await _insert(tables.ATTEMPT, [_attempt(viewer, outdial.id, number, made) for number, made in numbered])
+    if db.is_postgres():
+        await db.fetch("ANALYZE target")
+        await db.fetch("ANALYZE attempt")
+    return outdial.id
+
+
+# ---------------------------------------------------------------- plans
+
+
+@dataclass
+class Plans:
+    """The plans of the statements that were sent since the last look."""
+
+    whole: list[str] = field(default_factory=list)
+    """Tables that were read from end to end, and indexes on SQLite."""
+    beside: int = 0
+    """Rows that PostgreSQL read and left out."""
+    walked: list[str] = field(default_factory=list)
+    """Where SQLite goes through the index of a list without filter: it does not count what it leaves out."""
+    texts: list[str] = field(default_factory=list)
+
+    def take(self) -> "Plans":
+        taken = Plans(self.whole, self.beside, self.walked, self.texts)
+        self.whole, self.beside, self.walked, self.texts = [], 0, [], []
+        return taken
+
+
+@pytest.fixture
+def plans(outdial_id: str, monkeypatch: pytest.MonkeyPatch) -> Plans:
+    """Explains each statement on a big table before it runs."""
+    del outdial_id
+    run, found = db.statements.run, Plans()
+
+    async def explaining(connection: Any, sql: str, args: Sequence[Any]) -> Any:
+        if any(f"FROM {table}" in sql or f"UPDATE {table}" in sql for table in BIG):
+            if not db.is_postgres():
+                _see_sqlite(found, await run(connection, f"EXPLAIN QUERY PLAN {sql}", args))
+            elif "UPDATE" not in sql:
+                rows = await run(connection, f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}", args)
+                _see_postgres(found, orjson.loads(rows[0][0])[0]["Plan"])
+        return await run(connection, sql, args)
+
+    monkeypatch.setattr(db.statements, "run", explaining)
+    return found
+
+
+def _see_sqlite(found: Plans, rows: Sequence[Mapping[str, Any]]) -> None:
+    found.texts += [row["detail"] for row in rows]
+    found.whole += [row["detail"] for row in rows if row["detail"].startswith(tuple(f"SCAN {name}" for name in BIG))]
+    found.walked += [row["detail"] for row in rows if any(f"INDEX {name}_page (" in row["detail"] for name in BIG)]
+
+
+def _see_postgres(found: Plans, plan: Mapping[str, Any]) -> None:
+    for node in _nodes(plan):
+        found.texts.append(f"{node['Node Type']} {node.get('Index Name', '')} {node.get('Relation Name', '')}")
+        if node["Node Type"] == "Seq Scan" and node["Relation Name"] in BIG:
+            found.whole.append(found.texts[-1])
+        left_out = node.get("Rows Removed by Filter", 0) + node.get("Rows Removed by Index Recheck", 0)
+        found.beside += left_out * node["Actual Loops"]
+
+
+def _nodes(plan: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    yield plan
+    for below in plan.get("Plans", ()):
+        yield from _nodes(below)
+
+
+ONE_OF_TARGETS: dict[str, TargetFilter] = {
+    "nothing": TargetFilter(),
+    **{f"status {one}": TargetFilter(statuses=(one,)) for one in TargetStatus},
+    **{f"reason {one}": TargetFilter(done_reasons=(one,)) for one in DoneReason},
+    **{f"done with {one}": TargetFilter(statuses=(TargetStatus.DONE,), done_reasons=(one,)) for one in DoneReason},
+    "key": TargetFilter(key="key-77"),
+    "destination": TargetFilter(destination="+493000000077"),
+    "destination in another spelling": TargetFilter(destination="0049 30 00000077"),
+}
+SEVERAL_OF_TARGETS: dict[str, TargetFilter] = {
+    "two statuses": TargetFilter(statuses=(TargetStatus.PROGRESSING, TargetStatus.DONE)),
+    "all statuses": TargetFilter(statuses=tuple(TargetStatus)),
+    "all reasons": TargetFilter(done_reasons=tuple(DoneReason)),
+}
+ONE_OF_ATTEMPTS: dict[str, AttemptFilter] = {
+    "nothing": AttemptFilter(),
+    **{f"state {one}": AttemptFilter(states=(one,)) for one in AttemptState},
+    **{f"disposition {one}": AttemptFilter(dispositions=(one,)) for one in Disposition},
+    "in progress": AttemptFilter(states=tuple(LIVE)),
+    "dialer": AttemptFilter(dialer="dialer-7"),
+    "call id": AttemptFilter(call_id="call-7"),
+}
+SEVERAL_OF_ATTEMPTS: dict[str, AttemptFilter] = {
+    "all states": AttemptFilter(states=tuple(AttemptState)),
+    "ended states": AttemptFilter(states=tuple(state for state in AttemptState if state not in LIVE)),
+    "states of both kinds": AttemptFilter(states=(AttemptState.DIALING, AttemptState.COMPLETED)),
+    "all dispositions": AttemptFilter(dispositions=tuple(Disposition)),
+}
+REQUESTS: dict[str, PageRequest] = {
+    "the first page": PageRequest(size=10),
+    "the last page": PageRequest(size=10, backward=True),
+    "a page in the middle": PageRequest(size=10, after=Place(BEGINNING + timedelta(seconds=LISTED // 2), ids.ZERO)),
+}
+
+
+async def _faults(
+    plans: Plans, read: Callable[[], Awaitable[object]], what: str, *, beside_max: int | None
+) -> list[str]:
+    plans.take()
+    await read()
+    seen = plans.take()
+    assert seen.texts, what
+    faults = [f"{what}: {whole}" for whole in seen.whole]
+    if beside_max is None:
+        return faults
+    if seen.beside > beside_max:
+        faults.append(f"{what}: leaves out {seen.beside} rows: {seen.texts}")
+    if not what.startswith("nothing"):
+        faults += [f"{what}: {walked}" for walked in seen.walked]
+    return faults
+
+
+async def test_no_filter_of_targets_reads_the_whole_list(viewer: Viewer, outdial_id: str, plans: Plans) -> None:
+    faults: list[str] = []
+    for filters, beside_max in ((ONE_OF_TARGETS, BESIDE_MAX), (SEVERAL_OF_TARGETS, None)):
+        for name, where in filters.items():
+            for shown, request in REQUESTS.items():
+                for order in TargetOrder:
+
+                    async def read(
+                        where: TargetFilter = where, request: PageRequest = request, order: TargetOrder = order
+                    ) -> None:
+                        await targets.pages(viewer, [outdial_id], request=request, where=where, order=order)
+
+                    faults += await _faults(plans, read, f"{name}, {shown}, {order}", beside_max=beside_max)
+            faults += await _faults(
+                plans, lambda where=where: _walk_targets(viewer, outdial_id, where), f"export, {name}", beside_max=None
+            )
+    assert not faults, "\n".join(faults)
+
+
+async def _walk_targets(viewer: Viewer, outdial_id: str, where: TargetFilter) -> None:
+    async for _ in targets.walk(viewer, outdial_id, upto=clock.now(), size=2_000, where=where):
+        pass
+
+
+async def test_no_filter_of_attempts_reads_the_whole_list(viewer: Viewer, outdial_id: str, plans: Plans) -> None:
+    faults: list[str] = []
+    for filters, beside_max in ((ONE_OF_ATTEMPTS, BESIDE_MAX), (SEVERAL_OF_ATTEMPTS, None)):
+        for name, where in filters.items():
+            for shown, request in REQUESTS.items():
+
+                async def read(where: AttemptFilter = where, request: PageRequest = request) -> None:
+                    await attempts.pages_of_outdials(viewer, [outdial_id], request=request, where=where)
+
+                faults += await _faults(plans, read, f"{name}, {shown}", beside_max=beside_max)
+    assert not faults, "\n".join(faults)
+
+
+async def test_a_page_of_rare_attempts_has_them_all(viewer: Viewer, outdial_id: str) -> None:
+    """Each index has the rows that its filter wants: the conditions of the indexes leave nothing out."""
+    for state in AttemptState:
+        if state is AttemptState.COMPLETED:
+            continue
+        where = AttemptFilter(states=(state,))
+        page = (await attempts.pages_of_outdials(viewer, [outdial_id], request=PageRequest(size=100), where=where))[
+            outdial_id
+        ]
+        assert [attempt.state for attempt in page.items] == [state] * RARE
+    both = AttemptFilter(states=(AttemptState.DIALING, AttemptState.EXPIRED))
+    page = (await attempts.pages_of_outdials(viewer, [outdial_id], request=PageRequest(size=100), where=both))[
+        outdial_id
+    ]
+    assert len(page.items) == 2 * RARE
+
+
+async def test_housekeeping_and_claims_read_no_whole_list(viewer: Viewer, outdial_id: str, plans: Plans) -> None:
+    """Expired leases, lowered limits, a claim, and the pages of one target's attempts."""
+    await attempts.sweep()
+    swept = plans.take()
+    # SQLite reads the index of the attempts in progress, in which nothing else is
+    assert [whole for whole in swept.whole if "attempt_live" not in whole] == []
+    await outdials.update(viewer, outdial_id, changes={"dial_policy": factories.PolicyDraft(max_try_counts=(1,) * 5)})
+    while await outdials.finish_exhausted():
+        pass
+    [attempt] = await attempts.claim(viewer, outdial_id)
+    await attempts.pages_of_targets(viewer, [attempt.target_id], request=PageRequest(size=10))
+    seen = plans.take()
+    assert seen.texts
+    assert seen.whole == []
