@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from app import attempts, clock, db, outdials, targets
 from app.auth import Viewer
 from app.errors import Rejected, UserErrorCode
-from app.lifecycle import DESTINATIONS, AttemptState, Disposition, OutdialState, TargetStatus
+from app.lifecycle import DESTINATIONS, AttemptState, Disposition, DoneReason, OutdialState, TargetStatus
 from app.records import PolicyDraft, TargetDraft
 from tests.support import factories
 
@@ -136,6 +136,24 @@ async def test_a_paused_outdial_gives_nothing(database: str, viewer: Viewer) -> 
     assert [(error.code, error.path) for error in refused.value.errors] == [(UserErrorCode.PAUSED, ("outdial_id",))]
     await outdials.update(viewer, outdial.id, changes={"state": OutdialState.ACTIVE})
     assert len(await attempts.claim(viewer, outdial.id)) == 1
+
+
+async def test_the_search_goes_on_after_the_target_that_it_has_come_to_is_deleted(
+    database: str, viewer: Viewer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outdials, "SEARCH_TARGETS_MAX", 2)
+    outdial = await factories.make_outdial(viewer, policy={"retry_interval_seconds": 0})
+    made = await factories.make_targets(viewer, outdial.id, 2, priority=0)
+    made += await factories.make_targets(viewer, outdial.id, 5, priority=9)
+    for attempt in await attempts.claim(viewer, outdial.id, limit=5):
+        await factories.complete(viewer, attempt.id, Disposition.BUSY)
+    # the first step is part of the change; it has come to a target that is not finished
+    await outdials.update(viewer, outdial.id, changes={"dial_policy": PolicyDraft(max_try_counts=(1, 1, 1, 1, 1))})
+    await targets.delete(viewer, made[1].id)
+    while await outdials.finish_exhausted():
+        pass
+    found = await targets.get_many(viewer, [target.id for target in made], deleted=True)
+    assert [found[target.id].done_reason for target in made] == [None] * 2 + [DoneReason.EXHAUSTED] * 5
 
 
 async def test_lowered_limits_hold_for_the_very_next_claim_and_finish_all_in_steps(
