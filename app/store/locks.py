@@ -66,7 +66,8 @@ async def lock_attempts(tx: Transaction, customer_id: str, attempt_ids: Sequence
             WITH touched AS MATERIALIZED ({touched}),
             held AS MATERIALIZED (
                 SELECT {db.writers_lock()} AS writers, {db.named_lock("outdial_id::text", shared=True)} AS outdials
-                FROM (SELECT DISTINCT outdial_id FROM touched ORDER BY outdial_id) AS listed
+                FROM customer CROSS JOIN (SELECT DISTINCT outdial_id FROM touched ORDER BY outdial_id) AS listed
+                WHERE customer_id = $1
             )
         """
         # PostgreSQL evaluates this once, before it locks the first row

@@ -20,6 +20,7 @@ _CLAUSES = {
     "select", "from", "where", "group", "having", "order", "limit", "offset", "for", "set", "using", "returning",
     "values", "window", "on_conflict",
 }  # fmt: skip
+_BETWEEN_QUERIES = {"union", "except", "intersect"}
 _JOINS = {"join", "left", "right", "full", "inner", "cross", "outer", "natural", "lateral", "only"}
 
 
@@ -126,15 +127,17 @@ def conjuncts(tokens: Sequence[Token]) -> list[tuple[Token, ...]]:
 def _is_query(token: Token) -> bool:
     if not isinstance(token, Group) or not token.tokens:
         return False
-    first = token.tokens[0]
-    return first in _STARTS if isinstance(first, str) else _is_query(first)
+    first, *rest = token.tokens
+    if isinstance(first, str):
+        return first in _STARTS
+    return _is_query(first) and (not rest or rest[0] in _BETWEEN_QUERIES)
 
 
 def _read(tokens: Sequence[Token], names: frozenset[str], inside: Query | None, found: list[Query]) -> None:
     tokens = list(tokens)
     if tokens and tokens[0] == "with":
         tokens, names = _read_with(tokens[1:], names, inside, found)
-    for part in split(tokens, {"union", "except", "intersect"}):
+    for part in split(tokens, _BETWEEN_QUERIES):
         rest = part[1:] if part and part[0] == "all" else part
         if len(rest) == 1 and isinstance(rest[0], Group):
             _read(rest[0].tokens, names, inside, found)
