@@ -5,19 +5,22 @@ import contextlib
 import contextvars
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import aiosqlite
+import asyncpg
 import pytest
 
 from app import attempts, db, ids, models, outdials, targets
 from app.auth import Viewer
-from app.db import configuration, connections, units
+from app.db import connections, units
+from app.db.configuration import POSTGRES, SQLITE_WRITER
 from app.lifecycle import Disposition
 from app.records import DuplicateAction
 from tests.conftest import Databases
 from tests.support import factories
+from tests.test_tenancy import live_through_everything
 
 SLOW = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000000) SELECT count(*) AS c FROM n"
 """About half a second of work."""
@@ -228,7 +231,7 @@ async def test_a_unit_that_raises_leaves_nothing(database: str, viewer: Viewer, 
 
 
 async def test_a_rollback_that_failed_does_not_stop_the_next_unit(on_file: str, viewer: Viewer) -> None:
-    async with connections.connection(configuration.SQLITE_WRITER) as connection:
+    async with connections.connection(SQLITE_WRITER) as connection:
         await connection.execute_fetchall("BEGIN IMMEDIATE")
         await connection.execute_fetchall("DELETE FROM event_epoch")
     await db.transaction(write, viewer, "kept")
@@ -300,3 +303,111 @@ async def test_a_unit_whose_task_is_cancelled_completes_before_the_next(on_file:
         await task
     await db.transaction(write, viewer, "next")
     assert await written(viewer) == ["kept", "next"]
+
+
+# ---------------------------------------------------------------- PostgreSQL: no trip too many
+
+
+@pytest.fixture
+async def alone(postgres_url: str) -> AsyncIterator[str]:
+    """PostgreSQL with one connection, so that everything runs in one session."""
+    await db.connect(postgres_url, pool_size=1)
+    yield postgres_url
+    await db.close()
+
+
+@pytest.fixture
+async def heard(alone: str) -> list[str]:
+    """What PostgreSQL gets on that connection."""
+    queries: list[str] = []
+    async with connections.connection(POSTGRES) as connection:
+        connection.add_query_logger(lambda record: queries.append(" ".join(record.query.split())))
+    return queries
+
+
+async def test_a_unit_sends_begin_its_statements_and_commit(heard: list[str]) -> None:
+    async def work(tx: db.Transaction) -> None:
+        await tx.fetch("SELECT 1 AS one")
+        await tx.fetch("SELECT 2 AS two")
+
+    async def fail(tx: db.Transaction) -> None:
+        await tx.fetch("SELECT 3 AS three")
+        raise EndOfAll
+
+    await db.transaction(work)
+    await db.fetch("SELECT 4 AS four")
+    with pytest.raises(EndOfAll):
+        await db.transaction(fail)
+    assert heard == [
+        "BEGIN", "SELECT 1 AS one", "SELECT 2 AS two", "COMMIT",
+        "SELECT 4 AS four",
+        "BEGIN", "SELECT 3 AS three", "ROLLBACK",
+    ]  # fmt: skip
+
+
+LEFT_IN_SESSION = """
+    SELECT 'setting ' || name AS what FROM pg_settings WHERE source = 'session' AND setting IS DISTINCT FROM reset_val
+    UNION ALL SELECT 'lock ' || locktype FROM pg_locks
+        WHERE pid = pg_backend_pid() AND (locktype = 'advisory' OR mode LIKE '%Exclusive%' AND locktype <> 'virtualxid')
+    UNION ALL SELECT 'cursor ' || name FROM pg_cursors WHERE name <> ''
+    UNION ALL SELECT 'channel ' || name FROM pg_listening_channels() AS name
+    UNION ALL SELECT 'prepared ' || name FROM pg_prepared_statements WHERE name NOT LIKE '\\_\\_asyncpg%'
+"""
+"""What a statement can leave in its session, and the next user of the connection would find."""
+
+
+async def left_in_session() -> list[str]:
+    return [row["what"] for row in await db.fetch(LEFT_IN_SESSION)]
+
+
+async def test_no_use_case_leaves_anything_in_its_session(alone: str, viewer: Viewer) -> None:
+    """The pool gives a connection on as it is, because a reset would cost a trip each time."""
+    await live_through_everything(viewer)
+    assert await left_in_session() == []
+    tables = await db.fetch("SELECT relname FROM pg_class WHERE relpersistence = 't' AND relkind = 'r'")
+    for row in tables:  # they stay, and are empty
+        assert await db.fetch(f"SELECT 1 AS one FROM {row['relname']}") == []
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["SET lock_timeout = 77", "LISTEN other", "SELECT pg_advisory_lock(7)", "PREPARE mine AS SELECT 1",
+     "DECLARE mine CURSOR WITH HOLD FOR SELECT 1"],
+)  # fmt: skip
+async def test_the_look_at_a_session_sees_what_is_left_there(alone: str, statement: str) -> None:
+    await db.fetch(statement)
+    assert len(await left_in_session()) == 1
+    await db.fetch("DISCARD ALL")
+
+
+async def test_units_that_are_cut_short_leave_no_transaction_open(alone: str, viewer: Viewer) -> None:
+    """Also if the task of the unit itself is cancelled, as at the end of a loop, between any two messages."""
+
+    async def work(tx: db.Transaction, number: int) -> None:
+        await write(tx, viewer, f"k{number}")
+        await tx.fetch("SELECT pg_advisory_xact_lock(7)")
+
+    for number in range(150):
+        task = asyncio.create_task(units._unit(work, number))
+        await asyncio.sleep(0.0002 * (number % 10))
+        task.cancel()
+        await asyncio.wait([task], timeout=10)
+        assert task.done()
+        assert await left_in_session() == []
+        async with connections.connection(POSTGRES) as connection:
+            assert not connection.is_in_transaction()
+    await db.transaction(write, viewer, "kept")
+    assert "kept" in await written(viewer)
+
+
+async def test_a_unit_that_hides_a_failed_statement_is_not_acknowledged(alone: str, viewer: Viewer) -> None:
+    """PostgreSQL answers such a COMMIT with ROLLBACK, and without an error."""
+
+    async def work(tx: db.Transaction) -> None:
+        await write(tx, viewer, "lost")
+        with contextlib.suppress(asyncpg.UndefinedTableError):
+            await tx.fetch("SELECT one FROM nowhere")
+
+    with pytest.raises(RuntimeError, match="rolled the unit of work back"):
+        await db.transaction(work)
+    assert await written(viewer) == []

@@ -35,6 +35,7 @@ def tortoise_config(url: DatabaseUrl, pool_size: int) -> dict[str, Any]:
             "minsize": 0,  # asyncpg fills its pool in the background, with a traceback in the log for each failure
             "maxsize": pool_size,
             "init": postgres.ids_as_text,
+            "reset": postgres.keep_session,
         }
         return common | {
             "connections": {POSTGRES: {"engine": "tortoise.backends.asyncpg", "credentials": credentials}},

@@ -233,3 +233,11 @@ def drop(connection: Any) -> None:
 async def ids_as_text(connection: Any) -> None:
     """Return ids as text, as they are everywhere else."""
     await connection.set_type_codec("uuid", schema="pg_catalog", encoder=str, decoder=str, format="text")
+
+
+async def keep_session(_connection: Any) -> None:
+    """Leave the session as it is when its connection goes back to the pool.
+
+    asyncpg would send a statement that resets it, a round trip each time. No statement of ours leaves anything that
+    would have to be reset: a test looks at the session. asyncpg itself ends an open transaction, in any case.
+    """

@@ -242,21 +242,20 @@ async def _postgres_unit(
     end: _End, work: Callable[..., Awaitable[T]], *args: Any, **kwargs: Any
 ) -> tuple[T, frozenset[str]]:
     async with connections.connection(POSTGRES) as connection:
-        transaction = connection.transaction()
-        await transaction.start()
+        unit = Transaction(connection)
         try:
-            unit = Transaction(connection)
+            await connection.execute("BEGIN")
             result = await work(unit, *args, **kwargs)
             await unit.announce()
         except BaseException:
-            await _roll_back(connection, transaction)
+            await _roll_back(connection)
             raise
         end.commit_was_sent = True
-        await _commit(connection, transaction)
+        await _commit(connection)
         return result, unit.topics
 
 
-async def _commit(connection: Any, transaction: Any) -> None:
+async def _commit(connection: Any) -> None:
     """Commit, and make sure that it is as safe as the server's settings promise.
 
     If an operator makes PostgreSQL stop waiting for a standby, it answers COMMIT as usual, but with a warning. If that
@@ -265,6 +264,7 @@ async def _commit(connection: Any, transaction: Any) -> None:
 
     Raises:
         Unavailable: the change is perhaps not saved, or not as safely as it should be.
+        RuntimeError: a statement failed, the work went on all the same, and so nothing is saved.
     """
     warnings: list[Any] = []
 
@@ -273,19 +273,21 @@ async def _commit(connection: Any, transaction: Any) -> None:
 
     connection.add_log_listener(take)
     try:
-        await transaction.commit()
+        answer = await connection.execute("COMMIT")
     finally:
         with suppress(asyncpg.InterfaceError):  # the connection is gone, and its listeners with it
             connection.remove_log_listener(take)
     if any(UNCONFIRMED.search(str(warning.message)) for warning in warnings):
         raise Unavailable(UNCERTAIN)
+    if answer != "COMMIT":
+        raise RuntimeError("PostgreSQL rolled the unit of work back: one of its statements had failed")
 
 
-async def _roll_back(connection: Any, transaction: Any) -> None:
+async def _roll_back(connection: Any) -> None:
     """Roll back. If that fails, close the connection, which has the same effect."""
     try:
         async with asyncio.timeout(connections.CONNECTION_WAIT_SECONDS):
-            await transaction.rollback()
+            await connection.execute("ROLLBACK")
     except Exception:  # noqa: BLE001 - the caller gets the first error
         postgres.drop(connection)
 
