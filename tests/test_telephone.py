@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from phonenumbers import PhoneNumber, PhoneNumberFormat, PhoneNumberType, ValidationResult
 
 from app import addresses
-from app.addresses import DestinationType, InvalidAddress, characters, telephone
+from app.addresses import DestinationType, InvalidAddress, characters, settled, telephone
 
 REFUSED = "refused"
 
@@ -605,22 +605,27 @@ def test_a_text_made_to_be_slow_is_refused_at_once(text, monkeypatch):
     assert parsed < 10
 
 
-# ---------------------------------------------------------------- E.164 as it is
+# ---------------------------------------------------------------- numbers whose reading is certain
 
 
-def check_settled(text: str) -> bool:
-    """Whether the short way takes the text; if so, the long way gives the same."""
+def check_short_way(text: str, region: str | None = None) -> bool:
+    """Whether the short way reads the text; if so, the long way gives the same."""
+    form = settled.form(text, region)
     with pytest.MonkeyPatch.context() as patch:
-        is_settled = telephone._is_settled(text)
-        patch.setattr(telephone, "_is_settled", lambda _: False)
-        if is_settled:
-            assert telephone.readings(text, None) == (text,)
-            assert telephone.readings(text, "DE") == (text,)
-            assert telephone._is_stable(text)
-    return is_settled
+        patch.setattr(settled, "is_settled", lambda _: False)
+        if form is not None:
+            assert telephone._forms(text, region, is_whatsapp=False) == (form,)
+            assert telephone._is_stable(form)
+    return form is not None
 
 
-def test_the_short_way_for_e164_takes_nothing_that_the_long_way_would_change() -> None:
+def punctuated(digits: str, source: random.Random) -> str:
+    """The digits with signs between them, as no person writes them."""
+    signs = ["", "", "", " ", "-", ".", "/", "(", ")", ") ", " / "]
+    return "".join(digit + source.choice(signs) for digit in digits[:-1]) + digits[-1]
+
+
+def test_the_short_way_reads_e164_of_every_country_as_the_long_way_does() -> None:
     """Each country code, each length, with each beginning that may be a national prefix there."""
     source = random.Random(4)
     taken = dict.fromkeys(phonenumbers.COUNTRY_CODE_TO_REGION_CODE, 0)
@@ -628,24 +633,74 @@ def test_the_short_way_for_e164_takes_nothing_that_the_long_way_would_change() -
         for length in range(3, 16):
             for beginning in ["0", "00", "1", "8", "9", "90", "15", "044", "06", str(code), "", "", ""]:
                 rest = "".join(source.choices("0123456789", k=length))
-                taken[code] += check_settled(f"+{code}{(beginning + rest)[:length]}")
+                form = f"+{code}{(beginning + rest)[:length]}"
+                taken[code] += check_short_way(form)
+                check_short_way(f"+{punctuated(form[1:], source)}")
     assert [code for code, count in taken.items() if count == 0] == []
 
 
-def test_most_numbers_in_e164_take_the_short_way() -> None:
-    forms = [e164(number) for _, number in EXAMPLES]
-    assert sum(map(check_settled, forms)) > len(forms) * 0.8
+def test_the_short_way_reads_national_numbers_of_every_region_as_the_long_way_does() -> None:
+    source = random.Random(5)
+    for region in sorted(phonenumbers.SUPPORTED_REGIONS):
+        code = phonenumbers.country_code_for_region(region)
+        for length in range(5, 15):
+            for beginning in ["0", "00", "1", "8", "01", "06", "011", "810", f"{code}", f"0{code}", f"00{code}", ""]:
+                digits = beginning + "".join(source.choices("0123456789", k=length))
+                check_short_way(digits, region)
+                check_short_way(punctuated(digits, source), region)
 
 
-@given(st.from_regex(r"\+[1-9][0-9]{3,16}", fullmatch=True))
-@example("+390612345678")
-@example("+49491711234567")
-@example("+5491123456789")
-@example("+١٢٣٤٥٦٧٨")
-def test_the_short_way_for_e164_is_only_shorter(text: str) -> None:
-    check_settled(text)
+def test_the_short_way_reads_examples_of_every_region_as_the_long_way_does() -> None:
+    source, taken, count = random.Random(6), 0, 0
+    for region, example_number in EXAMPLES:
+        for number in [example_number, *variants(example_number, 2, source)]:
+            for spelling in (PhoneNumberFormat.NATIONAL, PhoneNumberFormat.INTERNATIONAL, PhoneNumberFormat.E164):
+                text = phonenumbers.format_number(number, spelling)
+                if spelling == PhoneNumberFormat.NATIONAL:
+                    check_short_way("".join(sign for sign in text if sign.isdecimal()), region)
+                if not settled_signs(text):
+                    continue
+                count += 1
+                taken += check_short_way(text, region)
+                check_short_way(f"00{significant_with_code(number)}", region)
+                check_short_way(text, source.choice(EXAMPLES)[0])
+    assert taken > count / 2
 
 
-@pytest.mark.parametrize("text", ["", "+", "4915112345678", "+49 151 12345678", "+4915112345678\n", "+999123456789"])
-def test_the_short_way_is_for_e164_alone(text: str) -> None:
-    assert not check_settled(text)
+def settled_signs(text: str) -> bool:
+    return set(text) <= set("+0123456789 ()./-")
+
+
+def significant_with_code(number: PhoneNumber) -> str:
+    return f"{number.country_code}{significant(number)}"
+
+
+@given(st.from_regex(r"\+?[0-9 ()./-]{0,3}[0-9]{1,5}[0-9 ()./-]{1,12}[0-9]", fullmatch=True), st.sampled_from(EXAMPLES))
+@example("+390612345678", EXAMPLES[0])
+@example("+49491711234567", EXAMPLES[0])
+@example("+5491123456789", EXAMPLES[0])
+def test_the_short_way_is_only_shorter(text: str, place: tuple[str, PhoneNumber]) -> None:
+    check_short_way(text, place[0])
+    check_short_way(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "region", "form"),
+    [
+        ("+4915112345678", None, "+4915112345678"),
+        ("+49 (151) 12345678", None, "+4915112345678"),
+        ("0151/12345678", "DE", "+4915112345678"),
+        ("0049 151 12345678", "DE", "+4915112345678"),
+        ("(212) 555-0142", "US", "+12125550142"),
+        ("0151 12345678", None, None),
+        ("49 151 12345678", "DE", None),
+        ("+49 (0)151 12345678", "DE", None),
+        ("00 49 151 12345678", "US", None),
+        ("+999123456789", "DE", None),
+        ("+49" + " " * 250 + "15112345678", None, None),
+        ("", "DE", None),
+        ("+", "DE", None),
+    ],
+)
+def test_the_short_way_is_for_numbers_whose_reading_is_certain(text: str, region: str | None, form: str | None) -> None:
+    assert settled.form(text, region) == form

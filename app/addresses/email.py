@@ -49,7 +49,10 @@ def _is_mail_label(label: str) -> bool:
 
 def _is_word(text: str, signs: frozenset[str]) -> bool:
     """Letters and digits of any script, with the marks that many scripts are written with, and the given signs."""
-    return bool(text) and all(
-        character.isalnum() or character in signs or unicodedata.category(character).startswith("M")
-        for character in text
+    return text.isalnum() or (
+        bool(text)
+        and all(
+            character.isalnum() or character in signs or unicodedata.category(character).startswith("M")
+            for character in text
+        )
     )

@@ -2,14 +2,13 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
 
 import phonenumbers
 from phonenumbers import NumberParseException, PhoneMetadata, PhoneNumber, PhoneNumberFormat, ValidationResult
 
-from app.addresses import characters, pairs
+from app.addresses import characters, pairs, settled
 from app.addresses.refusals import InvalidAddress
 
 
@@ -45,19 +44,8 @@ def readings(text: str, region: str | None, *, is_whatsapp: bool = False) -> tup
         InvalidAddress: the text is no number.
     """
     number_text = _spelled(text)
-    if not is_whatsapp and _is_settled(number_text):
-        return (number_text,)
-    parse = _parse_whatsapp if is_whatsapp else phonenumbers.parse
-    try:
-        if number_text[:1] == "+":
-            numbers = _international(number_text, parse)
-        else:
-            numbers = _national(number_text, region, parse)
-    except InvalidAddress:
-        if pairs.has_second(number_text, region) or pairs.is_pair(number_text, region, is_sure=False):
-            raise InvalidAddress(SEVERAL) from None
-        raise
-    forms = tuple(dict.fromkeys(map(_e164, numbers))) if len(numbers) > 1 else (_e164(numbers[0]),)
+    known = None if is_whatsapp else settled.form(number_text, region)
+    forms = _forms(number_text, region, is_whatsapp=is_whatsapp) if known is None else (known,)
     if forms[0] == number_text:
         return forms  # parsed as itself just now; a second parsing takes as long as the first
     digits = _NO_DIGITS.sub("", number_text)
@@ -67,6 +55,17 @@ def readings(text: str, region: str | None, *, is_whatsapp: bool = False) -> tup
     if not stable:
         raise InvalidAddress(_UNSTABLE)
     return tuple(stable)
+
+
+def _forms(text: str, region: str | None, *, is_whatsapp: bool) -> tuple[str, ...]:
+    parse = _parse_whatsapp if is_whatsapp else phonenumbers.parse
+    try:
+        numbers = _international(text, parse) if text[:1] == "+" else _national(text, region, parse)
+    except InvalidAddress:
+        if pairs.has_second(text, region) or pairs.is_pair(text, region, is_sure=False):
+            raise InvalidAddress(SEVERAL) from None
+        raise
+    return tuple(dict.fromkeys(map(_e164, numbers))) if len(numbers) > 1 else (_e164(numbers[0]),)
 
 
 # ---------------------------------------------------------------- spelling
@@ -132,58 +131,6 @@ def _misspelling(text: str) -> str:
     if extension and pairs.is_complete(text[: extension.start()]):
         return "The number has an extension. Leave it out: E.164 cannot hold it."
     return f"The number may contain {_ALLOWED}"
-
-
-# ---------------------------------------------------------------- E.164 as it is
-
-# The first three digits after the + name the country.
-_SETTLED = re.compile(r"\+([1-9][0-9]{2})[0-9]{4,14}")
-
-
-@dataclass(frozen=True, slots=True)
-class _Numbering:
-    """What phonenumbers knows about the numbers of a country code, as far as `_is_settled` needs it."""
-
-    code: str
-    lengths: frozenset[int]
-    """Of complete numbers, without the country code."""
-    prefix: re.Pattern[str] | None
-    """What may be a national prefix, and is perhaps dropped or replaced."""
-
-
-def _is_settled(text: str) -> bool:
-    """Whether a text is surely a number in E.164: phonenumbers would only read it back. A tenth of the time.
-
-    It would change nothing in a number that has no leading zero, begins neither like a national prefix nor with its
-    country code once more, and has a possible length. All other texts take the long way, and may be numbers too.
-    """
-    match = _SETTLED.fullmatch(text)
-    if match is None:
-        return False
-    numbering = _numbering(match[1])
-    if numbering is None:
-        return False
-    national = text[1 + len(numbering.code) :]
-    if len(national) not in numbering.lengths or national.startswith(("0", numbering.code)):
-        return False
-    prefix = numbering.prefix and numbering.prefix.match(national)
-    return prefix is None or (prefix.end() == 0 and prefix.lastindex is None)  # Argentina's may be nothing at all
-
-
-@lru_cache(maxsize=1_000)
-def _numbering(digits: str) -> _Numbering | None:
-    """The numbering of the country code that these three digits begin with; None if there is none."""
-    for length in range(1, len(digits) + 1):
-        code = digits[:length]
-        if int(code) in phonenumbers.COUNTRY_CODE_TO_REGION_CODE:
-            region = phonenumbers.region_code_for_country_code(int(code))
-            metadata = PhoneMetadata.metadata_for_region_or_calling_code(int(code), region)
-            if metadata is None or metadata.general_desc is None:
-                return None
-            known, prefix = metadata.general_desc, metadata.national_prefix_for_parsing
-            lengths = frozenset(known.possible_length) - frozenset(known.possible_length_local_only)
-            return _Numbering(code, lengths, re.compile(prefix) if prefix else None)
-    return None
 
 
 # ---------------------------------------------------------------- what the digits mean
@@ -378,7 +325,7 @@ def _e164(number: PhoneNumber) -> str:
 
 def _is_stable(form: str) -> bool:
     """Whether E.164 text reads back as itself: what looks like a national prefix may be dropped at each pass."""
-    if _is_settled(form):
+    if settled.is_settled(form):
         return True
     try:
         number = phonenumbers.parse(form)
