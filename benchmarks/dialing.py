@@ -18,7 +18,6 @@ import contextlib
 import json
 import math
 import statistics
-import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -31,9 +30,11 @@ from uuid import uuid4
 
 import uvloop
 
+from benchmarks import soaking
 from benchmarks.handwritten import Dialing
 from benchmarks.measuring import Written, processor_seconds, quantile
-from benchmarks.staging import SIDES, Side, Stage, staged
+from benchmarks.staging import DISPOSITIONS, LEASE_SECONDS, SIDES, Side, Stage, make_outdial, progress, staged
+from benchmarks.subscribing import Subscribers
 from tests.support import rows
 from tests.support.graphql_client import Client
 
@@ -41,10 +42,9 @@ SECONDS_MAX = 4 * 3_600
 """For the whole benchmark: if a server hangs, the benchmark ends."""
 WARM_SECONDS = 1.2
 """Longer than the second after which a backend of PostgreSQL reports what it has flushed."""
-TARGETS_IN_A_CALL = 1_000
-LEASE_SECONDS = 300
-DISPOSITIONS = ("NO_ANSWER", "BUSY", "NO_ANSWER", "ANSWERED")
-POLICY = {"maxTryCounts": [100] * 5, "retryIntervalSeconds": 0, "leaseSeconds": LEASE_SECONDS}
+SUBSCRIBERS = 50
+POOL_SIZE = 10
+"""Connections of each side, or one for each dialer if there are more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +57,13 @@ class Case:
     subscribers: str
     keys: bool
     start: bool
+
+    def __str__(self) -> str:
+        said = [self.database, f"fsync {self.fsync}", f"by {self.by}", f"{self.dialers} dialers"]
+        said += [f"{self.subscribers} subscribers"] if self.subscribers != "none" else []
+        said += ["keys"] if self.keys else []
+        said += [] if self.start else ["no start"]
+        return ", ".join(said + ([self.through] if self.through != "http" else []))
 
 
 @dataclass(slots=True)
@@ -108,37 +115,31 @@ def figures(run: Run, seconds: float, server: float, database: float, written: W
         found["database us/target"] = database * 1e6 / max(run.targets, 1)
         found["WAL bytes/call"] = written.wal_bytes / max(calls, 1)
         if written.commits is not None:
-            found["index insertions/target"] = written.insertions / max(run.targets, 1)
+            found["index insertions/call"] = written.insertions / max(calls, 1)
             found["HOT share"] = written.hot_updates / max(written.updates, 1)
             found["commits/s"] = written.commits / seconds
         found["flushes/s"] = written.flushes / seconds
     return found
 
 
-# ---------------------------------------------------------------- one run
-
-
-async def make_outdial(client: Client, targets: int) -> str:
-    outdial: str = (await client.outdial(dialPolicy=POLICY))["id"]
-    query = """mutation ($input: CreateTargetsInput!) { createTargets(input: $input) { createdCount } }"""
-    for start in range(0, targets, TARGETS_IN_A_CALL):
-        given = [
-            {"name": f"Person {number}", "key": f"key-{number}", "destination0": {"target": f"+4915{number:09d}"}}
-            for number in range(start, min(start + TARGETS_IN_A_CALL, targets))
-        ]
-        made = await client.run(query, input={"outdialId": outdial, "targets": given})
-        assert made["createTargets"]["createdCount"] == len(given), made
-    return outdial
+# ---------------------------------------------------------------- runs
 
 
 async def measure(
     stage: Stage, side: Side, case: Case, *, seconds: float, targets: int, check: bool = False
 ) -> dict[str, float]:
+    """One run: a new list, its dialers, and those who subscribe to it, or to a list of the customer that is quiet."""
     customer = str(uuid4())
     processes = stage.processes(side, case.through)
-    async with Client(stage.server.url, customer) as client, AsyncExitStack() as stack:
+    async with AsyncExitStack() as stack:
+        client = await stack.enter_async_context(Client(stage.server.url, customer))
         outdial = await make_outdial(client, targets)
         await stage.gauge.settle()
+        subscribers = None
+        if side == "outdial" and case.subscribers != "none":
+            watched = outdial if case.subscribers == "same" else await make_outdial(client, 1)
+            subscribers = Subscribers(stage.server.url, customer, watched, SUBSCRIBERS)
+            await stack.enter_async_context(subscribers)
         dialers = [
             await stack.enter_async_context(stage.dialing(side, case.through, customer)) for _ in range(case.dialers)
         ]
@@ -149,17 +150,20 @@ async def measure(
             await _not_dry(run, WARM_SECONDS)
             before, server = await stage.gauge.read(), processor_seconds(processes)
             run.begins = time.perf_counter()
+            if subscribers:
+                subscribers.phase("measured")
             await _not_dry(run, seconds)
             run.ends = time.perf_counter()
             server = processor_seconds(processes) - server
             after = await stage.gauge.read()
-        assert run.targets, f"{targets} targets are too few: all were done before the measuring began"
-        written = await stage.gauge.written(before, after)
-        if check:
-            found = await rows.of(stage.url, customer)
-            rows.check(found)
-            rows.check_events(found)
-        return figures(run, run.ends - run.begins, server, after.processor - before.processor, written)
+    assert run.targets, f"{targets} targets are too few: all were done before the measuring began"
+    written = await stage.gauge.written(before, after)
+    if check:
+        found = await rows.of(stage.url, customer)
+        rows.check(found)
+        rows.check_events(found)
+    lags = subscribers.lags.get("measured", {}) if subscribers else {}
+    return figures(run, run.ends - run.begins, server, after.processor - before.processor, written) | lags
 
 
 async def _not_dry(run: Run, seconds: float) -> None:
@@ -169,66 +173,68 @@ async def _not_dry(run: Run, seconds: float) -> None:
             await run.is_dry.wait()
 
 
-async def compare(stage: Stage, case: Case, options: argparse.Namespace) -> dict[str, dict[str, float]]:
-    """The medians of both sides."""
-    found: dict[Side, list[dict[str, float]]] = {side: [] for side in SIDES}
-    targets = options.targets or 2_000 + 200 * case.by
-    for number in range(options.rounds):
-        for side in SIDES if number % 2 == 0 else SIDES[::-1]:
-            figures_now = await measure(
-                stage, side, case, seconds=options.seconds, targets=targets, check=options.check
-            )
-            found[side].append(figures_now)
-            progress(f"  {case.database} by {case.by}, round {number + 1}, {side}: {figures_now['targets/s']:,.0f}/s")
-    return {
-        side: {name: statistics.median(run[name] for run in runs) for name in runs[0]} for side, runs in found.items()
-    }
+Medians = dict[Side, dict[str, float]]
 
 
-def progress(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+async def compare(stage: Stage, cases: Sequence[Case], options: argparse.Namespace) -> dict[Case, Medians]:
+    """The medians of all cases and both sides, measured in turns."""
+    found: dict[tuple[Case, Side], list[dict[str, float]]] = defaultdict(list)
+    for number, case in product(range(options.rounds), cases):
+        for side in options.side if number % 2 == 0 else options.side[::-1]:
+            targets = options.targets or 2_000 + 200 * case.by
+            measured = await measure(stage, side, case, seconds=options.seconds, targets=targets, check=options.check)
+            found[case, side].append(measured)
+            progress(f"  round {number + 1}, {case}, {side}: {measured['targets/s']:,.0f} targets/s")
+    return {case: {side: median(found[case, side]) for side in options.side} for case in cases}
+
+
+def median(runs: Sequence[dict[str, float]]) -> dict[str, float]:
+    """Of each figure. A figure may be missing from some runs."""
+    names = dict.fromkeys(name for run in runs for name in run)
+    return {name: statistics.median(run[name] for run in runs if name in run) for name in names}
 
 
 # ---------------------------------------------------------------- the table
 
 COLUMNS = {
     "targets/s": ",.0f",
-    "claim p50 ms": ",.1f",
-    "claim p99 ms": ",.1f",
-    "complete p50 ms": ",.1f",
-    "complete p99 ms": ",.1f",
+    "claim ms": ",.1f",
+    "start ms": ",.1f",
+    "complete ms": ",.1f",
+    "lag ms": ",.1f",
     "server us/target": ",.0f",
     "database us/target": ",.0f",
     "WAL bytes/call": ",.0f",
-    "index insertions/target": ",.1f",
+    "index insertions/call": ",.1f",
     "HOT share": ".0%",
     "commits/s": ",.0f",
     "flushes/s": ",.0f",
 }
+"""Those that end with ms are two figures, p50 and p99."""
 
 
 def header() -> str:
-    names = ["database", "fsync", "by", "dialers", "subscribers", "keys", "side", "ratio", "by CPU", *COLUMNS]
+    names = ["case", "side", "ratio", "by CPU", *COLUMNS]
     return f"| {' | '.join(names)} |\n|{'---|' * len(names)}"
 
 
-def lines(case: Case, found: dict[str, dict[str, float]]) -> str:
-    about = [case.database, case.fsync, case.by, case.dialers, case.subscribers, "yes" if case.keys else "no"]
-    base = found["hand-written"]
-    return "\n".join(
-        "| "
-        + " | ".join(
-            [
-                *map(str, about),
-                side,
-                f"{values['targets/s'] / base['targets/s']:.2f}",
-                f"{_processor(base) / _processor(values):.2f}",
-                *(format(values[name], spec) if name in values else "" for name, spec in COLUMNS.items()),
-            ]
-        )
-        + " |"
-        for side, values in found.items()
-    )
+def table(found: dict[Case, Medians]) -> str:
+    lines = []
+    for case, sides in found.items():
+        base = sides.get("hand-written")
+        for side, values in sides.items():
+            ratios = ["", ""]
+            if base is not None:
+                ratio, by_processor = values["targets/s"] / base["targets/s"], _processor(base) / _processor(values)
+                ratios = [f"{ratio:.2f}", f"{by_processor:.2f}"]
+            cells = [str(case), side, *ratios, *(_cell(values, name, spec) for name, spec in COLUMNS.items())]
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _cell(values: dict[str, float], name: str, spec: str) -> str:
+    names = [f"{name[:-3]} p{share} ms" for share in (50, 99)] if name.endswith(" ms") else [name]
+    return " / ".join(format(values[one], spec) for one in names if one in values)
 
 
 def _processor(values: dict[str, float]) -> float:
@@ -256,37 +262,54 @@ def parser() -> argparse.ArgumentParser:
     add("--fsync", nargs="+", choices=["off", "on"], default=["off"], help="off: the data are in memory")
     add("--by", nargs="+", type=bounded(1, 500), default=[50, 1], help="targets in a call")
     add("--dialers", nargs="+", type=bounded(1, 64), default=[8])
+    add("--subscribers", nargs="+", choices=["none", "same", "quiet"], default=["none"], help=f"{SUBSCRIBERS} of them")
     add("--keys", nargs="+", choices=["no", "yes"], default=["no"], help="idempotency keys for claims")
     add("--without-start", action="store_true", help="complete without starting")
     add("--through", choices=["http", "calls"], default="http")
+    add("--side", nargs="+", choices=SIDES, default=list(SIDES))
     add("--rounds", type=bounded(1, 50), default=3)
     add("--seconds", type=bounded(0.2, 60, float), default=2.0, help="of each run, after a warm-up")
     add("--targets", type=bounded(1, 200_000), help="of each run; default: by the size of the calls")
     add("--check", action="store_true", help="check all rows after each run")
     add("--json", type=Path, help="write all figures to this file")
+    soaking.add_options(add, bounded)
     return made
 
 
-def cases(options: argparse.Namespace, database: str, fsync: str) -> list[Case]:
+def cases_of(options: argparse.Namespace, database: str, fsync: str) -> list[Case]:
+    each = product(options.by, options.dialers, options.subscribers, options.keys)
     return [
-        Case(database, fsync, options.through, by, dialers, "none", keys == "yes", not options.without_start)
-        for by, dialers, keys in product(options.by, options.dialers, options.keys)
+        Case(database, fsync, options.through, by, dialers, subscribers, keys == "yes", not options.without_start)
+        for by, dialers, subscribers, keys in each
     ]
 
 
-async def main(arguments: Sequence[str] | None = None) -> list[dict[str, Any]]:
+async def main(arguments: Sequence[str] | None = None) -> None:
     options = parser().parse_args(arguments)
-    results: list[dict[str, Any]] = []
     async with asyncio.timeout(SECONDS_MAX):
-        print(header(), flush=True)
-        for database, fsync in product(options.database, options.fsync):
-            async with staged(database, fsync, pool_size=max(10, *options.dialers)) as stage:
-                for case in cases(options, database, fsync):
-                    found = await compare(stage, case, options)
-                    print(lines(case, found), flush=True)
-                    results.append({"case": asdict(case), "medians": found})
+        results = await (soaked if options.soak else compared)(options)
     if options.json:
         options.json.write_text(json.dumps(results, indent=2))
+
+
+async def compared(options: argparse.Namespace) -> list[dict[str, Any]]:
+    results = []
+    print(header(), flush=True)
+    for database, fsync in product(options.database, options.fsync):
+        async with staged(database, fsync, pool_size=max(POOL_SIZE, *options.dialers)) as stage:
+            found = await compare(stage, cases_of(options, database, fsync), options)
+        print(table(found), flush=True)
+        results += [{"case": asdict(case), "medians": sides} for case, sides in found.items()]
+    return results
+
+
+async def soaked(options: argparse.Namespace) -> list[dict[str, Any]]:
+    results = []
+    for side in options.side:
+        async with staged("postgresql", options.fsync[0], pool_size=POOL_SIZE) as stage:
+            found = await soaking.run(stage, side, options)
+        print(soaking.table(side, found), flush=True)
+        results.append({"side": side, "phases": found})
     return results
 
 

@@ -96,6 +96,10 @@ class PostgresGauge:
         flushes = await self._connection.fetchval(self._flushes)
         return Reading(processor_seconds([self._root]) if self._root else math.nan, place, flushes)
 
+    async def dead_rows(self) -> int:
+        """As far as PostgreSQL knows; it counts once a second."""
+        return int(await self._connection.fetchval("SELECT sum(n_dead_tup) FROM pg_stat_user_tables"))
+
     async def written(self, before: Reading, after: Reading) -> Written:
         places = before.place, after.place
         size = await self._connection.fetchval(f"SELECT CAST(pg_wal_lsn_diff({_TO}, {_FROM}) AS bigint)", *places)

@@ -19,11 +19,17 @@ from benchmarks.handwritten import Dialing
 from benchmarks.handwritten.serving import connected
 from benchmarks.measuring import NoGauge, PostgresGauge
 from tests.support import postgres
+from tests.support.graphql_client import Client
 from tests.support.server import REPOSITORY, ServerProcess
 
 Side = Literal["outdial", "hand-written"]
 SIDES: tuple[Side, Side] = ("outdial", "hand-written")
 READY_SECONDS_MAX = 30
+TARGETS_IN_A_CALL = 1_000
+LEASE_SECONDS = 300
+DISPOSITIONS = ("NO_ANSWER", "BUSY", "NO_ANSWER", "ANSWERED")
+"""How calls end, in turns."""
+POLICY = {"maxTryCounts": [100] * 5, "retryIntervalSeconds": 0, "leaseSeconds": LEASE_SECONDS}
 
 
 class HandwrittenProcess:
@@ -118,3 +124,20 @@ def _postgres(*, on_disk: bool) -> Iterator[str]:
         settings |= {"fsync": "on", "full_page_writes": "on"}
     with postgres.OwnServer(settings, on_disk=on_disk) as own:
         yield own.url
+
+
+async def make_outdial(client: Client, targets: int) -> str:
+    outdial: str = (await client.outdial(dialPolicy=POLICY))["id"]
+    query = """mutation ($input: CreateTargetsInput!) { createTargets(input: $input) { createdCount } }"""
+    for start in range(0, targets, TARGETS_IN_A_CALL):
+        given = [
+            {"name": f"Person {number}", "key": f"key-{number}", "destination0": {"target": f"+4915{number:09d}"}}
+            for number in range(start, min(start + TARGETS_IN_A_CALL, targets))
+        ]
+        made = await client.run(query, input={"outdialId": outdial, "targets": given})
+        assert made["createTargets"]["createdCount"] == len(given), made
+    return outdial
+
+
+def progress(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

@@ -139,3 +139,38 @@ async def test_the_benchmark_of_dialing_measures_both_sides(
     table = capsys.readouterr().out.splitlines()
     assert len(table) == 4
     assert len({line.count("|") for line in table}) == 1
+
+
+@pytest.mark.slow
+async def test_the_benchmark_shows_what_subscribers_cost_and_how_late_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dialing, "WARM_SECONDS", 0.5)
+    monkeypatch.setattr(dialing, "SUBSCRIBERS", 3)
+    figures = tmp_path / "figures.json"
+    await dialing.main(
+        "--database postgresql --by 2 --dialers 2 --subscribers same quiet --rounds 1 --seconds 1 --targets 1000"
+        f" --side outdial --json {figures}".split()
+    )
+    by_subscribers = {
+        result["case"]["subscribers"]: result["medians"]["outdial"] for result in json.loads(figures.read_text())
+    }
+    assert by_subscribers["same"]["events"] > 0
+    assert 0 < by_subscribers["same"]["lag p50 ms"] <= by_subscribers["same"]["lag max ms"]
+    assert "events" not in by_subscribers["quiet"]
+
+
+@pytest.mark.slow
+async def test_the_soak_keeps_its_rate_and_counts_lags_where_events_occurred(tmp_path: Path) -> None:
+    figures = tmp_path / "figures.json"
+    await dialing.main(
+        "--soak --side outdial --rate 30 --warm-seconds 1 --soak-seconds 6 --held-seconds 2 --soak-subscribers 2"
+        f" --targets 100 --json {figures}".split()
+    )
+    [result] = json.loads(figures.read_text())
+    assert list(result["phases"]) == ["before", "while held", "after"]
+    for values in result["phases"].values():
+        assert values["calls/s"] > 0
+        assert values["events"] > 0
+        assert values["claim p50 ms"] <= values["claim p99 ms"]
+        assert values["lag p50 ms"] <= values["lag max ms"]
