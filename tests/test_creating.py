@@ -4,19 +4,22 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
+import asyncpg
 import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app import clock, db, events, outdials, rows, tables, targets, validation
+from app import attempts, clock, db, events, outdials, rows, tables, targets, validation
 from app.addresses import DestinationType
 from app.auth import Viewer
 from app.changes import created, created_all
 from app.db import bulk, dialects
 from app.lifecycle import DESTINATIONS, TargetEventType, TargetStatus, idle_or_exhausted
 from app.records import (
+    DedupeScope,
     DestinationDraft,
     DuplicateAction,
     Outdial,
@@ -259,3 +262,39 @@ def test_columns_become_one_table_on_both_databases() -> None:
         assert "$3" in text
         made = dialects.columnset_values(dialect, [["a", "b"], [None, clock.now()], ['{"x":1}', None]])
         assert len(made) == (3 if dialect is dialects.Dialect.POSTGRES else 1)
+
+
+# ---------------------------------------------------------------- plans
+
+
+async def test_a_plan_made_for_a_short_list_reads_no_long_one_whole(postgres_url: str, viewer: Viewer) -> None:
+    """Plans are kept for the life of a connection, and a list grows faster than PostgreSQL's statistics."""
+    connection = await asyncpg.connect(postgres_url)
+    try:
+        await db.connect(postgres_url)
+        outdial = await make.make_outdial(viewer)
+        await make.make_targets(viewer, outdial.id, 20)
+        await db.close()  # its reads are counted, and the next plans are made for twenty
+        await connection.execute("ANALYZE target")
+        before = await whole_reads(connection)
+        await db.connect(postgres_url)
+        for dedupe in (DedupeScope.NONE, DedupeScope.OUTDIAL, DedupeScope.CUSTOMER) * 2:
+            given = [make.target_draft(key=str(uuid4()), name="new") for _ in range(500)]
+            answer = await targets.create_many(viewer, outdial.id, drafts=given, dedupe=dedupe)
+            assert answer.created == 500
+            [attempt] = await attempts.claim(viewer, outdial.id)
+            await make.complete(viewer, attempt.id)
+        await db.close()
+        assert await whole_reads(connection) == before
+    finally:
+        await connection.close()
+
+
+async def whole_reads(connection: Any) -> list[int]:
+    """How often all of `target`, of `attempt` and of the log were read, row by row."""
+    names = ["target", "attempt", "target_event"]
+    found = await connection.fetch(
+        "SELECT sum(seq_tup_read) FROM pg_stat_user_tables WHERE relname = ANY($1) GROUP BY relname ORDER BY relname",
+        names,
+    )
+    return [row[0] for row in found]

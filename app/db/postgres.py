@@ -117,6 +117,9 @@ def _settings(given: Mapping[str, str]) -> dict[str, str]:
         "timezone": "UTC",
         # Every statement's text fits all of its values. Without this, PostgreSQL plans many of them anew each time.
         "plan_cache_mode": "force_generic_plan",
+        # Such a plan stays while its table grows. Made for a few rows, it would read all of a million for each key.
+        "enable_seqscan": "off",
+        "jit": "off",  # before PostgreSQL 18, a plan without an index would count as so dear that it is compiled
         "statement_timeout": _milliseconds(STATEMENT_TIMEOUT_SECONDS),
         "lock_timeout": _milliseconds(LOCK_TIMEOUT_SECONDS),
         "idle_in_transaction_session_timeout": _milliseconds(IDLE_IN_TRANSACTION_SECONDS),
