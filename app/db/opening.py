@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sqlite3
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 
@@ -20,6 +21,8 @@ SQLITE_VERSION_MIN = (3, 38)
 """The first version with ->> for JSON."""
 CHECK_SECONDS = 5
 ENCODING = "UTF8"
+ONE_PLAN_FOR_EACH_CUSTOMER = {"plan_cache_mode": "auto"}
+"""If tables may be distributed: Citus has no plan for most statements before it knows the customer, and so the node."""
 
 
 async def connect(url: str, *, pool_size: int = 10) -> None:
@@ -29,8 +32,8 @@ async def connect(url: str, *, pool_size: int = 10) -> None:
         Unavailable: it does not answer, or cannot be used.
     """
     parsed = DatabaseUrl.parse(url)
-    await check(parsed)
-    await Tortoise.init(config=tortoise_config(parsed, pool_size), _enable_global_fallback=True)
+    settings = await check(parsed)
+    await Tortoise.init(config=tortoise_config(parsed, pool_size, settings), _enable_global_fallback=True)
     connections.use(parsed)
     try:
         await statements.ping()
@@ -61,21 +64,27 @@ async def close() -> None:
 # ---------------------------------------------------------------- whether it can be used
 
 
-async def check(url: DatabaseUrl) -> None:
+async def check(url: DatabaseUrl) -> Mapping[str, str]:
     """Check the database before the pool opens, with one line that says what is wrong.
+
+    Returns:
+        The settings that sessions need beside the usual ones.
 
     Raises:
         Unavailable: it refuses the login, is read-only, or is not UTF-8.
     """
     if url.path is not None:
         await asyncio.to_thread(_check_file, url.path)
-        return
+        return {}
     try:
         postgres.check_files(url.parameters)
         connection = await postgres.connect(url)
         try:
             name = await connection.fetchval("SELECT current_database()", timeout=CHECK_SECONDS)
             encoding = await connection.fetchval("SHOW server_encoding", timeout=CHECK_SECONDS)
+            has_nodes = await connection.fetchval(
+                "SELECT to_regclass('pg_dist_node') IS NOT NULL", timeout=CHECK_SECONDS
+            )
         finally:
             await connection.close(timeout=CHECK_SECONDS)
     except TargetServerAttributeNotMatched as error:
@@ -89,6 +98,7 @@ async def check(url: DatabaseUrl) -> None:
             f"the database {name} has the encoding {encoding}, which cannot store every name; create another one: "
             f"CREATE DATABASE outdial ENCODING 'UTF8' LOCALE 'C.UTF-8' TEMPLATE template0"
         )
+    return ONE_PLAN_FOR_EACH_CUSTOMER if has_nodes else {}
 
 
 def _first_line(error: Exception) -> str:
