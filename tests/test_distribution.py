@@ -162,6 +162,18 @@ async def test_look_ups_of_types_stay_fast_for_this_role(stand_in_url: str) -> N
     assert await asked(stand_in_url, "SELECT current_setting('citus.override_table_visibility')") == [("off",)]
 
 
+async def test_statements_are_planned_for_their_customer_if_there_are_several_nodes(postgres_url: str) -> None:
+    modes = []
+    for _ in range(2):
+        await db.connect(postgres_url)
+        try:
+            modes += [row["mode"] for row in await db.fetch("SELECT current_setting('plan_cache_mode') AS mode")]
+        finally:
+            await db.close()
+        await execute(postgres_url, "CREATE TABLE IF NOT EXISTS pg_dist_node (groupid integer)")
+    assert modes == ["force_generic_plan", "auto"]
+
+
 async def test_nothing_is_distributed_while_a_server_is_connected(stand_in_url: str) -> None:
     connection = await postgres.connect(DatabaseUrl.parse(stand_in_url))
     try:
