@@ -15,6 +15,7 @@ async def add(customer_id: str) -> None:
 
 async def _add(tx: Transaction, customer_id: str) -> None:
     await tx.fetch("INSERT INTO customer (customer_id) VALUES ($1) ON CONFLICT (customer_id) DO NOTHING", customer_id)
+    await db.enter(tx, customer_id)
 
 
 async def every() -> AsyncIterator[str]:

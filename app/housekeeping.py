@@ -87,7 +87,7 @@ async def _is_done(chore: Chore) -> bool:
 
 
 async def _open() -> None:
-    await events.open_epoch()
+    await _open_epochs()
     if not db.is_postgres():
         # only one process serves a file, so imports in progress ended with the last one
         await imports.end_abandoned(seconds=0)
@@ -95,8 +95,19 @@ async def _open() -> None:
 
 async def _listen() -> None:
     # The server that answers may be a different one, with other transaction ids.
-    await events.open_epoch()
+    await _open_epochs()
     await db.listen()
+
+
+async def _open_epochs() -> None:
+    """Begin the next epoch of each customer whose transaction ids cannot be this database's own.
+
+    Writers and readers do that too when they meet such a customer. Ids that are ahead of the counter are found here
+    alone.
+    """
+    async for customer_id in customers.every():
+        if await events.must_open(customer_id):
+            await events.open_epoch(customer_id)
 
 
 async def _sweep() -> None:

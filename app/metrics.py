@@ -65,7 +65,7 @@ subscriptions = Gauge(
 )
 event_lag_seconds = Gauge(
     "outdial_event_lag_seconds",
-    "Age of the cluster's oldest open transaction. Committed events wait for it.",
+    "Age of our own oldest writing transaction. Committed events wait for it.",
     multiprocess_mode="livemax",
     registry=_registry,
 )

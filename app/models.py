@@ -166,13 +166,14 @@ class OutdialEvent(Model):
         table = "outdial_event"
 
 
-# A period in which PostgreSQL's transaction ids can be compared. A restore into a new cluster begins another.
+# A closed epoch of a customer's log: see app.events.epochs.
 class EventEpoch(Model):
+    customer_id = fields.UUIDField()
     epoch = fields.IntField(primary_key=True, generated=False)
-    database_oid = fields.BigIntField()
-    last_tx = fields.BigIntField(null=True)
-    """The highest id that was stored when the next epoch began."""
-    opened_at = fields.DatetimeField()
+    last_tx = fields.BigIntField()
+    """The highest id that was stored in it."""
+    closed_at = fields.DatetimeField()
+    """When the next one began."""
 
     class Meta:
         table = "event_epoch"

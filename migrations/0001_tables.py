@@ -31,10 +31,10 @@ class Migration(migrations.Migration):
         StateOnly(
             name="EventEpoch",
             fields=[
+                ("customer_id", fields.UUIDField()),
                 ("epoch", fields.IntField(primary_key=True, generated=False, unique=True, db_index=True)),
-                ("database_oid", fields.BigIntField()),
-                ("last_tx", fields.BigIntField(null=True)),
-                ("opened_at", fields.DatetimeField(auto_now=False, auto_now_add=False)),
+                ("last_tx", fields.BigIntField()),
+                ("closed_at", fields.DatetimeField(auto_now=False, auto_now_add=False)),
             ],
             options={"table": "event_epoch", "app": "outdial", "pk_attr": "epoch"},
             bases=["Model"],
@@ -517,16 +517,12 @@ class Migration(migrations.Migration):
             "CREATE INDEX outdial_event_age ON outdial_event (customer_id, occurred_at)",
             """
             CREATE TABLE event_epoch (
-                epoch INTEGER PRIMARY KEY,
-                database_oid BIGINT NOT NULL,
-                last_tx BIGINT,
-                opened_at {instant} NOT NULL
+                customer_id {uuid} NOT NULL REFERENCES customer (customer_id),
+                epoch INTEGER NOT NULL,
+                last_tx BIGINT NOT NULL,
+                closed_at {instant} NOT NULL,
+                PRIMARY KEY (customer_id, epoch)
             )
-            """,
-            # a server opens the first real epoch, because 0 is not its database's number
-            """
-            INSERT INTO event_epoch (epoch, database_oid, opened_at)
-                VALUES (1, 0, '2026-01-01 00:00:00.000000+00:00')
             """,
         ),
         # SQLite numbers rows without repeats only if the number alone is the key

@@ -15,7 +15,7 @@ from app.changes import event_of_many
 from app.database_url import DatabaseUrl
 from app.db import postgres, waiting
 from app.errors import BadUserInput, NotFound
-from app.events import following, log
+from app.events import epochs, following, horizon
 from app.lifecycle import GapReason, OutdialEventType, OutdialState, TargetEventType, TargetStatus
 from app.records import EventBatch, EventFilter
 from tests.support import factories
@@ -53,7 +53,7 @@ async def test_the_first_batch_comes_at_once_and_is_empty(database: str, viewer:
 
 async def test_a_replay_gives_every_event_once_in_batches_of_500(database: str, viewer: Viewer) -> None:
     outdial = await factories.make_outdial(viewer)
-    start = events.cursor(outdial.id, await events.position())
+    start = events.cursor(outdial.id, await events.position(viewer.customer_id))
     made = await factories.make_targets(viewer, outdial.id, 1_200)
     async with aclosing(events.tail(viewer, outdial.id, after=start)) as stream:
         batches = await until_caught_up(stream)
@@ -70,7 +70,7 @@ async def test_a_replay_gives_every_event_once_in_batches_of_500(database: str, 
 
 async def test_a_replay_ends_with_a_batch_that_says_so_also_where_nothing_passes(database: str, viewer: Viewer) -> None:
     outdial = await factories.make_outdial(viewer)
-    start = events.cursor(outdial.id, await events.position())
+    start = events.cursor(outdial.id, await events.position(viewer.customer_id))
     await factories.make_targets(viewer, outdial.id, 700)
     wanted = EventFilter(types=(TargetEventType.DELETED,))
     async with aclosing(events.tail(viewer, outdial.id, after=start, where=wanted)) as stream:
@@ -86,7 +86,7 @@ async def test_filters_hold_together_and_events_of_many_pass_the_filter_of_targe
     database: str, viewer: Viewer
 ) -> None:
     outdial = await factories.make_outdial(viewer)
-    start = events.cursor(outdial.id, await events.position())
+    start = events.cursor(outdial.id, await events.position(viewer.customer_id))
     one, two, three = await factories.make_targets(viewer, outdial.id, 3)
     for target in (one, two, three):
         await targets.cancel(viewer, target.id)
@@ -123,7 +123,7 @@ async def test_a_change_is_told_within_50_milliseconds_mostly(database: str, vie
 
 async def test_what_was_rolled_back_is_never_told(database: str, viewer: Viewer) -> None:
     outdial = await factories.make_outdial(viewer)
-    start = events.cursor(outdial.id, await events.position())
+    start = events.cursor(outdial.id, await events.position(viewer.customer_id))
 
     class WouldRollBackError(Exception):
         pass
@@ -156,6 +156,7 @@ async def test_an_event_that_commits_late_is_not_lost(postgres_url: str, viewer:
         late_may_commit, late_has_written = asyncio.Event(), asyncio.Event()
 
         async def late(tx: db.Transaction) -> None:
+            await tx.lock(viewer.customer_id)
             told = event_of_many(
                 outdial,
                 TargetEventType.RESET,
@@ -187,34 +188,9 @@ async def test_an_event_that_commits_late_is_not_lost(postgres_url: str, viewer:
         await db.close()
 
 
-async def test_another_databases_transaction_holds_the_log_back_and_the_metric_says_so(
-    postgres_url: str, postgres_server: str, viewer: Viewer
-) -> None:
-    await db.connect(postgres_url)
-    try:
-        async with other_session(postgres_server) as foreign:
-            transaction = foreign.transaction()
-            await transaction.start()
-            await foreign.execute("SELECT pg_current_xact_id()")
-            outdial = await factories.make_outdial(viewer)
-            async with aclosing(events.tail(viewer, outdial.id)) as stream:
-                await first(stream)
-                waiting_for = asyncio.ensure_future(anext(stream))
-                made = await factories.make_target(viewer, outdial.id)
-                await asyncio.sleep(1)
-                assert not waiting_for.done()
-                assert await events.lag_seconds() > 0.9
-                await transaction.rollback()
-                async with asyncio.timeout(2):
-                    batch = await waiting_for
-                assert [event.target_id for event in batch.events] == [made.id]
-    finally:
-        await db.close()
-
-
 async def test_a_cursor_of_another_outdial_is_refused(database: str, viewer: Viewer) -> None:
     one, two = await factories.make_outdial(viewer), await factories.make_outdial(viewer)
-    cursor = events.cursor(one.id, await events.position())
+    cursor = events.cursor(one.id, await events.position(viewer.customer_id))
     for bad in (cursor, "", "rubbish", "AAAA" * 20):
         async with aclosing(events.tail(viewer, two.id, after=bad)) as stream:
             with pytest.raises(BadUserInput):
@@ -232,9 +208,9 @@ async def test_an_old_cursor_is_told_of_a_gap_only_where_events_after_it_were_re
     database: str, viewer: Viewer
 ) -> None:
     busy, idle = await factories.make_outdial(viewer), await factories.make_outdial(viewer)
-    old = {outdial.id: events.cursor(outdial.id, await events.position()) for outdial in (busy, idle)}
+    old = {outdial.id: events.cursor(outdial.id, await events.position(viewer.customer_id)) for outdial in (busy, idle)}
     await factories.make_targets(viewer, busy.id, 5)
-    between = events.cursor(busy.id, await events.position())
+    between = events.cursor(busy.id, await events.position(viewer.customer_id))
     clock.shift += timedelta(hours=100)
     await factories.make_targets(viewer, busy.id, 2)
     assert await events.prune(viewer.customer_id, await db.now() - timedelta(hours=72), limit=3) == 3
@@ -258,7 +234,7 @@ async def test_an_old_cursor_is_told_of_a_gap_only_where_events_after_it_were_re
 
 async def test_after_a_gap_the_stream_goes_on_live(database: str, viewer: Viewer) -> None:
     outdial = await factories.make_outdial(viewer)
-    position = await events.position()
+    position = await events.position(viewer.customer_id)
     ahead = events.cursor(outdial.id, position._replace(tx=position.tx + 10**6, seq=position.seq + 10**6))
     async with aclosing(events.tail(viewer, outdial.id, after=ahead)) as stream:
         assert (await first(stream)).gap is GapReason.CURSOR_UNKNOWN
@@ -271,24 +247,26 @@ async def test_a_restored_dump_begins_another_epoch(postgres_url: str, viewer: V
     """Stored transaction ids that are ahead of the counter would hide everything that is written from now on."""
     await db.connect(postgres_url)
     try:
-        assert await events.open_epoch() == 2  # the template's rows came from another database
-        assert await events.open_epoch() == 2
         outdial = await factories.make_outdial(viewer)
-        start = events.cursor(outdial.id, await events.position())
+        assert not await events.must_open(viewer.customer_id)
+        start = events.cursor(outdial.id, await events.position(viewer.customer_id))
         await factories.make_targets(viewer, outdial.id, 2)
 
         async def as_restored(tx: db.Transaction) -> None:
             await tx.fetch("UPDATE target_event SET tx = tx + 1000000")
 
         await db.transaction(as_restored)
-        assert await events.open_epoch() == 3
+        assert await events.must_open(viewer.customer_id)
+        await events.open_epoch(viewer.customer_id)
+        assert not await events.must_open(viewer.customer_id)
         made = await factories.make_target(viewer, outdial.id)
         async with aclosing(events.tail(viewer, outdial.id, after=start)) as stream:
             seen = (await first(stream)).events
         assert len(seen) == 3
         assert seen[-1].target_id == made.id
-        lost = await events.position()
-        beyond = events.cursor(outdial.id, lost._replace(epoch=2, tx=lost.tx + 10**9))
+        lost = await events.position(viewer.customer_id)
+        assert lost.epoch == 2
+        beyond = events.cursor(outdial.id, lost._replace(epoch=1, tx=lost.tx + 10**9))
         async with aclosing(events.tail(viewer, outdial.id, after=beyond)) as stream:
             assert (await first(stream)).gap is GapReason.CURSOR_UNKNOWN
     finally:
@@ -300,7 +278,7 @@ async def test_a_subscription_ends_once_its_outdial_is_deleted_and_its_last_even
 ) -> None:
     outdial = await factories.make_outdial(viewer)
     await factories.make_targets(viewer, outdial.id, 2)
-    before = events.cursor(outdial.id, await events.position())
+    before = events.cursor(outdial.id, await events.position(viewer.customer_id))
     seen: list[TargetEventType] = []
     async with asyncio.timeout(10), aclosing(events.tail(viewer, outdial.id)) as stream:
         await first(stream)
@@ -427,4 +405,7 @@ async def test_waiting_leaves_nothing_behind(database: str, viewer: Viewer) -> N
         async with aclosing(events.tail(viewer, outdial.id)) as stream:
             await first(stream)
     assert not waiting._waiters
-    assert (await log.horizon()).position <= (await log.horizon()).beyond
+    assert (
+        await events.position(viewer.customer_id)
+        <= (await horizon.horizon(await epochs.owner(viewer.customer_id))).beyond
+    )

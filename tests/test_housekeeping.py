@@ -7,9 +7,10 @@ from contextlib import suppress
 import pytest
 import structlog
 
-from app import db, events, housekeeping, imports
+from app import db, housekeeping, imports
+from app.auth import Viewer
 from app.errors import Unavailable
-from tests.support import postgres
+from tests.support import factories, postgres
 
 WAIT_SECONDS_MAX = 20
 
@@ -76,7 +77,7 @@ async def test_chores_begin_when_the_log_of_events_is_open(database: str, monkey
     monkeypatch.setattr(housekeeping, "PAUSE_AFTER_FAULT_SECONDS", 0.01)
     opened: list[int] = []
     swept: list[int] = []
-    monkeypatch.setattr(events, "open_epoch", failing(opened, [Unavailable("Away."), ValueError("a bug")]))
+    monkeypatch.setattr(housekeeping, "_open_epochs", failing(opened, [Unavailable("Away."), ValueError("a bug")]))
 
     async def end_abandoned(*, seconds: float = imports.jobs.ABANDONED_SECONDS) -> int:
         if seconds:
@@ -93,7 +94,9 @@ async def test_chores_begin_when_the_log_of_events_is_open(database: str, monkey
     assert swept[0] == 3
 
 
-async def test_another_database_behind_the_same_address_gets_an_epoch_of_its_own(postgres_url: str) -> None:
+async def test_another_database_behind_the_same_address_gets_an_epoch_of_its_own(
+    postgres_url: str, viewer: Viewer
+) -> None:
     listening = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'"
 
     async def rows_of(sql: str) -> list[db.Row]:
@@ -106,13 +109,14 @@ async def test_another_database_behind_the_same_address_gets_an_epoch_of_its_own
     keeping = asyncio.create_task(housekeeping.run(event_retention_hours=1, import_retention_days=1))
     try:
         listener = (await rows_of(listening))[0]["pid"]
-        before = (await rows_of("SELECT max(epoch) AS epoch FROM event_epoch"))[0]["epoch"]
+        await factories.make_outdial(viewer)
+        assert (await rows_of("SELECT epoch FROM customer"))[0]["epoch"] == 1
         # as after a switchover by logical replication: the rows are the same, the counter is another one
         await postgres.execute(
-            postgres_url, "UPDATE event_epoch SET database_oid = 1", f"SELECT pg_terminate_backend({listener})"
+            postgres_url, "UPDATE customer SET node = 'elsewhere'", f"SELECT pg_terminate_backend({listener})"
         )
-        opened = await rows_of("SELECT epoch FROM event_epoch WHERE database_oid <> 1")
-        assert [row["epoch"] for row in opened] == [before + 1]
+        opened = await rows_of("SELECT epoch FROM customer WHERE node <> 'elsewhere'")
+        assert [row["epoch"] for row in opened] == [2]
         await rows_of(listening)
     finally:
         keeping.cancel()

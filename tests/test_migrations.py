@@ -130,7 +130,7 @@ async def test_every_key_of_a_customers_row_begins_with_the_customer(database: s
         )
         others = {row["name"] for row in found if row["first"] != "customer_id"}
         assert len(found) > 25
-        assert {name for name in others if "event_epoch" not in name and "tortoise" not in name} == set()
+        assert {name for name in others if "tortoise" not in name} == set()
         return
     tables = await db.fetch("SELECT name FROM sqlite_master WHERE type = 'table'")
     first = {}
@@ -138,7 +138,7 @@ async def test_every_key_of_a_customers_row_begins_with_the_customer(database: s
         keys = await db.fetch(f"SELECT name FROM pragma_table_info('{table}') WHERE pk = 1")
         first[table] = keys[0]["name"] if keys else None
     without = {table for table, column in first.items() if column != "customer_id" and not table.startswith("sqlite_")}
-    assert without == {"target_event", "outdial_event", "event_epoch", "tortoise_migrations"}
+    assert without == {"target_event", "outdial_event", "tortoise_migrations"}
 
 
 async def test_processes_that_start_at_once_migrate_once(kind: Kind, tmp_path: Path, postgres_server: str) -> None:

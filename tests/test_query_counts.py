@@ -137,7 +137,7 @@ async def test_a_batch_of_events_takes_a_fixed_number_of_statements(database: st
     costs = []
     for number in (1, 300):
         outdial = await make.make_outdial(viewer)
-        after = events.cursor(outdial.id, await events.position())
+        after = events.cursor(outdial.id, await events.position(viewer.customer_id))
         await make.make_targets(viewer, outdial.id, number)
         await attempts.claim(viewer, outdial.id, limit=number // 2 or 1)
         before = db.statements.sent

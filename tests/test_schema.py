@@ -505,7 +505,7 @@ async def test_nodes_are_found_in_one_call_for_each_kind_and_in_order(calls):
 async def test_the_event_cursor_is_read_before_anything_else(calls, monkeypatch):
     order = []
 
-    async def position():
+    async def position(_customer_id):
         order.append("position")
         return "P"
 

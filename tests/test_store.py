@@ -57,7 +57,7 @@ async def test_counters_move_as_targets_do_whatever_the_change(database: str, vi
 async def test_each_way_of_change_leaves_row_counts_and_events_agreeing(database: str, viewer: Viewer) -> None:
     """Claims, reports, resets of one and of many: what is written differently says the same."""
     outdial = await factories.make_outdial(viewer, policy={"retry_interval_seconds": 0})
-    start = events.cursor(outdial.id, await events.position())
+    start = events.cursor(outdial.id, await events.position(viewer.customer_id))
     made = await factories.make_targets(viewer, outdial.id, 5)
     claimed = await attempts.claim(viewer, outdial.id, limit=3)
     for attempt in claimed:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import asyncpg
 import httpx
 import pytest
 import websockets
@@ -129,10 +130,34 @@ async def test_a_subscriber_that_disconnects_again_and_again_misses_no_change(
     assert follower.connections > 20
 
 
+@asynccontextmanager
+async def strangers(*urls: str) -> AsyncIterator[None]:
+    """Other programs that have written, and leave their transactions open."""
+    async with AsyncExitStack() as stack:
+        for url in urls:
+            connection = await asyncpg.connect(url)
+            stack.push_async_callback(connection.close)
+            await stack.enter_async_context(connection.transaction())
+            await connection.execute("CREATE TABLE a_strangers (value integer)")
+        yield
+
+
 @pytest.mark.slow
 async def test_no_change_is_missed_with_many_writers_and_a_server_that_is_killed(
     postgres_url: str, tmp_path: Path
 ) -> None:
+    await miss_nothing(postgres_url, tmp_path)
+
+
+@pytest.mark.slow
+async def test_no_change_is_missed_or_held_back_while_strangers_have_transactions_open(
+    postgres_url: str, postgres_server: str, tmp_path: Path
+) -> None:
+    async with strangers(postgres_url, postgres_server):
+        await miss_nothing(postgres_url, tmp_path)
+
+
+async def miss_nothing(postgres_url: str, tmp_path: Path) -> None:
     servers = [ServerProcess(postgres_url, tmp_path), ServerProcess(postgres_url, tmp_path)]
     customer_id = str(uuid4())
     try:

@@ -15,6 +15,7 @@ A process serves one database at a time: `connect` at start, `close` at the end.
 - `units`: statements that take effect together.
 - `orm`: Tortoise's models on these statements.
 - `spelling`, `dialects`: the differences between SQLite and PostgreSQL.
+- `nodes`: whose transaction ids a customer's log is numbered with.
 - `listening`, `elsewhere`, `waiting`: wake-ups after a commit.
 - `migration`, `configuration`: the schema, and Tortoise's configuration.
 - `distributing`: the tables of a database of several machines.
@@ -24,6 +25,7 @@ from app.db.connections import dialect, is_postgres
 from app.db.distributing import distribute
 from app.db.listening import listen
 from app.db.migration import migrate, schema_is_current
+from app.db.nodes import DATABASE_OID, NODE, begin_epoch, enter, last_stored, node
 from app.db.opening import close, connect
 from app.db.orm import reader
 from app.db.serving import claim, give_back
@@ -41,12 +43,17 @@ from app.db.spelling import (
     typed,
 )
 from app.db.statements import Row, fetch, fetch_within, now, ping
-from app.db.units import Transaction, named_lock, transaction, writers_lock
+from app.db.units import WRITERS_CLASS, WRITERS_NUMBER, Transaction, named_lock, transaction, writers_lock
 
 __all__ = [
+    "DATABASE_OID",
+    "NODE",
+    "WRITERS_CLASS",
+    "WRITERS_NUMBER",
     "Row",
     "Transaction",
     "any_of",
+    "begin_epoch",
     "claim",
     "close",
     "columnset",
@@ -54,6 +61,7 @@ __all__ = [
     "connect",
     "dialect",
     "distribute",
+    "enter",
     "fetch",
     "fetch_within",
     "for_update",
@@ -61,9 +69,11 @@ __all__ = [
     "instant_now",
     "is_postgres",
     "json_list",
+    "last_stored",
     "listen",
     "migrate",
     "named_lock",
+    "node",
     "now",
     "now_value",
     "ping",

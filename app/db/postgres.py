@@ -31,7 +31,7 @@ SILENCE_SECONDS = STATEMENT_TIMEOUT_SECONDS + 5
 """When we give up a server that does not even keep to its own limit: its machine answers, and it hangs."""
 LOCK_TIMEOUT_SECONDS = 10
 IDLE_IN_TRANSACTION_SECONDS = 60
-"""An abandoned transaction delays every subscriber of the cluster (see app.events)."""
+"""An abandoned transaction of ours delays every subscriber (see app.events)."""
 DEAD_AFTER_SECONDS = 10
 """If the server's machine disappears, no message arrives: without these probes a statement waits for 15 minutes."""
 _PROBES = 3

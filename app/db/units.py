@@ -13,7 +13,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import asyncpg
 
 from app import clock
-from app.db import bulk, connections, dialects, hops, listening, postgres, statements, waiting
+from app.db import bulk, connections, dialects, hops, listening, nodes, postgres, statements, waiting
 from app.db.configuration import POSTGRES, SQLITE_WRITER
 from app.db.connections import Broken, is_postgres
 from app.db.failures import UNCONFIRMED, Failure, unavailable
@@ -116,14 +116,25 @@ class Transaction:
         modes = [False] * len(exclusive) + [True] * len(shared)
         locks = [named_lock(f"${number}", shared=mode) for number, mode in enumerate(modes, start=2)]
         if self.writes_of is None:
-            locks.insert(0, writers_lock())
+            locks.insert(0, f"node <> {nodes.NODE} AS has_moved, {writers_lock()}")
         if not locks:
             return True
         sql = f"SELECT {', '.join(locks)} FROM customer WHERE customer_id = $1"
         found = await self.fetch(sql, customer_id, *exclusive, *shared)
-        if found:
-            self.writes_of = customer_id
+        if found and self.writes_of is None:
+            await self.has_locked(customer_id, has_moved=found[0]["has_moved"])
         return bool(found)
+
+    async def has_locked(self, customer_id: str, *, has_moved: bool) -> None:
+        """It has the writers' lock. Its events belong into an epoch of the database where the rows are now.
+
+        Args:
+            customer_id: whose data it writes.
+            has_moved: whether the customer's node is another one than `nodes.NODE` beside its row.
+        """
+        self.writes_of = customer_id
+        if has_moved:
+            await nodes.enter(self, customer_id)
 
     async def stage(self, name: str, columns: Mapping[str, str], rows: bytes, *, placeholder: str) -> tuple[str, str]:
         """Many rows at once, as a table for one statement of this transaction.

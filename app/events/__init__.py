@@ -1,18 +1,11 @@
 """Events: a log of changes, written in the transaction of the change and read from a cursor on."""
 
 from app.events.cursors import Position, cursor, position_of
+from app.events.epochs import must_open, open_epoch
 from app.events.following import outdial_changes, outdials_with_progress, progress_changes, tail
-from app.events.log import (
-    append,
-    append_columns,
-    append_outdial,
-    appending,
-    inserting,
-    lag_seconds,
-    open_epoch,
-    position,
-    prune,
-)
+from app.events.horizon import lag_seconds, position
+from app.events.log import append, append_columns, append_outdial, appending, inserting
+from app.events.retention import prune
 
 __all__ = [
     "Position",
@@ -23,6 +16,7 @@ __all__ = [
     "cursor",
     "inserting",
     "lag_seconds",
+    "must_open",
     "open_epoch",
     "outdial_changes",
     "outdials_with_progress",

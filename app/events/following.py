@@ -11,8 +11,10 @@ from app import db, metrics, models, rows, tables
 from app.auth import Viewer
 from app.db import waiting
 from app.errors import NotFound
-from app.events import log
+from app.events import epochs, horizon, log
 from app.events.cursors import Position, cursor, position_of
+from app.events.epochs import Owner
+from app.events.horizon import Horizon
 from app.lifecycle import GapReason
 from app.records import EventBatch, EventFilter, Outdial, OutdialEvent, Progress, TargetEvent
 
@@ -41,7 +43,7 @@ class _Pace:
         self._was_woken = self._woken.is_set()
         self._woken.clear()
 
-    async def next_look(self, seen: log.Horizon) -> None:
+    async def next_look(self, seen: Horizon) -> None:
         """Wait until there may be more events than up to `seen`."""
         if self._was_woken:
             self._told_of, self._rechecks = seen.beyond, 0
@@ -86,9 +88,10 @@ async def tail(
         fence: Position | None = None
         while True:
             pace.looking()
-            if fence is None and await _is_deleted(viewer, outdial_id):
-                fence = (await log.horizon()).beyond
-            seen = await log.horizon()
+            owner, is_deleted = await _state(viewer, outdial_id)
+            seen = await horizon.horizon(owner)
+            if fence is None and is_deleted:
+                fence = seen.beyond  # the look is newer than the deletion
             found = await log.read(viewer.customer_id, outdial_id, after=at, upto=seen.position, limit=BATCH_EVENTS_MAX)
             caught_up = len(found) < BATCH_EVENTS_MAX
             at = max(at, seen.position) if caught_up else found[-1][0]
@@ -111,35 +114,43 @@ async def tail(
 async def _start(viewer: Viewer, outdial_id: str, after: str | None) -> tuple[Position, GapReason | None]:
     """The position to begin at, and whether events before it are missing."""
     cursor_position = None if after is None else position_of(after, outdial_id)
-    seen = await log.horizon()
+    seen = await horizon.horizon(await epochs.owner(viewer.customer_id))
     outdial = await models.Outdial.get_or_none(using_db=db.reader(), customer_id=viewer.customer_id, id=outdial_id)
     # a subscriber can still read a deleted outdial to its end
     if outdial is None or (outdial.tm_delete is not None and cursor_position is None):
         raise NotFound("Outdial not found.")
     if cursor_position is None:
         return seen.position, None
-    if await _is_unknown(cursor_position, seen):
+    if await _is_unknown(viewer, cursor_position, seen):
         return seen.position, GapReason.CURSOR_UNKNOWN
     if cursor_position < Position(outdial.pruned_epoch, outdial.pruned_tx, outdial.pruned_seq):
         return seen.position, GapReason.CURSOR_EXPIRED
     return cursor_position, None
 
 
-async def _is_unknown(position: Position, seen: log.Horizon) -> bool:
+async def _is_unknown(viewer: Viewer, position: Position, seen: Horizon) -> bool:
     """Whether a cursor is ahead of the log: after the log's present end, or after the end of its epoch."""
     if position.epoch == seen.position.epoch:
         return position > seen.beyond
-    end = await log.epoch_end(position.epoch)
+    end = await epochs.epoch_end(viewer.customer_id, position.epoch)
     return end is None or position.tx > end
 
 
-async def _is_deleted(viewer: Viewer, outdial_id: str) -> bool:
+async def _state(viewer: Viewer, outdial_id: str) -> tuple[Owner | None, bool]:
+    """The customer as its log knows it, and whether the outdial is deleted, both of one moment."""
     found = await db.fetch(
-        "SELECT 1 AS one FROM outdial WHERE customer_id = $1 AND id = $2 AND tm_delete IS NULL",
+        """
+        SELECT customer.epoch, customer.node, outdial.id AS outdial_id
+        FROM customer LEFT JOIN outdial
+            ON outdial.customer_id = customer.customer_id AND outdial.id = $2 AND outdial.tm_delete IS NULL
+        WHERE customer.customer_id = $1
+        """,
         viewer.customer_id,
         outdial_id,
     )
-    return not found
+    if not found:
+        return None, True
+    return Owner(viewer.customer_id, found[0]["epoch"], found[0]["node"]), found[0]["outdial_id"] is None
 
 
 def _passes(event: TargetEvent, wanted: EventFilter) -> bool:
@@ -215,11 +226,11 @@ async def outdials_with_progress(viewer: Viewer, outdial_ids: Sequence[str]) -> 
 async def outdial_changes(viewer: Viewer) -> AsyncIterator[OutdialEvent]:
     """Outdials of the viewer's customer that are created, changed or deleted, from now on."""
     with waiting.waiter([viewer.customer_id]) as woken:
-        at = (await log.horizon("outdial_event")).position
+        at = (await _outdials_seen(viewer)).position
         pace = _Pace(woken)
         while True:
             pace.looking()
-            seen = await log.horizon("outdial_event")
+            seen = await _outdials_seen(viewer)
             found = await log.read_outdials(viewer.customer_id, after=at, upto=seen.position, limit=BATCH_EVENTS_MAX)
             for _, event in found:
                 yield event
@@ -228,3 +239,7 @@ async def outdial_changes(viewer: Viewer) -> AsyncIterator[OutdialEvent]:
                 continue
             at = max(at, seen.position)
             await pace.next_look(seen)
+
+
+async def _outdials_seen(viewer: Viewer) -> Horizon:
+    return await horizon.outdial_horizon(await epochs.owner(viewer.customer_id))

@@ -59,6 +59,7 @@ async def lock_attempts(tx: Transaction, customer_id: str, attempt_ids: Sequence
     Returns:
         The last attempts of those targets.
     """
+    has_moved = f"(SELECT node <> {db.node()} FROM customer WHERE customer_id = $1) AS has_moved"
     touched = f"SELECT outdial_id, target_id FROM attempt WHERE customer_id = $1 AND id {db.any_of('$2')}"
     waited, until = "", ""
     if db.is_postgres():
@@ -76,14 +77,14 @@ async def lock_attempts(tx: Transaction, customer_id: str, attempt_ids: Sequence
         touched = touched.replace("outdial_id, ", "")
     found = await tx.fetch(
         f"""
-        {waited} SELECT last_attempt_id FROM target
+        {waited} SELECT last_attempt_id, {has_moved} FROM target
         WHERE customer_id = $1 AND id IN ({touched}) {until} ORDER BY id {db.for_update()}
         """,
         customer_id,
         list(attempt_ids),
     )
     if found:
-        tx.writes_of = customer_id
+        await tx.has_locked(customer_id, has_moved=bool(found[0]["has_moved"]))
     return [row["last_attempt_id"] for row in found if row["last_attempt_id"] is not None]
 
 

@@ -71,7 +71,7 @@ class FoldingClient:
     @classmethod
     async def join(cls, viewer: Viewer, outdial_id: str, cursor: str | None = None) -> Self:
         """Read while nobody writes. The cursor is one that another client has reached, or that of a new outdial."""
-        at = cursor or events.cursor(outdial_id, await events.position())
+        at = cursor or events.cursor(outdial_id, await events.position(viewer.customer_id))
         found, progress = await targets_of(viewer, outdial_id), await progress_of(viewer, outdial_id)
         return cls(viewer, outdial_id, found, progress, at)
 

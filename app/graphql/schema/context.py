@@ -153,7 +153,7 @@ class Context:
     async def refresh(self) -> None:
         """Read the position again and forget the rest, between the events of a subscription."""
         if self._names_event_cursor:
-            self.position = await events.position()
+            self.position = await events.position(self.viewer.customer_id)
         self.renew()
 
     def renew(self) -> None:
@@ -162,7 +162,7 @@ class Context:
 
     async def event_cursor(self, outdial_id: str) -> str:
         if self.position is None:
-            self.position = await events.position()
+            self.position = await events.position(self.viewer.customer_id)
         return events.cursor(outdial_id, self.position)
 
 
