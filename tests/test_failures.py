@@ -223,6 +223,9 @@ BETWEEN_NODES = (
     "could not commit transaction for shard 102008 on at least one active node",
     "failure on connection marked as essential: 10.0.0.7:5432",
     "failed to prepare transaction 'citus_0_1_2_3' on host 10.0.0.7:5432",
+    "terminating connection due to administrator command",
+    "server closed the connection unexpectedly\n\tThis probably means the server terminated abnormally",
+    "could not receive data from server: Connection timed out",
 )
 
 

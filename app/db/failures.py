@@ -58,6 +58,9 @@ _STATES = {
 }
 _BETWEEN_NODES = re.compile(
     "could not commit transaction for shard|failure on connection marked as essential|failed to prepare transaction"
+    # what libpq says when a connection breaks
+    "|server closed the connection|terminating connection|connection not open|no connection to the server|lost sync"
+    "|could not (?:receive|send) data|SSL SYSCALL error|SSL connection has been closed|timeout expired"
 )
 """If the tables are distributed, another node may be lost, also while the connection to this one is good. Citus has no
 code for that, only a text."""
