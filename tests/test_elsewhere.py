@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 
 from app import db
-from app.db import elsewhere, listening, waiting
+from app.db import elsewhere, telling, waiting
 from tests.support import postgres
 
 HERE = 0
@@ -68,7 +68,7 @@ async def listening_at(url: str) -> AsyncIterator[None]:
 
 
 async def say(url: str, topic: str) -> None:
-    await postgres.execute(url, f"SELECT pg_notify('{listening.NOTIFY_CHANNEL}', '{topic}')")
+    await postgres.execute(url, f"SELECT pg_notify('{telling.NOTIFY_CHANNEL}', '{topic}')")
 
 
 async def hears(url: str, topic: str) -> None:

@@ -12,11 +12,11 @@ A process serves one database at a time: `connect` at start, `close` at the end.
 - `failures`: the meaning of the drivers' errors.
 - `bulk`: many new rows at once.
 - `statements`: single reading statements, and the count of all statements.
-- `units`: statements that take effect together.
+- `units`: statements that take effect together; on SQLite in one hop to its thread, see `hops`.
 - `orm`: Tortoise's models on these statements.
 - `spelling`, `dialects`: the differences between SQLite and PostgreSQL.
 - `nodes`: whose transaction ids a customer's log is numbered with.
-- `listening`, `elsewhere`, `waiting`: wake-ups after a commit.
+- `telling`, `listening`, `elsewhere`, `waiting`: wake-ups after a commit.
 - `migration`, `configuration`: the schema, and Tortoise's configuration.
 - `distributing`: the tables of a database of several machines.
 """

@@ -72,7 +72,7 @@ async def connection(name: str) -> AsyncIterator[Any]:
         Broken: the database is at fault.
     """
     wrapper = client(name).acquire_connection()
-    bound = asyncio.timeout(_wait_seconds())
+    bound = asyncio.timeout(wait_seconds())
     try:
         async with bound:
             held = await wrapper.__aenter__()
@@ -123,7 +123,8 @@ async def _give_back_soon(wrapper: Any, held: Any) -> None:
     await giving
 
 
-def _wait_seconds() -> float:
+def wait_seconds() -> float:
+    """How long a connection may take, from the pool or a new one."""
     if not is_postgres():
         return CONNECTION_WAIT_SECONDS
     return max(CONNECTION_WAIT_SECONDS, postgres.connect_seconds(url()) * len(url().hosts))

@@ -1,4 +1,4 @@
-"""A commit in one process wakes the waiters in all others, by PostgreSQL's LISTEN and NOTIFY."""
+"""Hears what other processes have committed, by PostgreSQL's LISTEN. `telling` is the other end."""
 
 import asyncio
 from contextlib import suppress
@@ -6,17 +6,10 @@ from typing import Any
 
 import asyncpg
 
-from app.db import connections, elsewhere, postgres, waiting
+from app.db import connections, elsewhere, postgres, telling, waiting
 from app.db.failures import failure_of, unavailable
 
-NOTIFY_CHANNEL = "outdial"
 HEARTBEAT_SECONDS = 2.0
-NOTIFY_TOPICS_MAX = 200
-"""A payload has at most 8,000 bytes, a topic has 36. If there are more topics, all waiters wake."""
-
-
-def payload(topics: frozenset[str]) -> str:
-    return ",".join(sorted(topics)) if len(topics) <= NOTIFY_TOPICS_MAX else waiting.EVERY_TOPIC
 
 
 async def listen() -> None:
@@ -46,7 +39,7 @@ async def listen() -> None:
 async def _hear(connection: Any) -> None:
     gone = asyncio.Event()
     connection.add_termination_listener(lambda _: gone.set())
-    await connection.add_listener(NOTIFY_CHANNEL, lambda *said: waiting.wake(str(said[3]).split(",")))
+    await connection.add_listener(telling.NOTIFY_CHANNEL, lambda *said: telling.hear(str(said[3])))
     waiting.wake([waiting.EVERY_TOPIC])
     while not gone.is_set():
         with suppress(TimeoutError):

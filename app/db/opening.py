@@ -12,7 +12,7 @@ from asyncpg.exceptions import TargetServerAttributeNotMatched
 from tortoise import Tortoise
 
 from app.database_url import DatabaseUrl
-from app.db import connections, postgres, statements, units
+from app.db import connections, postgres, statements, telling, units
 from app.db.configuration import SQLITE_READER, SQLITE_WRITER, tortoise_config
 from app.errors import Unavailable
 
@@ -35,6 +35,7 @@ async def connect(url: str, *, pool_size: int = 10) -> None:
     settings = await check(parsed)
     await Tortoise.init(config=tortoise_config(parsed, pool_size, settings), _enable_global_fallback=True)
     connections.use(parsed)
+    telling.begin()
     try:
         await statements.ping()
     except Unavailable:
@@ -55,8 +56,9 @@ def _lower(text: str | None) -> str | None:
 
 
 async def close() -> None:
-    """Wait for the units of work in progress, then close every connection."""
+    """Wait for the units of work in progress, tell other processes of them, then close every connection."""
     await units.settle(CLOSE_WAIT_SECONDS)
+    await telling.end()
     connections.use(None)
     await Tortoise.close_connections()
 

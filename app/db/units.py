@@ -13,7 +13,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import asyncpg
 
 from app import clock
-from app.db import bulk, connections, dialects, hops, listening, nodes, postgres, statements, waiting
+from app.db import bulk, connections, dialects, hops, nodes, postgres, statements, telling
 from app.db.configuration import POSTGRES, SQLITE_WRITER
 from app.db.connections import Broken, is_postgres
 from app.db.failures import UNCONFIRMED, Failure, unavailable
@@ -192,10 +192,6 @@ class Transaction:
         """What `wake` was called with."""
         return frozenset(self._topics)
 
-    async def announce(self) -> None:
-        if self._topics:
-            await self.fetch("SELECT pg_notify($1, $2)", listening.NOTIFY_CHANNEL, listening.payload(self.topics))
-
 
 async def transaction(
     work: Callable[Concatenate[Transaction, P], Awaitable[T]], *args: P.args, **kwargs: P.kwargs
@@ -237,7 +233,7 @@ async def _unit(work: Callable[..., Awaitable[T]], *args: Any, **kwargs: Any) ->
                 raise unavailable(broken.failure) from broken.__cause__
         else:
             if topics:
-                waiting.wake(topics)
+                telling.tell(topics)
             return result
         await statements.pause(attempt)
     raise AssertionError("unreachable")
@@ -257,7 +253,6 @@ async def _postgres_unit(
         try:
             await connection.execute("BEGIN")
             result = await work(unit, *args, **kwargs)
-            await unit.announce()
         except BaseException:
             await _roll_back(connection)
             raise
