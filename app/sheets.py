@@ -56,7 +56,7 @@ def neutralised(text: str) -> str:
 
 def restored(text: str) -> str:
     """The text that `neutralised` was called with."""
-    return text[1:] if _NEUTRALISED.match(text) else text
+    return text[1:] if text[:1] == "'" and _NEUTRALISED.match(text) else text
 
 
 def protected(cell: str) -> str:

@@ -54,6 +54,8 @@ def default_region() -> str | None:
 
 def text(value: Any, limit: int, errors: list[UserError], *path: str) -> str:
     """Text of at most `limit` characters that both databases can store."""
+    if value == "":
+        return ""
     if not isinstance(value, str):
         errors.append(_no_text(*path))
         return ""
@@ -163,17 +165,23 @@ def _address(draft: DestinationDraft, errors: list[UserError], *path: str) -> st
 
 def target(draft: TargetDraft, errors: list[UserError], *path: str) -> CheckedTarget:
     """A target's draft in canonical form. Its errors are added to `errors`."""
-    given = texts({"name": draft.name, "detail": draft.detail, "data": draft.data}, errors, *path)
+    # the errors come in this order
+    name = text(draft.name, NAME_CHARACTERS_MAX, errors, *path, "name")
+    detail = text(draft.detail, DETAIL_CHARACTERS_MAX, errors, *path, "detail")
+    data = text(draft.data, DATA_CHARACTERS_MAX, errors, *path, "data")
     found = CheckedTarget(
         key=optional_text(draft.key, KEY_CHARACTERS_MAX, errors, *path, "key"),
-        name=given["name"],
-        detail=given["detail"],
-        data=given["data"],
+        name=name,
+        detail=detail,
+        data=data,
         priority=number(draft.priority, 0, PRIORITY_MAX, errors, *path, "priority"),
         max_try_counts=try_counts(draft.max_try_counts, errors, *path, "max_try_counts"),
         not_before=instant(draft.not_before, errors, *path, "not_before"),
         destinations=tuple(
-            destination(place, errors, *path, f"destination_{index}") for index, place in enumerate(draft.destinations)
+            [
+                None if place is None else destination(place, errors, *path, f"destination_{index}")
+                for index, place in enumerate(draft.destinations)
+            ]
         ),
     )
     if not any(draft.destinations):

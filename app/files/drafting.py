@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 
 import orjson
 
@@ -192,10 +192,12 @@ def _row(
         max_try_counts=reading.limits(given.get("max_try_counts"), errors),
         not_before=_instant(given.get("not_before"), errors),
         destinations=tuple(
-            _destination(given, index, found.types.get(index), errors, scientific)
-            if index in found.destinations
-            else None
-            for index in range(DESTINATIONS)
+            [
+                _destination(given, index, found.types.get(index), errors, scientific)
+                if index in found.destinations
+                else None
+                for index in range(DESTINATIONS)
+            ]
         ),
     )
     target = validation.target(draft, errors)
@@ -254,14 +256,14 @@ def _destination(
     errors: list[UserError],
     scientific: list[str],
 ) -> DestinationDraft | None:
-    prefix = f"destination_{index}_"
-    target: Any = given.get(f"{prefix}target")
-    labels = {part: given.get(prefix + part) for part in _LABELS}
+    names = _NAMES[index]
+    target: Any = given.get(names.target)
+    labels = [given.get(name) for name in names.labels]
     if target is None or (isinstance(target, str) and addresses.is_blank(target)):
-        if not any(labels.values()):
+        if not any(labels):
             return None
         target = ""
-    kind = _type(given.get(f"{prefix}type"), named, errors, f"destination_{index}")
+    kind = _type(given.get(names.type), named, errors, names.whole)
     if isinstance(target, int) and not isinstance(target, bool):
         target = str(target)
     elif isinstance(target, float):
@@ -272,12 +274,28 @@ def _destination(
         and ("e" in target or "E" in target or not target.isascii())
         and addresses.is_scientific(target)
     ):
-        scientific.append(f"{prefix}target")
-    texts: dict[str, Any] = {part: "" if value is None else value for part, value in labels.items()}
-    return DestinationDraft(target, kind, **texts)
+        scientific.append(names.target)
+    target_name, name, detail = ["" if value is None else value for value in labels]
+    return DestinationDraft(target, kind, target_name, name, detail)
 
 
-_LABELS = ("target_name", "name", "detail")
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """Of the columns of a destination."""
+
+    whole: str
+    type: str
+    target: str
+    labels: tuple[str, ...]
+
+    @classmethod
+    def of(cls, index: int) -> Self:
+        whole = f"destination_{index}"
+        labels = tuple(f"{whole}_{part}" for part in ("target_name", "name", "detail"))
+        return cls(whole, f"{whole}_type", f"{whole}_target", labels)
+
+
+_NAMES = tuple(map(_Names.of, range(DESTINATIONS)))
 
 
 def _type(value: Any, named: DestinationType | None, errors: list[UserError], *path: str) -> DestinationType:

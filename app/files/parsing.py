@@ -356,7 +356,8 @@ def csv_records(lines: Lines, delimiter: str) -> Iterator[Record]:
             reader = _csv_reader(lines, delimiter, strict=True)
             yield Record(first, first, None, line, _quoting(str(error)))
             continue
-        yield Record(first, lines.number, cells, "".join(lines.taken))
+        taken = lines.taken
+        yield Record(first, lines.number, cells, taken[0] if len(taken) == 1 else "".join(taken))
 
 
 def _csv_reader(lines: Iterable[str], delimiter: str, *, strict: bool = False) -> Iterator[list[str]]:

@@ -79,7 +79,6 @@ class Reading:
         rows_max = CHUNK_UPDATES if task.updates else CHUNK_ROWS
         try:
             for record in parsing.without_blanks(self._records(lines)):
-                self._digest.update(record.text.encode("utf-8", "surrogatepass"))
                 self._last_line = record.last_line
                 if not self._settled:
                     self._read_over(record)
@@ -103,14 +102,18 @@ class Reading:
             yield from parsing.ndjson_records(lines)
             return
         header, delimiter = parsing.csv_header(lines, self._task.mapping)
-        self._digest.update(header.text.encode("utf-8", "surrogatepass"))
+        self._add_to_digest(header.text)
         self._begin(_csv_head(self._task, header, delimiter))
         yield from parsing.csv_records(lines, delimiter)
+
+    def _add_to_digest(self, text: str) -> None:
+        self._digest.update(text.encode("utf-8", "surrogatepass"))
 
     def _begin(self, head: Head) -> None:
         self._head, self._checking = head, Checking(head)
 
     def _read_over(self, record: Record) -> None:
+        self._add_to_digest(record.text)
         if record.last_line < self._task.settled_line:
             return
         if record.last_line > self._task.settled_line or self._digest.hexdigest() != self._task.settled_digest:
@@ -123,6 +126,7 @@ class Reading:
             return
         assert self._head is not None
         assert self._checking is not None
+        self._add_to_digest("".join([record.text for record in gathered.records]))
         part = Part(
             records=gathered.records,
             ids=[ids.new() for _ in gathered.records],

@@ -1,5 +1,6 @@
 """Checked rows in the form in which each database takes them in bulk, and the other data of a chunk. Pure."""
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -34,13 +35,13 @@ def bulk(given: Sequence[CheckedRow], identities: Sequence[str], *, for_postgres
         identities: the ids that they get, in this order. There may be more ids than rows.
         for_postgres: for which database.
     """
-    values = (
+    values = [
         _values(number, identity, row.target)
         for number, (identity, row) in enumerate(zip(identities, given, strict=False))
-    )
+    ]
     if for_postgres:
-        return b"".join(map(_copy_line, values))
-    return orjson.dumps(list(values), default=_instant, option=orjson.OPT_PASSTHROUGH_DATETIME)
+        return "".join(map(_copy_line, values)).encode()
+    return orjson.dumps(values, default=_instant, option=orjson.OPT_PASSTHROUGH_DATETIME)
 
 
 def _values(number: int, identity: str, target: CheckedTarget) -> tuple[Any, ...]:
@@ -54,7 +55,7 @@ def _values(number: int, identity: str, target: CheckedTarget) -> tuple[Any, ...
         target.priority,
         target.max_try_counts,
         target.not_before,
-        *map(rows.destination_value, target.destinations),
+        *[None if value is None else rows.destination_value(value) for value in target.destinations],
     )
 
 
@@ -68,20 +69,22 @@ def _instant(value: Any) -> str:
 _ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
 
 
-def _copy_line(values: tuple[Any, ...]) -> bytes:
-    return "\t".join(map(_copy_value, values)).encode() + b"\n"
+_ESCAPED = re.compile(r"[\\\t\n\r]")
+
+
+def _copy_line(values: tuple[Any, ...]) -> str:
+    return "\t".join([r"\N" if value is None else _copy_value(value) for value in values]) + "\n"
 
 
 def _copy_value(value: Any) -> str:
-    if value is None:
-        return r"\N"
     if isinstance(value, str):
-        return value.translate(_ESCAPES)
+        return value.translate(_ESCAPES) if _ESCAPED.search(value) else value
     if isinstance(value, int):
         return str(value)
     if isinstance(value, datetime):
         return value.isoformat()
-    return orjson.dumps(value).decode().translate(_ESCAPES)
+    text = orjson.dumps(value).decode()
+    return text.translate(_ESCAPES) if "\\" in text else text  # JSON escapes the other signs with a backslash
 
 
 # ---------------------------------------------------------------- for the check of duplicates
@@ -89,7 +92,7 @@ def _copy_value(value: Any) -> str:
 
 def mask(target: CheckedTarget) -> int:
     """Bit n is set if destination n is."""
-    return sum(1 << index for index, value in enumerate(target.destinations) if value is not None)
+    return sum([1 << index for index, value in enumerate(target.destinations) if value is not None])
 
 
 def shapes(given: Sequence[CheckedRow]) -> tuple[list[dict[str, str]], list[int]]:
