@@ -7,6 +7,9 @@ row, targets, counters, events and the answer. The rival knows what it writes: i
 starts, and it sends BEGIN, the rows and COMMIT. It writes the same targets into the same tables, with all indexes, once
 without events and once with one for each target. All of them run in turns, and who is first changes from round to
 round, because the tables grow.
+
+Other programs on the machine change elapsed times most. Processor time is that of this process, and that of
+PostgreSQL's process for the connection.
 """
 
 import argparse
@@ -28,6 +31,7 @@ from uuid import UUID
 
 import asyncpg
 import orjson
+import psutil
 
 from app import changes, clock, db, rows, tables, validation
 from app.auth import Viewer
@@ -40,7 +44,6 @@ from tests.support import factories, postgres
 ROWS_MAX = 1_000
 ROUNDS_MAX = 1_000
 SECONDS_MAX = 3_600
-TEXT_TABLES = {"target": tables.TARGET, "target_event": tables.TARGET_EVENT}
 
 _numbers = itertools.count()
 
@@ -66,16 +69,32 @@ def _telephone(number: int) -> str:
 
 @dataclass(slots=True)
 class Times:
-    """Milliseconds of one way, round by round."""
+    """What one way took, round by round."""
 
+    backend: psutil.Process | None
+    """PostgreSQL's process for the connection."""
     elapsed: list[float] = field(default_factory=list)
-    processor: list[float] = field(default_factory=list)
+    """In milliseconds."""
+    client_seconds: float = 0.0
+    server_seconds: float = 0.0
 
     async def take(self, work: Callable[[], Awaitable[object]]) -> None:
-        started, began = time.perf_counter(), time.process_time()
+        started, client, server = time.perf_counter(), time.process_time(), self._server()
         await work()
         self.elapsed.append((time.perf_counter() - started) * 1e3)
-        self.processor.append((time.process_time() - began) * 1e3)
+        self.client_seconds += time.process_time() - client
+        self.server_seconds += self._server() - server
+
+    def _server(self) -> float:
+        if self.backend is None:
+            return 0.0
+        times = self.backend.cpu_times()
+        return float(times.user + times.system)
+
+    def processor(self) -> tuple[float, float]:
+        """Milliseconds of a call: of this process and of PostgreSQL."""
+        calls = len(self.elapsed)
+        return self.client_seconds / calls * 1e3, self.server_seconds / calls * 1e3
 
 
 # ---------------------------------------------------------------- ours
@@ -213,13 +232,21 @@ def execute_many(connection: sqlite3.Connection, work: list[Load]) -> Callable[[
 Rival = Callable[[list[Load]], Callable[[], Awaitable[object]]]
 
 
-async def measure(case: Case, rivals: dict[str, Rival], *, rounds: int, count: int, as_text: bool) -> None:
+@dataclass(frozen=True, slots=True)
+class Backends:
+    """PostgreSQL's processes for our connection and for the rivals'."""
+
+    ours: psutil.Process | None = None
+    rivals: psutil.Process | None = None
+
+
+async def measure(case: Case, rivals: dict[str, Rival], backends: Backends, *, rounds: int, count: int) -> None:
     viewer = factories.make_viewer()
     outdial = await factories.make_outdial(viewer)
-    ways = {"createTargets": Times()}
+    ways = {"createTargets": Times(backends.ours)}
     for name in rivals:
-        ways[name] = Times()
-        ways[f"{name} with events"] = Times()
+        ways[name] = Times(backends.rivals)
+        ways[f"{name} with events"] = Times(backends.rivals)
     for number in range(rounds + 1):
         order = list(ways)
         random.Random(number).shuffle(order)
@@ -228,8 +255,10 @@ async def measure(case: Case, rivals: dict[str, Rival], *, rounds: int, count: i
                 work = await ours(viewer, outdial, case, count)
             else:
                 name, _, events = way.partition(" with ")
-                work = rivals[name](loads(outdial, count, keys=case.keys, events=bool(events), as_text=as_text))
-            await (ways[way] if number else Times()).take(work)  # the first round warms up
+                work = rivals[name](
+                    loads(outdial, count, keys=case.keys, events=bool(events), as_text=not db.is_postgres())
+                )
+            await (ways[way] if number else Times(None)).take(work)  # the first round warms up
     report(case, ways)
 
 
@@ -238,9 +267,10 @@ def report(case: Case, ways: dict[str, Times]) -> None:
     own = ways["createTargets"]
     for name, times in ways.items():
         ratio = [theirs / mine for theirs, mine in zip(times.elapsed, own.elapsed, strict=True)]
+        client, server = times.processor()
         print(
-            f"    {name:32} {statistics.median(times.elapsed):6.1f} ms"
-            f"   processor {statistics.median(times.processor):5.1f} ms   ratio {_spread(ratio)}",
+            f"    {name:28} {statistics.median(times.elapsed):6.1f} ms   ratio {_spread(ratio)}"
+            f"   processor {client:5.1f} + {server:4.1f} ms   ratio {(client + server) / sum(own.processor()):.2f}",
             flush=True,
         )
 
@@ -261,8 +291,11 @@ async def run(database: str, rounds: int, count: int) -> None:
         if database == "postgresql":
             url = await postgres.create_database(stack.enter_context(postgres.server()))
             await db.migrate(url)
-            await db.connect(url)
+            await db.connect(url, pool_size=1)
             connection = await asyncpg.connect(url)
+            mine = (await db.fetch("SELECT pg_backend_pid() AS pid"))[0]["pid"]
+            theirs = await connection.fetchval("SELECT pg_backend_pid()")
+            backends = Backends(psutil.Process(mine), psutil.Process(theirs))
             rivals: dict[str, Rival] = {
                 "COPY": lambda work: copy(connection, work),
                 "COPY as text": lambda work: copy_text(connection, work),
@@ -275,11 +308,12 @@ async def run(database: str, rounds: int, count: int) -> None:
             file = stack.enter_context(closing(sqlite3.connect(folder / "outdial.db", isolation_level=None)))
             for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):  # as ours
                 file.execute(f"PRAGMA {pragma}")
+            backends = Backends()
             rivals = {"executemany": lambda work: execute_many(file, work)}
         gc.collect()
         gc.freeze()  # as the server does after its start
         for case in CASES:
-            await measure(case, rivals, rounds=rounds, count=count, as_text=database == "sqlite")
+            await measure(case, rivals, backends, rounds=rounds, count=count)
         if database == "postgresql":
             await connection.close()
         await db.close()
