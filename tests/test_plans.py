@@ -12,7 +12,7 @@ from app import attempts, clock, db, ids, outdials, tables, targets
 from app.auth import Viewer
 from app.lifecycle import LIVE, AttemptState, Disposition, DoneReason, TargetStatus
 from app.pagination import PageRequest, Place
-from app.records import AttemptFilter, TargetFilter, TargetOrder
+from app.records import AttemptFilter, AttemptResult, AttemptStart, TargetFilter, TargetOrder
 from tests.support import factories
 
 LISTED = 8_000
@@ -272,3 +272,19 @@ async def test_housekeeping_and_claims_read_no_whole_list(viewer: Viewer, outdia
     seen = plans.take()
     assert seen.texts
     assert seen.whole == []
+
+
+async def test_reports_read_the_rows_of_their_attempts_alone(viewer: Viewer, outdial_id: str, plans: Plans) -> None:
+    """Not all rows of the customer, which no whole scan shows: it is a search by the first column of an index."""
+    made = await attempts.claim(viewer, outdial_id, limit=3)
+    plans.take()
+    await attempts.start(viewer, starts=[AttemptStart(attempt.id) for attempt in made])
+    await attempts.extend(viewer, attempt_ids=[attempt.id for attempt in made])
+    await attempts.complete(viewer, results=[AttemptResult(attempt.id, Disposition.BUSY) for attempt in made])
+    released = await attempts.claim(viewer, outdial_id, limit=3)
+    await attempts.release(viewer, attempt_ids=[attempt.id for attempt in released])
+    found = plans.take()
+    assert found.texts
+    assert found.whole == []
+    of_the_customer = [text for text in found.texts if text.endswith("(customer_id=?)")]
+    assert [text for text in of_the_customer if text.startswith(tuple(f"SEARCH {name} " for name in BIG))] == []

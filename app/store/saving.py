@@ -95,4 +95,6 @@ def _updating(
     given = db.table_of(values, {"id": "uuid", **columns.kinds}, "new", parameter)
     assigned = ", ".join(f"{column} = new.{column}" for column in columns.kinds)
     table = update.removeprefix("UPDATE ")
-    return f"{update} SET {assigned} FROM {given} WHERE {table}.customer_id = $1 AND {table}.id = new.id"
+    # SQLite would go through all rows of the customer, and for each through the given ones: so it must begin with these
+    customer = "$1" if db.is_postgres() else "CASE WHEN new.id IS NULL THEN NULL ELSE $1 END"
+    return f"{update} SET {assigned} FROM {given} WHERE {table}.customer_id = {customer} AND {table}.id = new.id"
