@@ -92,7 +92,7 @@ async def logged(viewer: Viewer, outdial: Outdial, after: str, count: int) -> li
 @pytest.mark.parametrize("count", SIZES)
 async def test_what_is_stored_and_logged_is_what_is_answered(database: str, viewer: Viewer, count: int) -> None:
     outdial = await make.make_outdial(viewer)
-    start = events.cursor(outdial.id, await events.position())
+    start = events.cursor(outdial.id, await events.position(viewer.customer_id))
     answered = await make.create_many(viewer, outdial.id, odd_drafts(count))
     assert [target.id for target in answered] == sorted({target.id for target in answered})
     assert len(answered) == count
@@ -128,7 +128,7 @@ async def test_a_call_takes_the_same_statements_for_few_targets_and_for_many(dat
 async def test_rows_that_replace_rows_of_the_same_call_are_events_of_their_own(database: str, viewer: Viewer) -> None:
     outdial = await make.make_outdial(viewer)
     old = await make.make_target(viewer, outdial.id, key="old")
-    start = events.cursor(outdial.id, await events.position())
+    start = events.cursor(outdial.id, await events.position(viewer.customer_id))
     given = [
         make.target_draft(key="new", name="first"),
         make.target_draft(key="old", name="again"),
@@ -216,6 +216,16 @@ async def test_a_new_target_stands_as_the_rule_says(database: str, viewer: Viewe
         assert target.next_try_at == standing.next_try_at
         seen.add(target.status)
     assert seen == {TargetStatus.IDLE, TargetStatus.DONE}
+
+
+async def test_events_of_new_targets_are_refused_without_the_writers_lock(database: str, viewer: Viewer) -> None:
+    made = new_targets(await make.make_outdial(viewer), 2)
+
+    async def unlocked(tx: db.Transaction) -> None:
+        await events.append_columns(tx, created_all(made))
+
+    with pytest.raises(RuntimeError, match=r"without tx\.lock"):
+        await db.transaction(unlocked)
 
 
 # ---------------------------------------------------------------- rows in bulk

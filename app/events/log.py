@@ -71,18 +71,17 @@ def inserting(values: Mapping[str, str], *, source: str, ordering: str) -> str:
 
 async def append_columns(tx: Transaction, columns: Mapping[str, Sequence[Any]]) -> None:
     """Like `append`, for many events of one outdial that differ in few columns."""
+    if tx.writes_of is None:
+        raise RuntimeError("The unit of work writes events without tx.lock: readers may pass them by.")
     listed = {name: _stored(TARGET_EVENT.kinds[name], values) for name, values in columns.items()}
-    fixed = {name: values[0] for name, values in listed.items() if len(values) == 1 and name != "target_id"}
-    varying = {name: values for name, values in listed.items() if name not in fixed}
-    chosen = [db.typed(f"${number}", TARGET_EVENT.kinds[name]) for number, name in enumerate(fixed, start=1)]
-    chosen += [f"new.{name}" for name in varying]
-    customer_id = f"${list(fixed).index('customer_id') + 1}"
+    varying = {name: values for name, values in listed.items() if len(values) > 1 or name == "target_id"}
+    fixed = {name: values[0] for name, values in listed.items() if name not in varying and values[0] is not None}
+    fixed = {"customer_id": columns["customer_id"][0], **fixed}
+    values = {name: db.typed(f"${number}", TARGET_EVENT.kinds[name]) for number, name in enumerate(fixed, start=1)}
+    values |= {name: f"new.{name}" for name in varying}
     source = db.columnset(TARGET_EVENT.only(*varying).kinds, "new", first=len(fixed) + 1)
     await tx.fetch(
-        f"""
-        INSERT INTO target_event (epoch, tx, {", ".join((*fixed, *varying))})
-        SELECT log.epoch, log.tx, {", ".join(chosen)} FROM {_log(customer_id)} CROSS JOIN {source} ORDER BY ord
-        """,
+        inserting(values, source=source, ordering="new.ord"),
         *fixed.values(),
         *db.columnset_values(varying.values()),
     )
