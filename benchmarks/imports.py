@@ -1,6 +1,7 @@
 """How fast an import is, compared with the bare limit; how much memory it takes, and what it costs other requests.
 
     python -m benchmarks.imports --database postgresql --rows 1000000 --rounds 1
+    python -m benchmarks.imports --database postgresql --numbers mixed
 
 The import is the real one: `outdial serve` in its own process, the file sent over HTTP. The bare limit is the
 least that a script needs for the same rows in the same table: csv.reader, the same rules for each row (it is checked
@@ -9,7 +10,7 @@ thousand to a transaction, by COPY or executemany. It has no server, events, cou
 in one process. Both read the same file. Which one is first changes from round to round, because the table grows.
 
 Rates are by elapsed time. Processor time is shown too, in ms per thousand rows, because other programs on the machine
-change it least: of the script, of the server, of the reader; without the sender and PostgreSQL.
+change it least: of the script, of the server, of the readers; without the sender and PostgreSQL.
 """
 
 import argparse
@@ -78,11 +79,13 @@ class File:
 
     path: Path
     count: int
+    number: Callable[[int], str] = importing.numbers
+    """The telephone number of a row."""
 
     def write(self) -> Self:
         with self.path.open("w", newline="") as file:
             file.write(HEADER)
-            file.writelines(_line(number) for number in range(self.count))
+            file.writelines(_line(row, self.number(row)) for row in range(self.count))
         return self
 
     @property
@@ -95,9 +98,28 @@ class File:
                 yield piece
 
 
-def _line(number: int) -> str:
-    phone = "nobody" if number % 100 == 37 else importing.numbers(number)
-    return f"key-{number - 1 if number % 100 == 73 else number},Person {number},{phone}\n"
+def _line(row: int, number: str) -> str:
+    phone = "nobody" if row % 100 == 37 else number
+    return f"key-{row - 1 if row % 100 == 73 else row},Person {row},{phone}\n"
+
+
+def mixed(row: int) -> str:
+    """As people write numbers: with signs, with 00 or (0), of several countries. Each begins with its country code."""
+    digits = f"{row % 10_000_000:07d}"
+    spellings = (
+        importing.numbers(row),
+        f"+49 151 {digits}1",
+        f"+49 (0)30 {digits}",
+        f"+44 20 7{digits[:3]} {digits[3:]}",
+        f"+1 (212) {200 + row % 800}-{digits[3:]}",
+        f"+33 6 {digits[0]}{digits[1]} {digits[2]}{digits[3]} {digits[4]}{digits[5]} {digits[6]}1",
+        f"tel:+39-06-{digits}",
+        f"+55 11 9{digits[:4]}-{digits[3:]}",
+    )
+    return spellings[row % len(spellings)]
+
+
+NUMBERS = {"e164": importing.numbers, "mixed": mixed}
 
 
 # ---------------------------------------------------------------- the bare limit
@@ -194,11 +216,11 @@ async def bare(server: ServerProcess, file: File) -> Pace:
 
 
 class Memory:
-    """The most memory of the server's process, and of the process that reads the file. `async with`."""
+    """The most memory of the server's process, and of the processes that read the file. `async with`."""
 
     def __init__(self, pid: int) -> None:
         self._process = psutil.Process(pid)
-        self.before = self.peak = self.reader = 0
+        self.before = self.peak = self.readers = 0
 
     async def __aenter__(self) -> Self:
         self.before = self.peak = self._process.memory_info().rss
@@ -211,14 +233,16 @@ class Memory:
     async def _look(self) -> None:
         while True:
             self.peak = max(self.peak, self._process.memory_info().rss)
+            taken = 0
             for child in self._process.children(recursive=True):
                 with suppress(psutil.NoSuchProcess):
-                    self.reader = max(self.reader, child.memory_info().rss)
+                    taken += child.memory_info().rss
+            self.readers = max(self.readers, taken)
             await asyncio.sleep(LOOK_EVERY_SECONDS)
 
     def __str__(self) -> str:
-        server, reader = f"{self.before / MEBIBYTE:.0f} to {self.peak / MEBIBYTE:.0f}", f"{self.reader / MEBIBYTE:.0f}"
-        return f"server {server} MiB, reader {reader} MiB"
+        server = f"{self.before / MEBIBYTE:.0f} to {self.peak / MEBIBYTE:.0f}"
+        return f"server {server} MiB, readers {self.readers / MEBIBYTE:.0f} MiB"
 
 
 async def imported(server: ServerProcess, client: Client, outdial: str, file: File) -> Pace:
@@ -228,7 +252,7 @@ async def imported(server: ServerProcess, client: Client, outdial: str, file: Fi
     seconds, after = time.perf_counter() - started, process.cpu_times()
     assert importing.counts(job) == (file.count, file.count - file.bad, 0, 0, file.bad), job["counts"]
     own = after.user + after.system - before.user - before.system
-    # the reader has ended, and counts among the server's ended children
+    # the readers have ended, and count among the server's ended children
     readers = after.children_user + after.children_system - before.children_user - before.children_system
     return Pace.of(file.count, seconds, own, readers)
 
@@ -288,7 +312,7 @@ async def measure(server: ServerProcess, file: File, rounds: int) -> None:
     print(f"  median ratio {statistics.median(ratios):.2f}")
 
 
-async def run(database: str, count: int, rounds: int) -> None:
+async def run(database: str, count: int, rounds: int, numbers: str) -> None:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         url = f"sqlite:///{folder}/outdial.db"
@@ -296,9 +320,9 @@ async def run(database: str, count: int, rounds: int) -> None:
             url = await postgres.create_database(stack.enter_context(postgres.server()))
         await db.migrate(url)
         validation.configure(default_region=None)
-        file = File(folder / "people.csv", count).write()
-        short = File(folder / "few.csv", min(count, WATCHED_ROWS_MAX)).write()
-        print(f"{database}, {count:,} rows, 1 % bad and 1 % with a key that is taken", flush=True)
+        file = File(folder / "people.csv", count, NUMBERS[numbers]).write()
+        short = File(folder / "few.csv", min(count, WATCHED_ROWS_MAX), NUMBERS[numbers]).write()
+        print(f"{database}, {count:,} rows, numbers {numbers}, 1 % bad and 1 % with a key that is taken", flush=True)
         with ServerProcess(url, folder) as server:
             await measure(server, file, rounds)
             await watch(server, short)
@@ -319,9 +343,10 @@ async def main() -> None:
     parser.add_argument("--database", choices=["sqlite", "postgresql"], default="sqlite")
     parser.add_argument("--rows", type=bounded(1_000, ROWS_MAX), default=100_000)
     parser.add_argument("--rounds", type=bounded(1, ROUNDS_MAX), default=3)
+    parser.add_argument("--numbers", choices=list(NUMBERS), default="e164")
     options = parser.parse_args()
     async with asyncio.timeout(SECONDS_MAX):
-        await run(options.database, options.rows, options.rounds)
+        await run(options.database, options.rows, options.rounds, options.numbers)
 
 
 if __name__ == "__main__":
