@@ -7,7 +7,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 import structlog
@@ -121,12 +121,23 @@ async def _search() -> None:
 
 
 async def _prune(retention_hours: int) -> None:
-    before = await db.now() - timedelta(hours=retention_hours)
+    now, retention = await db.now(), timedelta(hours=retention_hours)
+    before = now - retention
+    if db.is_postgres():
+        await events.make_room(now, retention)
+        await _drop_old_events(before)
     async for customer_id in customers.every():
         while await events.prune(customer_id, before, limit=PRUNE_EVENTS_MAX) == PRUNE_EVENTS_MAX:
             pass
     while await idempotency.purge(limit=PRUNE_EVENTS_MAX) == PRUNE_EVENTS_MAX:
         pass
+
+
+async def _drop_old_events(before: datetime) -> None:
+    for partition in await events.past(before):
+        async for customer_id in customers.every():
+            await events.mark(customer_id, partition)
+        await db.drop_partition(partition)
 
 
 async def _end_imports() -> None:

@@ -13,6 +13,29 @@ from tortoise.fields.data import JSON_DUMPS
 
 from app.db.migration import Sql, StateOnly
 
+TARGET_EVENT = """
+    CREATE TABLE target_event (
+        seq {serial},
+        epoch INTEGER NOT NULL,
+        tx BIGINT NOT NULL,
+        customer_id {uuid} NOT NULL,
+        outdial_id {uuid} NOT NULL,
+        target_id {uuid},
+        type VARCHAR(16) NOT NULL,
+        occurred_at {instant} NOT NULL,
+        count INTEGER NOT NULL,
+        status VARCHAR(16),
+        previous_status VARCHAR(16),
+        done_reason VARCHAR(16),
+        try_counts {json} NOT NULL,
+        next_try_at {instant},
+        version INTEGER,
+        destination_index SMALLINT,
+        attempt_id {uuid},
+        disposition VARCHAR(32)
+    )
+"""
+
 
 class Migration(migrations.Migration):
     initial = True
@@ -481,29 +504,6 @@ class Migration(migrations.Migration):
         ),
         Sql(
             """
-            CREATE TABLE target_event (
-                seq {serial},
-                epoch INTEGER NOT NULL,
-                tx BIGINT NOT NULL,
-                customer_id {uuid} NOT NULL,
-                outdial_id {uuid} NOT NULL,
-                target_id {uuid},
-                type VARCHAR(16) NOT NULL,
-                occurred_at {instant} NOT NULL,
-                count INTEGER NOT NULL,
-                status VARCHAR(16),
-                previous_status VARCHAR(16),
-                done_reason VARCHAR(16),
-                try_counts {json} NOT NULL,
-                next_try_at {instant},
-                version INTEGER,
-                destination_index SMALLINT,
-                attempt_id {uuid},
-                disposition VARCHAR(32)
-            )
-            """,
-            "CREATE INDEX target_event_age ON target_event (customer_id, occurred_at)",
-            """
             CREATE TABLE outdial_event (
                 seq {serial},
                 epoch INTEGER NOT NULL,
@@ -527,12 +527,18 @@ class Migration(migrations.Migration):
         ),
         # SQLite numbers rows without repeats only if the number alone is the key
         Sql(
-            "ALTER TABLE target_event ADD PRIMARY KEY (customer_id, outdial_id, epoch, tx, seq)",
+            # Dropped whole when they are old. Housekeeping makes partitions ahead; the rest takes what has none.
+            f"{TARGET_EVENT} PARTITION BY RANGE (occurred_at)",
+            "ALTER TABLE target_event ADD PRIMARY KEY (customer_id, outdial_id, epoch, tx, seq, occurred_at)",
+            "CREATE TABLE target_event_rest PARTITION OF target_event DEFAULT",
+            "CREATE INDEX target_event_rest_age ON target_event_rest (customer_id, occurred_at)",
             "ALTER TABLE outdial_event ADD PRIMARY KEY (customer_id, epoch, tx, seq)",
             dialect="postgres",
         ),
         Sql(
+            TARGET_EVENT,
             "CREATE INDEX target_event_tail ON target_event (outdial_id, epoch, tx, seq)",
+            "CREATE INDEX target_event_age ON target_event (customer_id, occurred_at)",
             "CREATE INDEX outdial_event_tail ON outdial_event (customer_id, epoch, tx, seq)",
             dialect="sqlite",
         ),

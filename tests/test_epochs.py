@@ -15,7 +15,7 @@ from tests.support import factories
 from tests.test_horizon import event_of
 
 
-async def first(stream: AsyncIterator[Any], seconds: float = 5) -> Any:
+async def first(stream: AsyncIterator[Any], seconds: float = 20) -> Any:
     async with asyncio.timeout(seconds):
         return await anext(stream)
 

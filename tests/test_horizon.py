@@ -32,7 +32,7 @@ SUBSCRIBERS = 50
 LAG_SECONDS_MAX = 0.1
 
 
-async def first(stream: AsyncIterator[Any], seconds: float = 5) -> Any:
+async def first(stream: AsyncIterator[Any], seconds: float = 20) -> Any:
     async with asyncio.timeout(seconds):
         return await anext(stream)
 

@@ -152,20 +152,24 @@ async def test_a_model_that_names_no_connection_is_refused(database: str, viewer
         with pytest.raises(RuntimeError, match="Outdial names no connection"):
             await models.Outdial.filter(customer_id=viewer.customer_id).update(name="x")
         with pytest.raises(RuntimeError, match="EventEpoch names no connection"):
-            await models.EventEpoch.create(epoch=9, database_oid=0, opened_at=ROUND_SECOND)
+            await models.EventEpoch.create(customer_id=viewer.customer_id, epoch=9, last_tx=0, closed_at=ROUND_SECOND)
 
     async with asyncio.timeout(5):
         await db.transaction(work)
 
 
 async def test_a_reader_does_not_write(database: str, viewer: Viewer) -> None:
+    outdial = await factories.make_outdial(viewer)
+    mine = {"customer_id": viewer.customer_id, "id": outdial.id}
     with pytest.raises(RuntimeError, match="unit of work"):
-        await models.EventEpoch.create(using_db=db.reader(), epoch=9, database_oid=0, opened_at=ROUND_SECOND)
+        await models.EventEpoch.create(
+            using_db=db.reader(), customer_id=viewer.customer_id, epoch=9, last_tx=0, closed_at=ROUND_SECOND
+        )
     with pytest.raises(RuntimeError, match="unit of work"):
-        await models.EventEpoch.filter(epoch=1).using_db(db.reader()).update(last_tx=1)
+        await models.Outdial.filter(**mine).using_db(db.reader()).update(name="another")
     with pytest.raises(DoesNotExist):
         await models.EventEpoch.get(using_db=db.reader(), epoch=9)
-    assert (await models.EventEpoch.get(using_db=db.reader(), epoch=1)).last_tx is None
+    assert (await models.Outdial.get(using_db=db.reader(), **mine)).name == outdial.name
 
 
 async def test_a_model_holds_a_row_as_a_statement_does(postgres_url: str, viewer: Viewer) -> None:

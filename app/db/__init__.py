@@ -16,6 +16,7 @@ A process serves one database at a time: `connect` at start, `close` at the end.
 - `orm`: Tortoise's models on these statements.
 - `spelling`, `dialects`: the differences between SQLite and PostgreSQL.
 - `nodes`: whose transaction ids a customer's log is numbered with.
+- `partitions`: of a table by time.
 - `telling`, `listening`, `elsewhere`, `waiting`: wake-ups after a commit.
 - `migration`, `configuration`: the schema, and Tortoise's configuration.
 - `distributing`: the tables of a database of several machines.
@@ -28,6 +29,9 @@ from app.db.migration import migrate, schema_is_current
 from app.db.nodes import DATABASE_OID, NODE, begin_epoch, enter, last_stored, node
 from app.db.opening import close, connect
 from app.db.orm import reader
+from app.db.partitions import Partition, partitions, rest
+from app.db.partitions import drop as drop_partition
+from app.db.partitions import make as make_partition
 from app.db.serving import claim, give_back
 from app.db.spelling import (
     any_of,
@@ -43,14 +47,14 @@ from app.db.spelling import (
     typed,
 )
 from app.db.statements import Row, fetch, fetch_within, now, ping
-from app.db.units import WRITERS_CLASS, WRITERS_NUMBER, Changed, Transaction, named_lock, transaction, writers_lock
+from app.db.units import WRITERS_CLASS, WRITERS_NUMBER, Transaction, named_lock, transaction, writers_lock
 
 __all__ = [
     "DATABASE_OID",
     "NODE",
     "WRITERS_CLASS",
     "WRITERS_NUMBER",
-    "Changed",
+    "Partition",
     "Row",
     "Transaction",
     "any_of",
@@ -62,6 +66,7 @@ __all__ = [
     "connect",
     "dialect",
     "distribute",
+    "drop_partition",
     "enter",
     "fetch",
     "fetch_within",
@@ -72,13 +77,16 @@ __all__ = [
     "json_list",
     "last_stored",
     "listen",
+    "make_partition",
     "migrate",
     "named_lock",
     "node",
     "now",
     "now_value",
+    "partitions",
     "ping",
     "reader",
+    "rest",
     "rows_value",
     "rowset",
     "schema_is_current",

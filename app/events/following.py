@@ -11,7 +11,7 @@ from app import db, metrics, models, rows, tables
 from app.auth import Viewer
 from app.db import waiting
 from app.errors import NotFound
-from app.events import epochs, horizon, log
+from app.events import epochs, horizon, log, retention
 from app.events.cursors import Position, cursor, position_of
 from app.events.epochs import Owner
 from app.events.horizon import Horizon
@@ -93,6 +93,8 @@ async def tail(
             if fence is None and is_deleted:
                 fence = seen.beyond  # the look is newer than the deletion
             found = await log.read(viewer.customer_id, outdial_id, after=at, upto=seen.position, limit=BATCH_EVENTS_MAX)
+            if replaying and await retention.is_pruned(viewer.customer_id, outdial_id, at):
+                found, at, gap = [], seen.position, GapReason.CURSOR_EXPIRED
             caught_up = len(found) < BATCH_EVENTS_MAX
             at = max(at, seen.position) if caught_up else found[-1][0]
             passing = [event for _, event in found if _passes(event, wanted)]
