@@ -154,31 +154,42 @@ def try_counts(row: Mapping[str, Any]) -> tuple[int, ...]:
 
 
 def target_values(record: Target) -> dict[str, Any]:
-    """A target as its row, for `db.rows_value`."""
-    values: dict[str, Any] = {
-        "id": record.id,
+    """A target as its row, for `db.table_of`."""
+    values = target_call_values(record) | {
         "customer_id": record.customer_id,
         "outdial_id": record.outdial_id,
         "key": record.key,
         "name": record.name,
         "detail": record.detail,
         "data": record.data,
-        "status": record.status.value,
-        "done_reason": record.done_reason and record.done_reason.value,
         "priority": record.priority,
         "max_try_counts": record.max_try_counts,
+        "tm_create": record.tm_create,
+    }
+    for index in range(DESTINATIONS):
+        values[f"destination_{index}"] = destination_value(record.destinations[index])
+    return values
+
+
+def target_call_values(record: Target) -> dict[str, Any]:
+    """A target's id, and the columns that calls change."""
+    counts = record.try_counts
+    return {
+        "id": record.id,
+        "status": record.status.value,
+        "done_reason": record.done_reason and record.done_reason.value,
         "invalid_mask": sum(1 << index for index in record.invalid_destinations),
         "next_try_at": record.next_try_at,
         "last_attempt_id": record.last_attempt_id,
         "version": record.version,
-        "tm_create": record.tm_create,
         "tm_update": record.tm_update,
         "tm_delete": record.tm_delete,
+        "try_count_0": counts[0],
+        "try_count_1": counts[1],
+        "try_count_2": counts[2],
+        "try_count_3": counts[3],
+        "try_count_4": counts[4],
     }
-    for index in range(DESTINATIONS):
-        values[f"destination_{index}"] = destination_value(record.destinations[index])
-        values[f"try_count_{index}"] = record.try_counts[index]
-    return values
 
 
 def target_columns(records: Sequence[Target]) -> dict[str, Sequence[Any]]:

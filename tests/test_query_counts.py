@@ -1,6 +1,7 @@
 """How many statements an operation takes: the same for one outdial and for a hundred, and none for what nobody asks."""
 
 import asyncio
+from collections.abc import Awaitable
 from contextlib import aclosing
 from typing import Any
 
@@ -11,6 +12,8 @@ from app.auth import Viewer
 from app.graphql.schema import schema
 from app.graphql.schema.context import Context
 from app.graphql.transport.execution import Execution, Operation
+from app.lifecycle import Disposition
+from app.records import AttemptResult, AttemptStart
 from tests.support import factories as make
 
 EXECUTION = Execution(schema, Context)
@@ -149,3 +152,54 @@ async def test_a_batch_of_events_takes_a_fixed_number_of_statements(database: st
                     costs.append(db.statements.sent - before)
                     break
     assert costs[0] == costs[1]
+
+
+async def spent(work: Awaitable[Any]) -> tuple[int, Any]:
+    """How many statements the work takes beside BEGIN and COMMIT, and its result."""
+    before = db.statements.sent
+    result = await work
+    return db.statements.sent - before, result
+
+
+@pytest.mark.parametrize("number", [1, 500])
+@pytest.mark.parametrize("key", [None, "k"])
+async def test_what_dialers_wait_for_takes_two_or_three_statements(
+    postgres_url: str, viewer: Viewer, number: int, key: str | None
+) -> None:
+    """On PostgreSQL each is a trip. SQLite takes a unit of work in one hop to its thread, whatever it does."""
+    await db.connect(postgres_url)
+    try:
+        outdial = await make.make_outdial(viewer, policy={"retry_interval_seconds": 0})
+        await make.make_targets(viewer, outdial.id, number)
+        claim = attempts.claim(viewer, outdial.id, limit=number, dialer="d", idempotency_key=key)
+        cost, claimed = await spent(claim)
+        ids = [attempt.id for attempt in claimed]
+        assert (cost, len(ids)) == (2, number)
+        cost, started = await spent(attempts.start(viewer, starts=[AttemptStart(one) for one in ids]))
+        assert (cost, len(started.attempts)) == (3, number)
+        cost, extended = await spent(attempts.extend(viewer, attempt_ids=ids))
+        assert (cost, len(extended.attempts)) == (3, number)
+        results = [AttemptResult(one, Disposition.BUSY) for one in ids]
+        cost, completed = await spent(attempts.complete(viewer, results=results))
+        assert (cost, len(completed.attempts)) == (3, number)
+        claimed = await attempts.claim(viewer, outdial.id, limit=number)
+        ids = [attempt.id for attempt in claimed]
+        cost, released = await spent(attempts.release(viewer, attempt_ids=ids))
+        assert (cost, len(released.attempts)) == (3, number)
+    finally:
+        await db.close()
+
+
+async def test_reports_on_attempts_of_many_outdials_take_no_more_statements(postgres_url: str, viewer: Viewer) -> None:
+    await db.connect(postgres_url)
+    try:
+        ids = []
+        for _ in range(20):
+            outdial = await make.make_outdial(viewer)
+            await make.make_targets(viewer, outdial.id, 5)
+            ids += [attempt.id for attempt in await attempts.claim(viewer, outdial.id, limit=5)]
+        results = [AttemptResult(one, Disposition.DO_NOT_CALL) for one in ids]
+        cost, completed = await spent(attempts.complete(viewer, results=results))
+        assert (cost, len(completed.attempts)) == (3, 100)
+    finally:
+        await db.close()

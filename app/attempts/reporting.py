@@ -88,14 +88,14 @@ class Desk:
         )
 
 
-async def open_desk(tx: Transaction, viewer: Viewer, attempt_ids: Iterable[str]) -> Desk:
+async def open_desk(tx: Transaction, viewer: Viewer, attempt_ids: Iterable[str], *, with_last: bool = False) -> Desk:
     """Lock the attempts' outdials (shared) and targets, and read them, in two statements.
 
     An attempt changes only under its target's lock, so attempts are read after the locks are taken.
     """
-    wanted = set(attempt_ids)
-    current = await store.lock_attempts(tx, viewer.customer_id, sorted(wanted))
-    found = await store.read_desk(tx, viewer.customer_id, sorted(wanted.union(current)))
+    wanted = sorted(set(attempt_ids))
+    locked = await store.lock_attempts(tx, viewer.customer_id, wanted)
+    found = await store.read_desk(tx, viewer.customer_id, wanted, with_last=with_last)
     desk = Desk(found[0]["now_at"] if found else await tx.now(), {}, set(), {}, {})
     for row in found:
         attempt = rows.attempt(tables.ATTEMPT.part_of(row))
@@ -106,6 +106,10 @@ async def open_desk(tx: Transaction, viewer: Viewer, attempt_ids: Iterable[str])
             desk.policies[attempt.outdial_id] = rows.dial_policy(store.POLICY.part_of(row))
             if row["outdial.tm_delete"] is not None:
                 desk.deleted_outdials.add(attempt.outdial_id)
+    if locked is not None and len(desk.targets) != locked:
+        raise db.Changed  # an attempt has appeared after the locks were taken
+    if locked:
+        await tx.has_locked(viewer.customer_id, has_moved=bool(found[0]["has_moved"]))
     return desk
 
 
@@ -117,9 +121,11 @@ async def _report(
     field_name: str,
     id_name: str | None,
     early_errors: Sequence[UserError],
+    with_last: bool = False,
 ) -> tuple[AttemptBatch, list[Disposition]]:
     """Take each row of a batch through `step`; rows with an error already are None."""
-    desk = await open_desk(tx, viewer, [attempt_id for attempt_id in attempt_ids if attempt_id is not None])
+    known = [attempt_id for attempt_id in attempt_ids if attempt_id is not None]
+    desk = await open_desk(tx, viewer, known, with_last=with_last)
     errors = list(early_errors)
     done: list[str] = []
     for index, attempt_id in enumerate(attempt_ids):
@@ -291,7 +297,11 @@ async def complete(viewer: Viewer, *, results: Sequence[AttemptResult]) -> Attem
     def step(desk: Desk, index: int, attempt: Attempt) -> Verdict:
         return _complete(desk, attempt, results[index])
 
-    batch, dispositions = await db.transaction(_report, viewer, checked, step, "results", "attempt_id", errors)
+    # only this one can end an attempt that it does not name
+    with_last = any(result.disposition is Disposition.DO_NOT_CALL for result in results)
+    batch, dispositions = await db.transaction(
+        _report, viewer, checked, step, "results", "attempt_id", errors, with_last=with_last
+    )
     for disposition in dispositions:
         metrics.completed_attempts.labels(disposition=disposition.value).inc()
     return batch

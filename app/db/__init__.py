@@ -47,13 +47,14 @@ from app.db.spelling import (
     typed,
 )
 from app.db.statements import Row, fetch, fetch_within, now, ping
-from app.db.units import WRITERS_CLASS, WRITERS_NUMBER, Transaction, named_lock, transaction, writers_lock
+from app.db.units import WRITERS_CLASS, WRITERS_NUMBER, Changed, Transaction, named_lock, transaction, writers_lock
 
 __all__ = [
     "DATABASE_OID",
     "NODE",
     "WRITERS_CLASS",
     "WRITERS_NUMBER",
+    "Changed",
     "Partition",
     "Row",
     "Transaction",

@@ -21,6 +21,7 @@ type_names = {"uuid", "text", "integer", "bigint", "instant", "json"}
 
 
 _PLACEHOLDER = re.compile(r"\$(\d+)")
+_PLAIN = re.compile(r"[A-Za-z0-9 -]+")
 _POSTGRES_TYPES = {"instant": "timestamptz", "json": "jsonb"}
 
 
@@ -32,6 +33,23 @@ def postgres_type(kind: str) -> str:
 def sqlite_placeholders(sql: str) -> str:
     """To SQLite, `$1` is a named parameter; `?1` is the same by position."""
     return _PLACEHOLDER.sub(r"?\1", sql)
+
+
+def with_values(sql: str, values: Sequence[Any]) -> str:
+    """The statement with its values in its text, for PostgreSQL.
+
+    Raises:
+        ValueError: a value is neither a plain text (letters, digits, spaces, hyphens) nor a list of such texts.
+    """
+
+    def literal(found: re.Match[str]) -> str:
+        value = values[int(found[1]) - 1]
+        listed = [value] if isinstance(value, str) else value
+        if not all(isinstance(text, str) and _PLAIN.fullmatch(text) for text in listed):
+            raise ValueError("only plain texts can be a part of a statement")
+        return f"'{value}'" if isinstance(value, str) else f"'{{{','.join(listed)}}}'"
+
+    return _PLACEHOLDER.sub(literal, sql)
 
 
 @lru_cache(maxsize=512)

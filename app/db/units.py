@@ -1,7 +1,9 @@
 """Units of work: statements that take effect together or not at all."""
 
 import asyncio
+import hashlib
 import io
+import re
 import sqlite3
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -46,6 +48,18 @@ def named_lock(name: str, *, shared: bool = False) -> str:
     return f"pg_advisory_xact_lock{'_shared' if shared else ''}(hashtextextended({name}, 0))"
 
 
+class Changed(Exception):  # noqa: N818 - not an error: the unit runs again
+    """What a unit of work has read is not what it has locked."""
+
+
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9 -]+")
+
+
+def _lock_name(name: str) -> str:
+    """The name, or its hash if a caller's text is in it that could not be a part of a statement."""
+    return name if _PLAIN_NAME.fullmatch(name) else hashlib.sha256(name.encode()).hexdigest()
+
+
 class Transaction:
     """A unit of work in progress: statements that take effect together or not at all."""
 
@@ -54,9 +68,29 @@ class Transaction:
         self._topics: set[str] = set()
         self.writes_of: str | None = None
         """The customer whose data it writes, after `lock`."""
+        self.is_begun = not is_postgres()
+        """Whether BEGIN was sent. On SQLite it was sent before the work began."""
 
     async def fetch(self, sql: str, *args: Any) -> list[statements.Row]:
+        await self._begin()
         return await statements.run(self._connection, sql, args)
+
+    async def _begin(self) -> None:
+        if not self.is_begun:
+            self.is_begun = True
+            await self._connection.execute("BEGIN")
+
+    async def open(self, sql: str, *args: Any) -> int:
+        """Send a statement, in one trip with BEGIN if it is the first one. Returns the number of its rows.
+
+        Args:
+            sql: of which only the number of rows is needed.
+            args: ids, names and lists of ids: they become a part of the text.
+        """
+        if self.is_begun:
+            return len(await self.fetch(sql, *args))
+        self.is_begun = True
+        return len(await statements.run(self._connection, f"BEGIN; {dialects.with_values(sql, args)}", ()))
 
     async def send(self, writings: Sequence[str], values: Sequence[Any]) -> None:
         """Send writing statements that do not need each other's rows: together to PostgreSQL, in turn to SQLite.
@@ -80,7 +114,7 @@ class Transaction:
         return StatementClient(self._run)
 
     async def _run(self, sql: str, args: Sequence[Any]) -> list[statements.Row]:
-        return await statements.run(self._connection, sql, args)
+        return await self.fetch(sql, *args)
 
     async def now(self) -> datetime:
         """The database's clock at this moment. Read it after the locks are taken."""
@@ -115,15 +149,18 @@ class Transaction:
             return bool(found)
         modes = [False] * len(exclusive) + [True] * len(shared)
         locks = [named_lock(f"${number}", shared=mode) for number, mode in enumerate(modes, start=2)]
+        twice_if_moved = ""
         if self.writes_of is None:
-            locks.insert(0, f"node <> {nodes.NODE} AS has_moved, {writers_lock()}")
+            locks.insert(0, writers_lock())
+            twice_if_moved = f"CROSS JOIN generate_series(1, CASE WHEN node <> {nodes.NODE} THEN 2 ELSE 1 END)"
         if not locks:
             return True
-        sql = f"SELECT {', '.join(locks)} FROM customer WHERE customer_id = $1"
-        found = await self.fetch(sql, customer_id, *exclusive, *shared)
-        if found and self.writes_of is None:
-            await self.has_locked(customer_id, has_moved=found[0]["has_moved"])
-        return bool(found)
+        sql = f"SELECT {', '.join(locks)} FROM customer {twice_if_moved} WHERE customer_id = $1"
+        # two rows if it has moved: of a statement that goes with BEGIN only their number is known
+        rows = await self.open(sql, customer_id, *map(_lock_name, (*exclusive, *shared)))
+        if rows and self.writes_of is None:
+            await self.has_locked(customer_id, has_moved=rows > 1)
+        return rows > 0
 
     async def has_locked(self, customer_id: str, *, has_moved: bool) -> None:
         """It has the writers' lock. Its events belong into an epoch of the database where the rows are now.
@@ -223,7 +260,7 @@ async def _unit(work: Callable[..., Awaitable[T]], *args: Any, **kwargs: Any) ->
         end = _End()
         try:
             result, topics = await (_postgres_unit if is_postgres() else _sqlite_unit)(end, work, *args, **kwargs)
-        except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError) as error:
+        except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, Changed) as error:
             if attempt == ATTEMPTS_MAX:
                 raise Unavailable("Too many changes to the same targets at once. Try again.") from error
         except Broken as broken:
@@ -251,13 +288,13 @@ async def _postgres_unit(
     async with connections.connection(POSTGRES) as connection:
         unit = Transaction(connection)
         try:
-            await connection.execute("BEGIN")
             result = await work(unit, *args, **kwargs)
         except BaseException:
             await _roll_back(connection)
             raise
-        end.commit_was_sent = True
-        await _commit(connection)
+        if unit.is_begun:
+            end.commit_was_sent = True
+            await _commit(connection)
         return result, unit.topics
 
 

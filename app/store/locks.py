@@ -53,50 +53,61 @@ async def lock_targets(tx: Transaction, customer_id: str, target_ids: Iterable[s
     return {row["id"]: rows.target(row) for row in found}
 
 
-async def lock_attempts(tx: Transaction, customer_id: str, attempt_ids: Sequence[str]) -> list[str]:
+async def lock_attempts(tx: Transaction, customer_id: str, attempt_ids: Sequence[str]) -> int | None:
     """Lock the outdials of attempts (shared), then their targets. Unknown attempts lock nothing.
 
     Returns:
-        The last attempts of those targets.
+        How many targets are locked; None on SQLite, where the transaction locks everything.
     """
-    has_moved = f"(SELECT node <> {db.node()} FROM customer WHERE customer_id = $1) AS has_moved"
-    touched = f"SELECT outdial_id, target_id FROM attempt WHERE customer_id = $1 AND id {db.any_of('$2')}"
-    waited, until = "", ""
-    if db.is_postgres():
-        waited = f"""
-            WITH touched AS MATERIALIZED ({touched}),
-            held AS MATERIALIZED (
-                SELECT {db.writers_lock()} AS writers, {db.named_lock("outdial_id::text", shared=True)} AS outdials
-                FROM customer CROSS JOIN (SELECT DISTINCT outdial_id FROM touched ORDER BY outdial_id) AS listed
-                WHERE customer_id = $1
-            )
-        """
-        # PostgreSQL evaluates this once, before it locks the first row
-        touched, until = "SELECT target_id FROM touched", "AND (SELECT count(writers) FROM held) > 0"
-    else:
-        touched = touched.replace("outdial_id, ", "")
-    found = await tx.fetch(
+    if not db.is_postgres():
+        tx.writes_of = customer_id
+        return None
+    # PostgreSQL evaluates the count once, before it locks the first row.
+    return await tx.open(
         f"""
-        {waited} SELECT last_attempt_id, {has_moved} FROM target
-        WHERE customer_id = $1 AND id IN ({touched}) {until} ORDER BY id {db.for_update()}
+        WITH touched AS MATERIALIZED (
+            SELECT outdial_id, target_id FROM attempt WHERE customer_id = $1 AND id {db.any_of("$2")}
+        ),
+        held AS MATERIALIZED (
+            SELECT {db.writers_lock()} AS writers, {db.named_lock("outdial_id::text", shared=True)} AS outdials
+            FROM customer CROSS JOIN (SELECT DISTINCT outdial_id FROM touched ORDER BY outdial_id) AS listed
+            WHERE customer_id = $1
+        )
+        SELECT 1 AS one FROM target WHERE customer_id = $1 AND id IN (SELECT target_id FROM touched)
+        AND (SELECT count(writers) FROM held) > 0 ORDER BY id FOR UPDATE
         """,
         customer_id,
         list(attempt_ids),
     )
-    if found:
-        await tx.has_locked(customer_id, has_moved=bool(found[0]["has_moved"]))
-    return [row["last_attempt_id"] for row in found if row["last_attempt_id"] is not None]
 
 
-async def read_desk(tx: Transaction, customer_id: str, attempt_ids: Sequence[str]) -> Sequence[Mapping[str, Any]]:
-    """Attempts with their targets and outdials, after `lock_attempts`; columns are named "table.column"."""
+async def read_desk(
+    tx: Transaction, customer_id: str, attempt_ids: Sequence[str], *, with_last: bool
+) -> Sequence[Mapping[str, Any]]:
+    """Attempts with their targets and outdials, after `lock_attempts`; columns are named "table.column".
+
+    Args:
+        tx: the use-case's transaction.
+        customer_id: whose attempts.
+        attempt_ids: unknown ones are left out.
+        with_last: with the last attempts of their targets, too.
+    """
+    known = f"attempt.id {db.any_of('$2')}"
+    if with_last:
+        known = f"""attempt.id IN (
+            SELECT id FROM attempt WHERE customer_id = $1 AND {known}
+            UNION SELECT target.last_attempt_id FROM attempt
+            JOIN target ON target.customer_id = attempt.customer_id AND target.id = attempt.target_id
+            WHERE attempt.customer_id = $1 AND {known}
+        )"""
     return await tx.fetch(
         f"""
-        SELECT {tables.ATTEMPT.named}, {tables.TARGET.named}, {POLICY.named}, {db.instant_now("$3")} AS now_at
+        SELECT {tables.ATTEMPT.named}, {tables.TARGET.named}, {POLICY.named}, {db.instant_now("$3")} AS now_at,
+            (SELECT node <> {db.node()} FROM customer WHERE customer_id = $1) AS has_moved
         FROM attempt
         JOIN target ON target.customer_id = attempt.customer_id AND target.id = attempt.target_id
         JOIN outdial ON outdial.customer_id = attempt.customer_id AND outdial.id = attempt.outdial_id
-        WHERE attempt.customer_id = $1 AND attempt.id {db.any_of("$2")}
+        WHERE attempt.customer_id = $1 AND {known}
         """,
         customer_id,
         list(attempt_ids),

@@ -76,7 +76,8 @@ async def update_targets(tx: Transaction, targets: Sequence[Target]) -> None:
 
 
 def _updating_targets(targets: Sequence[Target], columns: tables.Columns, parameter: Parameters) -> str | None:
-    return _updating("UPDATE target", [rows.target_values(target) for target in targets], columns, parameter)
+    values = rows.target_call_values if columns is _TARGET_CALLED else rows.target_values
+    return _updating("UPDATE target", [values(target) for target in targets], columns, parameter)
 
 
 def _updating_attempts(attempts: Sequence[Attempt], parameter: Parameters) -> str | None:
