@@ -10,10 +10,12 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from app import cli, db
+from app import attempts, cli, db, outdials
+from app.auth import Viewer
 from app.database_url import DatabaseUrl
 from app.db import distributing, postgres
 from app.errors import Unavailable
+from tests.support import factories
 from tests.support.postgres import create_database, drop_database, execute
 
 APP = Path(__file__).parent.parent / "app"
@@ -172,6 +174,32 @@ async def test_statements_are_planned_for_their_customer_if_there_are_several_no
             await db.close()
         await execute(postgres_url, "CREATE TABLE IF NOT EXISTS pg_dist_node (groupid integer)")
     assert modes == ["force_generic_plan", "auto"]
+
+
+async def test_a_unit_of_work_keeps_its_customers_rows_at_their_node_before_it_takes_a_lock(
+    postgres_url: str, viewer: Viewer, said: list[str]
+) -> None:
+    await execute(postgres_url, "CREATE TABLE pg_dist_node (groupid integer)")
+    await db.connect(postgres_url)
+    try:
+        outdial = await factories.make_outdial(viewer)
+        await factories.create_many(viewer, outdial.id, [factories.target_draft() for _ in range(3)])
+        claimed = await attempts.claim(viewer, outdial.id, limit=3, dialer="d")
+        said.clear()
+        for work in (
+            attempts.claim(viewer, outdial.id, limit=3, dialer="d"),
+            factories.start(viewer, claimed[0].id),
+            factories.complete(viewer, claimed[0].id),
+            factories.release(viewer, claimed[1].id),
+            outdials.update(viewer, outdial.id, changes={"name": "another"}),
+        ):
+            await work
+            of_rows = [sql for sql in said if "customer_id" in sql]
+            assert of_rows[0].startswith("UPDATE customer SET epoch = epoch WHERE customer_id = $1 AND epoch < 0")
+            assert sum(sql.startswith("UPDATE customer SET epoch = epoch") for sql in said) == 1
+            said.clear()
+    finally:
+        await db.close()
 
 
 async def test_nothing_is_distributed_while_a_server_is_connected(stand_in_url: str) -> None:

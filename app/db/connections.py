@@ -24,6 +24,7 @@ RENEWAL_SECONDS_MIN = 1.0
 """The pool is renewed at most this often: after a failure, many connections fail at once."""
 
 _url: DatabaseUrl | None = None
+_has_nodes = False
 _renewed_at = float("-inf")
 
 log = structlog.get_logger(__name__)
@@ -39,10 +40,11 @@ class Broken(Exception):  # noqa: N818 - `failure` has the details
         """Whether a connection had been opened."""
 
 
-def use(url: DatabaseUrl | None) -> None:
-    """Set the database that this process serves."""
-    global _url, _renewed_at  # noqa: PLW0603 - the one place that sets it
+def use(url: DatabaseUrl | None, *, has_nodes: bool = False) -> None:
+    """Set the database that this process serves, and whether its tables may be distributed over several nodes."""
+    global _url, _has_nodes, _renewed_at  # noqa: PLW0603 - the one place that sets it
     _url = url
+    _has_nodes = has_nodes
     _renewed_at = float("-inf")
 
 
@@ -58,6 +60,10 @@ def dialect() -> Dialect:
 
 def is_postgres() -> bool:
     return url().dialect is Dialect.POSTGRES
+
+
+def has_nodes() -> bool:
+    return _has_nodes
 
 
 def client(name: str) -> BaseDBAsyncClient:

@@ -34,7 +34,7 @@ async def connect(url: str, *, pool_size: int = 10) -> None:
     parsed = DatabaseUrl.parse(url)
     settings = await check(parsed)
     await Tortoise.init(config=tortoise_config(parsed, pool_size, settings), _enable_global_fallback=True)
-    connections.use(parsed)
+    connections.use(parsed, has_nodes=bool(settings))
     telling.begin()
     try:
         await statements.ping()

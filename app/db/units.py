@@ -155,12 +155,23 @@ class Transaction:
             twice_if_moved = f"CROSS JOIN generate_series(1, CASE WHEN node <> {nodes.NODE} THEN 2 ELSE 1 END)"
         if not locks:
             return True
+        await self.stay(customer_id)
         sql = f"SELECT {', '.join(locks)} FROM customer {twice_if_moved} WHERE customer_id = $1"
         # two rows if it has moved: of a statement that goes with BEGIN only their number is known
         rows = await self.open(sql, customer_id, *map(_lock_name, (*exclusive, *shared)))
         if rows and self.writes_of is None:
             await self.has_locked(customer_id, has_moved=rows > 1)
         return rows > 0
+
+    async def stay(self, customer_id: str) -> None:
+        """Keep the customer's rows at their node until the unit of work ends, if there are several nodes.
+
+        Call it before the first lock. The first writing statement on a shard keeps Citus from moving it. With none
+        before them, the parts of one statement could go to two nodes if the shard moves meanwhile, and a part be lost.
+        This one changes no row, so it locks none and the transaction gets no id.
+        """
+        if connections.has_nodes() and self.writes_of is None:
+            await self.fetch("UPDATE customer SET epoch = epoch WHERE customer_id = $1 AND epoch < 0", customer_id)
 
     async def has_locked(self, customer_id: str, *, has_moved: bool) -> None:
         """It has the writers' lock. Its events belong into an epoch of the database where the rows are now.

@@ -62,6 +62,7 @@ async def lock_attempts(tx: Transaction, customer_id: str, attempt_ids: Sequence
     if not db.is_postgres():
         tx.writes_of = customer_id
         return None
+    await tx.stay(customer_id)
     # PostgreSQL evaluates the count once, before it locks the first row.
     return await tx.open(
         f"""

@@ -90,7 +90,7 @@ def tokens_of(sql: str) -> tuple[Token, ...]:
 def queries_of(sql: str) -> list[Query]:
     """Every query of a statement, the outer ones first."""
     found: list[Query] = []
-    _read(tokens_of(sql), frozenset(), None, found)
+    _read(tokens_of(sql.removeprefix("BEGIN; ")), frozenset(), None, found)
     if not found:
         raise ValueError(f"no query: {sql}")
     return found
@@ -261,10 +261,10 @@ def holds_query(tokens: Sequence[Token]) -> bool:
 
 
 def is_customer(tokens: Sequence[Token]) -> bool:
-    """Whether a value is one parameter, the customer."""
+    """Whether a value is one constant, the customer: a parameter, or a part of the text."""
     match tuple(tokens):
         case (str(value),) | (str(value), "::", "uuid") | ("cast", Group((str(value), "as", "uuid"))):
-            return value.startswith("$")
+            return value.startswith(("$", "'"))
     return False
 
 
