@@ -30,6 +30,8 @@ _REFUSALS = (
     asyncpg.FeatureNotSupportedError,
     asyncpg.ObjectNotInPrerequisiteStateError,
 )
+_ELSEWHERE = "not allowed on this node"
+"""Citus says so at each node but the coordinator, without a code. A server at the coordinator makes the partitions."""
 
 log = structlog.get_logger(__name__)
 
@@ -110,4 +112,8 @@ async def _change(tx: Transaction, changes: tuple[str, ...]) -> None:
         for change in changes:
             await tx.fetch(change)
     except _REFUSALS as refusal:
+        raise _Refused from refusal
+    except asyncpg.InternalServerError as refusal:
+        if _ELSEWHERE not in str(refusal):
+            raise
         raise _Refused from refusal
