@@ -33,6 +33,14 @@ ACROSS_CUSTOMERS = (
 )
 """Looks without a lock over all customers, of housekeeping alone. What they find is changed customer by customer."""
 
+OF_TABLES = (
+    "CREATE TEMPORARY TABLE",
+    "CREATE TABLE target_event_",
+    "ALTER TABLE target_event ATTACH PARTITION",
+    "DROP TABLE target_event_",
+)
+"""They make and drop tables. Those of partitions may be refused at a node: then the rest takes the rows."""
+
 OF_ONE_NODE = re.compile(
     r"pg_current_xact_id\w*|pg_current_snapshot|pg_snapshot_\w+|pg_visible_in_snapshot|pg_xact_\w+|txid_\w+"
     r"|pg_(?:try_)?advisory_\w+|pg_locks|pg_lock_status|pg_prepared_xacts?|pg_control_\w+"
