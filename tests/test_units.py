@@ -334,6 +334,11 @@ async def test_a_unit_sends_begin_its_statements_and_commit(heard: list[str]) ->
         await tx.fetch("SELECT 3 AS three")
         raise EndOfAll
 
+    async def fail_at_once(_: db.Transaction) -> None:
+        raise EndOfAll
+
+    with pytest.raises(EndOfAll):
+        await db.transaction(fail_at_once)
     await db.transaction(work)
     await db.fetch("SELECT 4 AS four")
     with pytest.raises(EndOfAll):

@@ -301,7 +301,8 @@ async def _postgres_unit(
         try:
             result = await work(unit, *args, **kwargs)
         except BaseException:
-            await _roll_back(connection)
+            if unit.is_begun:
+                await _roll_back(connection)
             raise
         if unit.is_begun:
             end.commit_was_sent = True
