@@ -1,9 +1,8 @@
 """Idempotency keys: a call that is sent again, because its answer was lost, has its effect once.
 
-The key is written first in the transaction of the call. A concurrent duplicate waits there for the first to end, by
-the unique index on PostgreSQL and by the write lock on SQLite. Kept 24 hours per customer and mutation.
-
-Each claim with a key stores the key and its answer, so that is SQL. Only a repeated call reads a model.
+A call locks its key first, so a concurrent duplicate waits for the call before it to end, and then finds its answer.
+The key is written with the answer, in the transaction of the call; a call that changes nothing leaves no key. Kept 24
+hours per customer and mutation.
 """
 
 import hashlib
@@ -15,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from app import db, models
+from app import db
 from app.auth import Viewer
 from app.db import Transaction
 from app.errors import UserError, UserErrorCode, rejected
@@ -35,6 +34,11 @@ class Key:
     text: str
     input_hash: str
     """Of the whole input but the key."""
+
+    @property
+    def lock(self) -> str:
+        """The name of its lock."""
+        return f"key {self.mutation} {self.text} of {self.customer_id}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +98,7 @@ def keeping(key: Key, parameter: Parameters, *, now: str, answer: str, source: s
     """Stores the key with its answer, instead of an expired one.
 
     Args:
-        key: the caller's. The unit of work has its lock, and no call before it has left an answer.
+        key: the caller's. The unit of work has its lock, and no earlier call has left an answer.
         parameter: of the statement; $1 is the customer.
         now: the instant, in SQL.
         answer: in SQL.
@@ -132,54 +136,17 @@ def _plain(value: Any) -> Any:
     raise TypeError(type(value).__name__)
 
 
-async def begin(tx: Transaction, viewer: Viewer, mutation: str, key: str | None, *, value: object) -> Any | None:
-    """Take a key for this call, or return the answer of the call that has it.
-
-    Args:
-        tx: the call's transaction, at its beginning.
-        viewer: whose key it is.
-        mutation: two mutations can use the same key.
-        key: None if the caller gave none.
-        value: the whole input but the key.
+async def begin(tx: Transaction, key: Key | None) -> Any | None:
+    """Lock a key for this call, at the beginning of its transaction. Returns the answer of an earlier call that has it.
 
     Raises:
-        Rejected: CONFLICT, if the key was used with another input.
+        Rejected: CONFLICT, if that call had another input.
     """
     if key is None:
         return None
-    await tx.lock(viewer.customer_id)
-    now = await tx.now()
-    await tx.fetch(
-        "DELETE FROM idempotency_key WHERE customer_id = $1 AND mutation = $2 AND key = $3 AND tm_create < $4",
-        viewer.customer_id,
-        mutation,
-        key,
-        now - timedelta(hours=KEPT_HOURS),
-    )
-    value_digest = digest(value)
-    taken = await tx.fetch(
-        """
-        INSERT INTO idempotency_key (customer_id, mutation, key, input_hash, tm_create)
-        VALUES ($1, $2, $3, $4, $5) ON CONFLICT (customer_id, mutation, key) DO NOTHING RETURNING key
-        """,
-        viewer.customer_id,
-        mutation,
-        key,
-        value_digest,
-        now,
-    )
-    if taken:
-        return None
-    stored = await models.IdempotencyKey.get(
-        using_db=tx.orm, customer_id=viewer.customer_id, mutation=mutation, key=key
-    )
-    if stored.input_hash != value_digest:
-        raise rejected(
-            UserErrorCode.CONFLICT,
-            "This idempotency key was used with a different input. Use a new key.",
-            "idempotency_key",
-        )
-    return stored.answer
+    await tx.lock(key.customer_id, exclusive=[key.lock])
+    known = await find(tx, key, await tx.now())
+    return None if known is None else answer_of(key, known)
 
 
 async def find(tx: Transaction, key: Key, now: datetime) -> Stored | None:
@@ -194,37 +161,15 @@ async def find(tx: Transaction, key: Key, now: datetime) -> Stored | None:
     return stored(found[0]) if found else None
 
 
-async def keep_answer(tx: Transaction, key: Key, answer: object, now: datetime) -> None:
-    """Store the key with its answer."""
+async def keep(tx: Transaction, key: Key | None, answer: object, now: datetime) -> None:
+    """Store the key with the answer of its call."""
+    if key is None:
+        return
     parameter = Parameters([key.customer_id])
     instant, value = parameter(now), parameter(orjson.dumps(answer).decode())
-    sql = keeping(
-        key, parameter, now=instant, answer=db.typed(value, "json"), source="(SELECT 1 AS one) AS once WHERE 1 = 1"
-    )
+    once = "(SELECT 1 AS one) AS once WHERE 1 = 1"
+    sql = keeping(key, parameter, now=instant, answer=db.typed(value, "json"), source=once)
     await tx.fetch(sql, *parameter.values)
-
-
-async def keep(tx: Transaction, viewer: Viewer, mutation: str, key: str | None, answer: object) -> None:
-    """Store the call's answer, in its own transaction."""
-    if key is not None:
-        await tx.fetch(
-            "UPDATE idempotency_key SET answer = $4 WHERE customer_id = $1 AND mutation = $2 AND key = $3",
-            viewer.customer_id,
-            mutation,
-            key,
-            orjson.dumps(answer).decode(),
-        )
-
-
-async def forget(tx: Transaction, viewer: Viewer, mutation: str, key: str | None) -> None:
-    """Give the key back, because the call changed nothing."""
-    if key is not None:
-        await tx.fetch(
-            "DELETE FROM idempotency_key WHERE customer_id = $1 AND mutation = $2 AND key = $3",
-            viewer.customer_id,
-            mutation,
-            key,
-        )
 
 
 async def purge(*, limit: int) -> int:

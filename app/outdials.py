@@ -112,9 +112,10 @@ async def create(viewer: Viewer, *, draft: OutdialDraft, idempotency_key: str | 
     texts = validation.texts({"name": draft.name, "detail": draft.detail, "data": draft.data}, errors)
     campaign_id = validation.campaign_id(draft.campaign_id, errors, "campaign_id")
     policy = validation.policy(draft.dial_policy, validation.DEFAULT_POLICY, errors, "dial_policy")
-    key = idempotency.checked(idempotency_key, errors)
+    key_text = idempotency.checked(idempotency_key, errors)
     if errors:
         raise Rejected(errors)
+    key = idempotency.key_of(viewer, "createOutdial", key_text, (texts, campaign_id, policy))
     created = await db.transaction(_create, viewer, texts, campaign_id, policy, key)
     if created is None:
         await customers.add(viewer.customer_id)
@@ -129,16 +130,15 @@ async def _create(
     texts: Mapping[str, str],
     campaign_id: str | None,
     policy: DialPolicy,
-    key: str | None,
+    key: idempotency.Key | None,
 ) -> Outdial | None:
     """The outdial; None if the customer is not known yet."""
     if not await tx.lock(viewer.customer_id):
         return None
-    now = await tx.now()
-    value = (texts, campaign_id, policy)
-    first_answer = await idempotency.begin(tx, viewer, "createOutdial", key, value=value)
+    first_answer = await idempotency.begin(tx, key)
     if first_answer is not None:
         return await _read(tx, viewer, first_answer)
+    now = await tx.now()
     outdial = Outdial(
         id=ids.new(),
         customer_id=viewer.customer_id,
@@ -153,7 +153,7 @@ async def _create(
         tm_delete=None,
     )
     await models.Outdial.create(using_db=tx.orm, **rows.outdial_values(outdial))
-    await idempotency.keep(tx, viewer, "createOutdial", key, outdial.id)
+    await idempotency.keep(tx, key, outdial.id, now)
     await _announce(tx, outdial, OutdialEventType.CREATED, now)
     return outdial
 

@@ -8,10 +8,19 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app import attempts, clock, db, outdials, targets
+from app import attempts, clock, db, outdials, store, targets
 from app.auth import Viewer
+from app.changes import changed
 from app.errors import Rejected, UserErrorCode
-from app.lifecycle import DESTINATIONS, AttemptState, Disposition, DoneReason, OutdialState, TargetStatus
+from app.lifecycle import (
+    DESTINATIONS,
+    AttemptState,
+    Disposition,
+    DoneReason,
+    OutdialState,
+    TargetEventType,
+    TargetStatus,
+)
 from app.records import PolicyDraft, TargetDraft
 from tests.support import factories
 
@@ -101,25 +110,27 @@ def test_the_statement_chooses_what_the_rules_choose(many: list[dict], limits: l
     async def compare() -> None:
         viewer = factories.make_viewer()
         outdial = await factories.make_outdial(viewer, policy={"max_try_counts": tuple(limits)})
-        rows = []
+        drawn = []
         for known in many:
             addresses = [factories.phone_number() if is_set else None for is_set in known["set"]]
             # made with every try allowed, so that it is idle, and then brought into the drawn state
             made = await factories.make_target(viewer, outdial.id, *addresses, max_try_counts=(9,) * DESTINATIONS)
             marks = frozenset(index for index in range(DESTINATIONS) if known["mask"] >> index & 1)
             own = None if known["own"] is None else tuple(known["own"])
-            rows.append(
-                replace(made, invalid_destinations=marks, try_counts=tuple(known["counts"]), max_try_counts=own)
-            )
+            counts = tuple(known["counts"])
+            row = replace(made, invalid_destinations=marks, try_counts=counts, max_try_counts=own)
+            drawn.append((made, row))
 
         async def bring(tx: db.Transaction) -> None:
-            from app.store import saving
-
-            await saving.update_targets(tx, rows)
+            await tx.lock(viewer.customer_id)
+            steps = [changed(made, row, TargetEventType.UPDATED, made.tm_create) for made, row in drawn]
+            await store.save(tx, steps)
 
         await db.transaction(bring)
         expected = {
-            target.id: index for target in rows if (index := target.tries(outdial.dial_policy).next_index()) is not None
+            target.id: index
+            for _, target in drawn
+            if (index := target.tries(outdial.dial_policy).next_index()) is not None
         }
         claimed = await attempts.claim(viewer, outdial.id, limit=50)
         assert {attempt.target_id: attempt.destination_index for attempt in claimed} == expected

@@ -21,7 +21,8 @@ type_names = {"uuid", "text", "integer", "bigint", "instant", "json"}
 
 
 _PLACEHOLDER = re.compile(r"\$(\d+)")
-_PLAIN = re.compile(r"[A-Za-z0-9 -]+")
+PLAIN = re.compile(r"[A-Za-z0-9 -]+")
+"""A text that can be a part of a statement as it is."""
 _POSTGRES_TYPES = {"instant": "timestamptz", "json": "jsonb"}
 
 
@@ -45,7 +46,7 @@ def with_values(sql: str, values: Sequence[Any]) -> str:
     def literal(found: re.Match[str]) -> str:
         value = values[int(found[1]) - 1]
         listed = [value] if isinstance(value, str) else value
-        if not all(isinstance(text, str) and _PLAIN.fullmatch(text) for text in listed):
+        if not all(isinstance(text, str) and PLAIN.fullmatch(text) for text in listed):
             raise ValueError("only plain texts can be a part of a statement")
         return f"'{value}'" if isinstance(value, str) else f"'{{{','.join(listed)}}}'"
 

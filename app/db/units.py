@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import io
-import re
 import sqlite3
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -52,12 +51,9 @@ class Changed(Exception):  # noqa: N818 - not an error: the unit runs again
     """What a unit of work has read is not what it has locked."""
 
 
-_PLAIN_NAME = re.compile(r"[A-Za-z0-9 -]+")
-
-
 def _lock_name(name: str) -> str:
     """The name, or its hash if a caller's text is in it that could not be a part of a statement."""
-    return name if _PLAIN_NAME.fullmatch(name) else hashlib.sha256(name.encode()).hexdigest()
+    return name if dialects.PLAIN.fullmatch(name) else hashlib.sha256(name.encode()).hexdigest()
 
 
 class Transaction:
@@ -300,7 +296,7 @@ async def _postgres_unit(
         unit = Transaction(connection)
         try:
             result = await work(unit, *args, **kwargs)
-        except BaseException:
+        except BaseException:  # also if the loop stops: the pool must not get an open transaction
             if unit.is_begun:
                 await _roll_back(connection)
             raise

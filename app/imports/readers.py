@@ -182,7 +182,7 @@ async def _started() -> Readers:
             passed=[pipes.parts_in, pipes.asked_out],
             buffer_bytes=BUFFER_BYTES // READERS_MAX,
         )
-    except BaseException:
+    except BaseException:  # also if the upload is cancelled: no pipe may stay open
         pipes.close_all()
         raise
     pipes.close(pipes.parts_in, pipes.asked_out)

@@ -57,8 +57,7 @@ async def take_due(tx: Transaction, wish: Wish) -> Taken:
     Nothing is taken from an outdial that is paused or deleted, nor if the key is known. If nothing is due, the key is
     not stored.
     """
-    key = wish.key
-    exclusive = () if key is None else (f"key {key.mutation} {key.text} of {wish.customer_id}",)
+    exclusive = () if wish.key is None else (wish.key.lock,)
     await tx.lock(wish.customer_id, exclusive=exclusive, shared=(wish.outdial_id,))
     return await (_take_at_once(tx, wish) if db.is_postgres() else _take_in_steps(tx, wish))
 
@@ -282,8 +281,7 @@ async def _take_in_steps(tx: Transaction, wish: Wish) -> Taken:
     seconds = owner[0]["lease_seconds"] if wish.lease_seconds is None else wish.lease_seconds
     await _write_taken(tx, wish, [row["id"] for row in taken], instant, seconds)
     attempt_ids = sorted(row["last_attempt_id"] for row in taken)
-    if wish.key is not None:
-        await idempotency.keep_answer(tx, wish.key, attempt_ids, instant)
+    await idempotency.keep(tx, wish.key, attempt_ids, instant)
     begun = await tx.fetch(
         f"SELECT {tables.ATTEMPT} FROM attempt WHERE customer_id = $1 AND id {db.any_of('$2')} ORDER BY id",
         wish.customer_id,

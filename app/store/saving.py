@@ -67,14 +67,6 @@ def _is_of_a_call(change: Change) -> bool:
     )
 
 
-async def update_targets(tx: Transaction, targets: Sequence[Target]) -> None:
-    """Only the rows of one customer's targets. `save` writes the rest."""
-    parameter = Parameters([targets[0].customer_id])
-    sql = _updating_targets(targets, _TARGET_CHANGED, parameter)
-    assert sql is not None
-    await tx.send([sql], parameter.values)
-
-
 def _updating_targets(targets: Sequence[Target], columns: tables.Columns, parameter: Parameters) -> str | None:
     values = rows.target_call_values if columns is _TARGET_CALLED else rows.target_values
     return _updating("UPDATE target", [values(target) for target in targets], columns, parameter)

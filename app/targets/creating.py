@@ -27,15 +27,17 @@ async def create(viewer: Viewer, outdial_id: str, *, draft: TargetDraft, idempot
     errors: list[UserError] = []
     outdial_id = validation.object_id(outdial_id, errors, "outdial_id")
     checked = validation.target(draft, errors, "target")
-    key = idempotency.checked(idempotency_key, errors)
+    key_text = idempotency.checked(idempotency_key, errors)
     if errors:
         raise Rejected(errors)
+    key = idempotency.key_of(viewer, "createTarget", key_text, (outdial_id, checked))
     return await db.transaction(_create, viewer, outdial_id, checked, key)
 
 
-async def _create(tx: Transaction, viewer: Viewer, outdial_id: str, draft: CheckedTarget, key: str | None) -> Target:
-    value = (outdial_id, draft)
-    first = await idempotency.begin(tx, viewer, "createTarget", key, value=value)
+async def _create(
+    tx: Transaction, viewer: Viewer, outdial_id: str, draft: CheckedTarget, key: idempotency.Key | None
+) -> Target:
+    first = await idempotency.begin(tx, key)
     if first is not None:
         return (await _read(tx, viewer, [first]))[first]
     outdial = await store.lock_outdial(tx, viewer, outdial_id, "outdial_id")
@@ -46,8 +48,9 @@ async def _create(tx: Transaction, viewer: Viewer, outdial_id: str, draft: Check
             "target",
             "key",
         )
-    target = drafts.new_target(outdial, draft, await tx.now())
-    await idempotency.keep(tx, viewer, "createTarget", key, target.id)
+    now = await tx.now()
+    target = drafts.new_target(outdial, draft, now)
+    await idempotency.keep(tx, key, target.id, now)
     await store.save_new(tx, outdial, [[target]])
     return target
 
@@ -121,7 +124,9 @@ async def create_checked(
     key: str | None,
 ) -> CreatedTargets:
     """The part of `create_many` after its rows are checked."""
-    return await db.transaction(_create_many, viewer, outdial_id, given, action, dedupe, key)
+    value = (outdial_id, given, action, *([] if dedupe is DedupeScope.NONE else [dedupe]))
+    held = idempotency.key_of(viewer, "createTargets", key, value)
+    return await db.transaction(_create_many, viewer, outdial_id, given, action, dedupe, held)
 
 
 async def _create_many(
@@ -131,26 +136,22 @@ async def _create_many(
     given: Sequence[Given],
     action: DuplicateAction,
     dedupe: DedupeScope,
-    key: str | None,
+    key: idempotency.Key | None,
 ) -> CreatedTargets:
-    value = (outdial_id, given, action, *([] if dedupe is DedupeScope.NONE else [dedupe]))
-    first = await idempotency.begin(tx, viewer, "createTargets", key, value=value)
+    first = await idempotency.begin(tx, key)
     if first is not None:
         errors = [UserError(UserErrorCode(code), message, tuple(path)) for code, message, path in first["errors"]]
         outcome = Outcome(first["ids"], errors, [], first["created"], first["updated"], first["skipped"])
         return outcome.answer(await _read(tx, viewer, [known for known in outcome.ids if known is not None]))
     outdial = await store.lock_outdial(tx, viewer, outdial_id, "outdial_id")
     stored = await _stored(tx, viewer, outdial, [row.draft for row in given if not row.errors], dedupe)
-    decisions = Decisions(
-        outdial, action, stored, compares_addresses=dedupe is not DedupeScope.NONE, now=await tx.now()
-    )
+    now = await tx.now()
+    decisions = Decisions(outdial, action, stored, compares_addresses=dedupe is not DedupeScope.NONE, now=now)
     await store.save_new(tx, outdial, decisions.new_targets(given))
     outcome = decisions.outcome
     await store.save(tx, outcome.changes)
     if outcome.created or outcome.updated:
-        await idempotency.keep(tx, viewer, "createTargets", key, outcome.summary())
-    else:
-        await idempotency.forget(tx, viewer, "createTargets", key)
+        await idempotency.keep(tx, key, outcome.summary(), now)
     return outcome.answer(stored.latest)
 
 

@@ -80,15 +80,18 @@ async def test_the_same_key_with_another_input_is_a_conflict(
     assert await rows.of(service.database_url, client.customer_id) == before
 
 
+@pytest.mark.parametrize("key", [KEY, "it's '); DROP TABLE target; --", "Schlüssel \\ {a,b} $1 %s"])
 @pytest.mark.parametrize("field", MUTATIONS)
-async def test_concurrent_duplicates_wait_for_the_first(field: str, client: Client, service: ServerProcess) -> None:
+async def test_concurrent_duplicates_wait_for_the_first(
+    field: str, key: str, client: Client, service: ServerProcess
+) -> None:
     given = (await calls(client))[field]
     single = await client.mutate(field, **given)
     before = await rows.of(service.database_url, client.customer_id)
     if field == "createTargets":  # its key is taken by now
         given["targets"][0]["key"] = "b"
 
-    answers = await asyncio.gather(*[client.mutate(field, **given, idempotencyKey=KEY) for _ in range(DUPLICATES)])
+    answers = await asyncio.gather(*[client.mutate(field, **given, idempotencyKey=key) for _ in range(DUPLICATES)])
 
     assert all(answer == answers[0] for answer in answers)
     after = await rows.of(service.database_url, client.customer_id)
