@@ -1,5 +1,7 @@
 """The program `outdial`, and `python -m app`: the command line, which Ctrl-C may end from its first moment on."""
 
+import os
+import signal
 import sys
 
 EXIT_INTERRUPTED = 130
@@ -8,8 +10,14 @@ EXIT_INTERRUPTED = 130
 def main() -> None:
     """Run the command line. An interrupt is no traceback, even while the modules are being imported."""
     try:
+        is_usual = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        if is_usual:
+            # Nothing is open yet. An exception could be lost: Python drops one that is raised in a callback.
+            signal.signal(signal.SIGINT, lambda *_: os._exit(EXIT_INTERRUPTED))
         from app import cli
 
+        if is_usual:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         cli.main()
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)
