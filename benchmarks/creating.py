@@ -164,7 +164,7 @@ class Load:
     @property
     def text(self) -> bytes:
         spelled = (tuple(str(value) if isinstance(value, UUID) else value for value in row) for row in self.records)
-        return b"".join(map(staging._copy_line, spelled))  # noqa: SLF001 - COPY's text, as imports send it
+        return "".join(map(staging._copy_line, spelled)).encode()  # noqa: SLF001 - COPY's text, as imports send it
 
 
 def loads(outdial: Outdial, count: int, *, keys: bool, events: bool, as_text: bool) -> list[Load]:

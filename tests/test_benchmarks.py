@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,6 +20,7 @@ from benchmarks.handwritten.serving import connected
 from tests.conftest import Kind
 from tests.support import factories, rows
 
+ROOT = Path(__file__).parent.parent
 TARGETS = 6
 LEASE_SECONDS = 60
 TRIES = 2
@@ -174,3 +177,28 @@ async def test_the_soak_keeps_its_rate_and_counts_lags_where_events_occurred(tmp
         assert values["events"] > 0
         assert values["claim p50 ms"] <= values["claim p99 ms"]
         assert values["lag p50 ms"] <= values["lag max ms"]
+
+
+SMALL_RUNS = {
+    "creating on PostgreSQL": ("creating --database postgresql --rounds 2 --rows 20", "COPY as text with events"),
+    "creating on SQLite": ("creating --database sqlite --rounds 2 --rows 20", "executemany with events"),
+    "imports": ("imports --database sqlite --rows 2000 --rounds 1", "median ratio"),
+    "indexes": ("indexes --targets 1000 --calls 20 --batch 10", "target_due"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("what", SMALL_RUNS)
+def test_the_other_benchmarks_run_to_their_end(what: str) -> None:
+    """They use parts of the code that no other caller has, so only a run shows that they still fit."""
+    command, last = SMALL_RUNS[what]
+    done = subprocess.run(
+        [sys.executable, "-m", *f"benchmarks.{command}".split()],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert last in done.stdout
