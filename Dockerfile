@@ -2,11 +2,13 @@
 
 FROM python:3.13-slim AS build
 WORKDIR /src
+# docker build --build-arg EXTRAS='[otel]' … for traces
+ARG EXTRAS=
 COPY pyproject.toml hatch_build.py README.md LICENSE constraints.txt ./
 COPY app ./app
 COPY migrations ./migrations
 RUN python -m venv /opt/outdial \
-    && /opt/outdial/bin/pip install --no-cache-dir --disable-pip-version-check -c constraints.txt .
+    && /opt/outdial/bin/pip install --no-cache-dir --disable-pip-version-check -c constraints.txt ".$EXTRAS"
 
 FROM python:3.13-slim
 # The database of a container without settings; mount a volume there, or point OUTDIAL_DATABASE_URL at PostgreSQL.

@@ -1,5 +1,6 @@
 """The program `outdial`, and `python -m app`: the command line, which Ctrl-C may end from its first moment on."""
 
+import gc
 import os
 import signal
 import sys
@@ -14,8 +15,12 @@ def main() -> None:
         if is_usual:
             # Nothing is open yet. An exception could be lost: Python drops one that is raised in a callback.
             signal.signal(signal.SIGINT, lambda *_: os._exit(EXIT_INTERRUPTED))
+        # Nothing that is imported is garbage: to look for some would take a tenth of the start.
+        gc.disable()
         from app import cli
 
+        gc.freeze()
+        gc.enable()
         if is_usual:
             signal.signal(signal.SIGINT, signal.default_int_handler)
         cli.main()

@@ -1,13 +1,17 @@
 """Tokens: read into a `Viewer`, or refused with a reason; issued for tests and small installations."""
 
 import asyncio
+import hashlib
 import json
 import math
+import ssl
 import time
+from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from importlib import import_module
 from typing import Any
 
 import jwt
@@ -21,7 +25,13 @@ from app.settings import PublicKey, Settings, SettingsError, signature_key
 TOKEN_CHARACTERS_MAX = 16_384
 NOT_BEFORE_LEEWAY_SECONDS = 10
 """Issuers set `nbf` by their own clock. `exp` has no leeway: a socket closes exactly then."""
+TOKENS_REMEMBERED_MAX = 10_000
+"""Verified tokens, about 6 MB. The one that was not used for the longest time is forgotten first."""
 JWKS_TIMEOUT_SECONDS = 5.0
+"""For all of a fetch, from the name's look-up to the last byte."""
+JWKS_BYTES_MAX = 256 * 1024
+JWKS_KEYS_MAX = 100
+"""In one document. Issuers publish two or three."""
 JWKS_LIFESPAN_SECONDS = 300.0
 JWKS_STALE_SECONDS_MAX = 3600.0
 """How long the last fetched keys stay valid while their server is down."""
@@ -65,8 +75,22 @@ class _Key:
     algorithm: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Verified:
+    """What a token said when it was verified."""
+
+    viewer: Viewer
+    expires_at: datetime
+    key_id: str | None
+    key: _Key
+
+
 class TokenReader:
-    """Turns tokens into viewers with the key from the settings."""
+    """Turns tokens into viewers with the key from the settings.
+
+    A token is verified once and remembered until it expires, under its hash. It is verified again if its key is another
+    object than before: keys at a URL are new objects after each fetch, so no token outlives its key.
+    """
 
     def __init__(self, settings: Settings) -> None:
         """Take the key, or the URL of the keys, from the settings.
@@ -78,6 +102,7 @@ class TokenReader:
         self._issuer = settings.jwt_issuer
         self._key: _Key | None = None
         self._remote: _RemoteKeys | None = None
+        self._verified: OrderedDict[bytes, _Verified] = OrderedDict()
         if settings.jwt_secret is not None:
             self._key = _Key(settings.jwt_secret.get_secret_value().encode(), "HS256")
         elif settings.jwt_public_key is not None:
@@ -90,6 +115,14 @@ class TokenReader:
         else:
             raise SettingsError("OUTDIAL_JWT_SECRET is not set: set it, OUTDIAL_JWT_PUBLIC_KEY or OUTDIAL_JWT_JWKS_URL")
 
+    def replace(self, settings: Settings) -> None:
+        """Take the key from these settings from now on. Every token is verified again.
+
+        Raises:
+            SettingsError: no key is set. The present one stays.
+        """
+        self.__dict__.update(TokenReader(settings).__dict__)
+
     async def viewer(self, token: str) -> Viewer:
         """The token's viewer. Fetches keys first if they are at a URL.
 
@@ -97,19 +130,32 @@ class TokenReader:
             Unauthenticated: the token is wrong, with the reason.
             Unavailable: its key could not be fetched.
         """
+        digest = _digest(token)
         if self._remote is not None:
-            await self._remote.refresh_for(_key_id(token))
-        return self.read(token)
+            known = self._verified.get(digest)
+            await self._remote.refresh_for(_key_id(token) if known is None else known.key_id)
+        return self._read(token, digest)
 
     def read(self, token: str) -> Viewer:
         """Like `viewer`, without I/O: if keys are at a URL, it uses those that were fetched before."""
-        key = self._key if self._remote is None else self._remote.get(_key_id(token))
+        return self._read(token, _digest(token))
+
+    def _read(self, token: str, digest: bytes) -> Viewer:
+        known = self._verified.pop(digest, None)
+        key_id = known.key_id if known is not None else None if self._remote is None else _key_id(token)
+        key = self._key if self._remote is None else self._remote.get(key_id)
         if key is None:
             raise Unauthenticated("The token is signed with a key that this server does not know.")
-        return _viewer(self._claims(token, key))
+        if known is None or known.key is not key or known.expires_at <= clock.now():
+            viewer = _viewer(self._claims(token, key))
+            assert viewer.expires_at is not None
+            known = _Verified(viewer, viewer.expires_at, key_id, key)
+        self._verified[digest] = known  # the newest again
+        if len(self._verified) > TOKENS_REMEMBERED_MAX:
+            self._verified.popitem(last=False)
+        return known.viewer
 
     def _claims(self, token: str, key: _Key) -> dict[str, Any]:
-        _check_length(token)
         try:
             return jwt.decode(
                 token,
@@ -249,8 +295,13 @@ def _check_length(token: str) -> None:
         raise Unauthenticated("The token is too long.")
 
 
-def _key_id(token: str) -> str | None:
+def _digest(token: str) -> bytes:
+    """A token's name among those that were verified, so that they are not all kept in memory."""
     _check_length(token)
+    return hashlib.sha256(token.encode(errors="surrogatepass")).digest()
+
+
+def _key_id(token: str) -> str | None:
     try:
         key_id = jwt.get_unverified_header(token).get("kid")
     except _MALFORMED:
@@ -259,10 +310,16 @@ def _key_id(token: str) -> str | None:
 
 
 class _RemoteKeys:
-    """The keys at a JWKS URL: fetched in a thread, one fetch at a time, and cached."""
+    """The keys at a JWKS URL: one fetch at a time, and cached.
+
+    A fetch has no thread: one that waits for a server that sends a byte a second could not be ended.
+    """
 
     def __init__(self, url: str) -> None:
-        self._client = jwt.PyJWKClient(url, cache_jwk_set=False, timeout=JWKS_TIMEOUT_SECONDS)
+        import_module("httpx")  # servers without such a URL do not need it; later it would hold the loop for 60 ms
+        self._url = url
+        self._ambiguous: frozenset[str | None] = frozenset()
+        """The ids that were logged."""
         self._keys: dict[str | None, _Key] = {}
         self._fetched_at = -math.inf
         self._retry_at = -math.inf
@@ -288,10 +345,13 @@ class _RemoteKeys:
 
     async def _fetch(self) -> None:
         try:
-            # The client's timeout is for each read; this one is for all of them.
-            async with asyncio.timeout(2 * JWKS_TIMEOUT_SECONDS):
-                document = await asyncio.to_thread(self._client.fetch_data)
-            self._keys = _usable(jwt.PyJWKSet.from_dict(document))
+            async with asyncio.timeout(JWKS_TIMEOUT_SECONDS):
+                body = await _download(self._url)
+            found, ambiguous = _usable(_key_set(body))
+            if ambiguous != self._ambiguous:
+                self._ambiguous = ambiguous
+                _log.warning("issuer_keys_ambiguous", key_ids=sorted(map(str, ambiguous)))
+            self._keys = found
             self._fetched_at = time.monotonic()
         except (*_MALFORMED, OSError) as error:  # TimeoutError is an OSError
             self._retry_at = time.monotonic() + JWKS_RETRY_SECONDS
@@ -300,16 +360,58 @@ class _RemoteKeys:
             self._fetching = None
 
 
-def _usable(key_set: jwt.PyJWKSet) -> dict[str | None, _Key]:
-    """The signature keys by id. If there is only one, it is also under None, for tokens that name no key."""
-    keys: dict[str | None, _Key] = {}
+async def _download(url: str) -> bytes:
+    """The document at a URL, without redirects.
+
+    Raises:
+        OSError: it cannot be fetched, or is too long.
+    """
+    import httpx
+
+    # the system's certificate authorities: to read them takes 20 ms
+    verify = (
+        await asyncio.to_thread(ssl.create_default_context)
+        if url.startswith("https:")
+        else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    )
+    headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
+    body = bytearray()
+    try:
+        async with (
+            httpx.AsyncClient(verify=verify, timeout=JWKS_TIMEOUT_SECONDS) as client,
+            client.stream("GET", url, headers=headers) as response,
+        ):
+            if response.status_code != httpx.codes.OK:
+                raise OSError(f"the issuer answered {response.status_code}")
+            async for piece in response.aiter_raw():
+                body += piece
+                if len(body) > JWKS_BYTES_MAX:
+                    raise OSError("the issuer's document is too long")
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise OSError(str(error)) from error
+    return bytes(body)
+
+
+def _key_set(body: bytes) -> jwt.PyJWKSet:
+    document = json.loads(body)
+    if not isinstance(document, dict) or len(document.get("keys", ())) > JWKS_KEYS_MAX:
+        raise ValueError("not a set of keys, or too many")
+    return jwt.PyJWKSet.from_dict(document)
+
+
+def _usable(key_set: jwt.PyJWKSet) -> tuple[dict[str | None, _Key], frozenset[str | None]]:
+    """The signature keys by id, and the ids that several keys have, which are refused.
+
+    If there is only one key, it is also under None, for tokens that name no key.
+    """
+    named: defaultdict[str | None, list[_Key]] = defaultdict(list)
     for jwk in key_set.keys:
         found = signature_key(jwk.key)  # by the key's own type; a shared secret or a private key is not accepted
         # PyJWK takes the algorithm from the key, or else from its type. A key for PS256 or RS512 is not used here.
         if found is not None and found[1] == jwk.algorithm_name and jwk.public_key_use in {"sig", None}:
-            keys[jwk.key_id] = _Key(*found)
-    if len(keys) == 1:
-        keys[None] = next(iter(keys.values()))
-    else:
-        keys.pop(None, None)
-    return keys
+            named[jwk.key_id].append(_Key(*found))
+    ambiguous = frozenset(key_id for key_id, keys in named.items() if key_id is not None and len(keys) > 1)
+    if sum(map(len, named.values())) == 1:
+        [[only]] = named.values()
+        return dict.fromkeys((*named, None), only), ambiguous
+    return {key_id: keys[0] for key_id, keys in named.items() if key_id is not None and len(keys) == 1}, ambiguous

@@ -5,40 +5,50 @@ The use-cases decide by the rules of `app.lifecycle`, make changes of it here, a
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Generic, TypeVar
 
+from app.frozen import replace
 from app.lifecycle import AttemptState, Disposition, DoneReason, Standing, TargetEventType, TargetStatus
-from app.records import Attempt, Outdial, Target
+from app.records import Attempt, CalledTarget, Outdial, Target
 from app.rows import REASON_COLUMNS
 
 Event = Mapping[str, Any]
 """A row of `target_event`, without its place in the log."""
 
 
+T = TypeVar("T", bound=CalledTarget)
+
+FINISHING: Mapping[DoneReason | None, TargetEventType] = {
+    DoneReason.EXHAUSTED: TargetEventType.EXHAUSTED,
+    DoneReason.DO_NOT_CALL: TargetEventType.SUPPRESSED,
+}
+"""What happened to an idle target that has nothing left to try."""
+
+
 @dataclass(frozen=True, slots=True)
-class Change:
+class Change(Generic[T]):
     """One step of one target, with its event."""
 
-    before: Target | None
-    after: Target
+    before: T | None
+    after: T
     event: Event
 
 
-def created(target: Target) -> Change:
+def created(target: Target) -> Change[Target]:
     return Change(None, target, event_of(target, TargetEventType.CREATED, target.tm_create, previous_status=None))
 
 
 def changed(
-    before: Target,
-    after: Target,
+    before: T,
+    after: T,
     event_type: TargetEventType,
     now: datetime,
     *,
     attempt: Attempt | None = None,
     disposition: Disposition | None = None,
-) -> Change:
+) -> Change[T]:
     """A step from one state to the next. Sets the version and the time of change."""
     # never earlier than before: the clocks of two transactions can be in another order than their locks
     stamped = replace(after, version=before.version + 1, tm_update=max(now, before.tm_update))
@@ -57,11 +67,11 @@ def changed(
     )
 
 
-def moved(target: Target, standing: Standing) -> Target:
+def moved(target: T, standing: Standing) -> T:
     return replace(target, status=standing.status, done_reason=standing.done_reason, next_try_at=standing.next_try_at)
 
 
-def canceled(target: Target, now: datetime) -> Change:
+def canceled(target: Target, now: datetime) -> Change[Target]:
     """Finished by its owner. The last attempt is cleared, so no late report brings the target back."""
     finished = moved(target, Standing(TargetStatus.DONE, DoneReason.CANCELED))
     return changed(target, replace(finished, last_attempt_id=None), TargetEventType.CANCELED, now)
@@ -87,15 +97,15 @@ def created_all(targets: Sequence[Target]) -> dict[str, Sequence[Any]]:
 # ---------------------------------------------------------------- attempts
 
 
-def ended(attempt: Attempt, state: AttemptState, at: datetime) -> Attempt:
-    return replace(attempt, state=state, expires_at=None, ended_at=at)
+def ended(attempt: Attempt, state: AttemptState, at: datetime, **reported: Any) -> Attempt:
+    return replace(attempt, state=state, expires_at=None, ended_at=at, **reported)
 
 
 # ---------------------------------------------------------------- events
 
 
 def event_of(
-    target: Target,
+    target: CalledTarget,
     event_type: TargetEventType,
     occurred_at: datetime,
     *,
@@ -110,18 +120,18 @@ def event_of(
         "customer_id": target.customer_id,
         "outdial_id": target.outdial_id,
         "target_id": target.id,
-        "type": event_type.value,
+        "type": event_type._value_,
         "occurred_at": occurred_at,
         "count": 1,
-        "status": None if gone else target.status.value,
-        "previous_status": previous_status and previous_status.value,
-        "done_reason": None if gone or target.done_reason is None else target.done_reason.value,
+        "status": None if gone else target.status._value_,
+        "previous_status": previous_status and previous_status._value_,
+        "done_reason": None if gone or target.done_reason is None else target.done_reason._value_,
         "try_counts": target.try_counts,
         "next_try_at": None if gone else target.next_try_at,
         "version": target.version,
         "destination_index": destination_index,
         "attempt_id": attempt_id,
-        "disposition": disposition and disposition.value,
+        "disposition": disposition and disposition._value_,
     }
 
 
@@ -155,9 +165,13 @@ def event_of_many(
     }
 
 
-def imported(outdial: Outdial, now: datetime, *, idle: int, exhausted: int) -> list[Event]:
+def imported(outdial: Outdial, now: datetime, *, idle: int, exhausted: int, do_not_call: int) -> list[Event]:
     """One event for each combination of status and reason among the new targets of a file."""
-    standings = ((idle, TargetStatus.IDLE, None), (exhausted, TargetStatus.DONE, DoneReason.EXHAUSTED))
+    standings = (
+        (idle, TargetStatus.IDLE, None),
+        (exhausted, TargetStatus.DONE, DoneReason.EXHAUSTED),
+        (do_not_call, TargetStatus.DONE, DoneReason.DO_NOT_CALL),
+    )
     return [
         event_of_many(
             outdial,
@@ -173,7 +187,7 @@ def imported(outdial: Outdial, now: datetime, *, idle: int, exhausted: int) -> l
     ]
 
 
-def event_of_all(outdial: Outdial, changes: Sequence[Change]) -> Event:
+def event_of_all(outdial: Outdial, changes: Sequence[Change[Target]]) -> Event:
     """One event for changes of one kind, all from the same status to the same status."""
     first = changes[0]
     assert first.before is not None
@@ -191,7 +205,7 @@ def event_of_all(outdial: Outdial, changes: Sequence[Change]) -> Event:
 # ---------------------------------------------------------------- counts
 
 
-def counter(target: Target | None) -> str | None:
+def counter(target: CalledTarget | None) -> str | None:
     """The counter that counts a target; None before it is created and after it is deleted."""
     if target is None or target.tm_delete is not None:
         return None
@@ -201,7 +215,7 @@ def counter(target: Target | None) -> str | None:
     return "idle" if target.status is TargetStatus.IDLE else "progressing"
 
 
-def counted(changes: Sequence[Change], attempts_made: Mapping[str, int]) -> dict[str, Counter[str]]:
+def counted(changes: Sequence[Change[Any]], attempts_made: Mapping[str, int]) -> dict[str, Counter[str]]:
     """How much the changes add to each outdial's counters, by the outdial's id.
 
     Args:

@@ -8,8 +8,8 @@ import socket
 import sqlite3
 import sys
 from collections.abc import Coroutine
+from contextlib import ExitStack
 from datetime import timedelta
-from importlib.metadata import PackageNotFoundError, version
 from io import TextIOWrapper
 from typing import Annotated, Any, NoReturn, TypeVar
 
@@ -18,12 +18,12 @@ import structlog
 import typer
 from tortoise.exceptions import DBConnectionError, OperationalError
 
-from app import auth, db, ids, logs
+from app import auth, db, ids, logs, memory, tracing
 from app.auth import Scope
 from app.errors import Unavailable
 from app.settings import Settings, SettingsError, ensure_secret, find_secret
-from app.transfers import commands, remote
-from app.transfers.remote import TransferFailed
+from app.transfers import commands, listing
+from app.transfers.failures import TransferFailed
 
 T = TypeVar("T")
 
@@ -77,6 +77,8 @@ def _occupy_closed_streams() -> None:
 
 
 def _print_version(wanted: bool) -> None:
+    from importlib.metadata import PackageNotFoundError, version
+
     if not wanted:
         return
     try:
@@ -105,20 +107,25 @@ def serve(
     ] = 1,
 ) -> None:
     """Start the server: the API and the dashboard."""
+    memory.share_heap()
     settings = _settings_of_server()
     if workers > 1 and settings.is_sqlite:
         _fail("--workers above 1 needs PostgreSQL: set OUTDIAL_DATABASE_URL to postgresql://…", EXIT_WRONG_SETTING)
     settings = ensure_secret(settings, announce=_say)
     auth.TokenReader(settings)  # so that a wrong key fails at the start, not in a request
+    if settings.tracing == "on":
+        tracing.check()
     logs.configure(settings)  # again: the log must not repeat the secret
     if not _run_on_database(_prepare(settings)):
         _fail("the database's schema is not up to date; run: outdial migrate", EXIT_FAILED)
 
-    listener = _listen(host, port)
+    listener, *others = _listen(settings, host, port)
     url = f"http://{_link_host(host)}:{listener.getsockname()[1]}{settings.base_path}"
     for line in (f"Outdial listens on {url}", f"Dashboard: {url}/", f"GraphiQL: {url}/graphql"):
         _print(line)
-    if not _serve(settings, listener, workers):
+    if others:
+        _print(f"Metrics: http://{_link_host(settings.metrics_host)}:{settings.metrics_port}/metrics")
+    if not _serve(settings, [listener, *others], workers):
         raise typer.Exit(EXIT_FAILED)
 
 
@@ -147,6 +154,7 @@ def dial(
     Ctrl-C stops it after the calls in progress have ended. A second Ctrl-C stops it at once.
     """
     from app.demo import dialer
+    from app.transfers import remote
 
     with commands.told_in_one_line():
         logging.basicConfig(format="outdial: %(message)s", level=logging.WARNING)
@@ -217,6 +225,7 @@ def schema() -> None:
 
 
 commands.add_to(app)
+listing.add_to(app)
 
 
 # ---------------------------------------------------------------- the database
@@ -259,7 +268,20 @@ def _refuse_database(error: Exception) -> NoReturn:
 # ---------------------------------------------------------------- serving
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _listen(settings: Settings, host: str, port: int) -> list[socket.socket]:
+    """The listeners: of the server, then of the metrics if they have a port of their own."""
+    if port and port == settings.metrics_port:
+        _fail(f"OUTDIAL_METRICS_PORT: must not be {port}, which is the server's own port", EXIT_WRONG_SETTING)
+    places = [(host, port)]
+    if settings.metrics_port is not None:
+        places.append((settings.metrics_host, settings.metrics_port))
+    with ExitStack() as stack:
+        listeners = [stack.enter_context(_listener(*place)) for place in places]
+        stack.pop_all()  # from here on the server closes them
+    return listeners
+
+
+def _listener(host: str, port: int) -> socket.socket:
     from app.server import running
 
     try:
@@ -276,13 +298,13 @@ def _link_host(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def _serve(settings: Settings, listener: socket.socket, workers: int) -> bool:
+def _serve(settings: Settings, listeners: list[socket.socket], workers: int) -> bool:
     """Serve until stopped. Returns whether it ever served."""
     from app.server import running
 
     if workers == 1:
-        return running.serve_here(settings, listener)
-    running.serve_by_workers(settings, workers, listener)
+        return running.serve_here(settings, listeners)
+    running.serve_by_workers(settings, workers, listeners)
     return True
 
 

@@ -13,3 +13,8 @@ def now() -> datetime:
 def spelled(instant: datetime) -> str:
     """As SQLite stores it: always the same width and in UTC, so that texts sort as times."""
     return instant.astimezone(UTC).isoformat(" ", "microseconds")
+
+
+def iso(spelled: str) -> str:
+    """The text that SQLite stores as ISO 8601 has it, with T and Z."""
+    return f"{spelled[:10]}T{spelled[11:26]}Z"

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar
 
+RETRY_AFTER_SECONDS = 1
+"""What HTTP's answers tell those that may try again. Most outages of a database are shorter."""
+
 
 class UserErrorCode(StrEnum):
     """Errors that the caller of a mutation can correct."""
@@ -19,6 +22,7 @@ class UserErrorCode(StrEnum):
     ALREADY_ENDED = "ALREADY_ENDED"
     ALREADY_DIALED = "ALREADY_DIALED"
     PAUSED = "PAUSED"
+    SUPPRESSED = "SUPPRESSED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,22 @@ class Expected(Exception):  # noqa: N818 - these are outcomes, not faults
     def __init__(self, message: str) -> None:
         super().__init__(message)
         self.message = message
+
+
+def forget_trace(error: BaseException) -> None:
+    """Drop the traces of an error that was answered, and of those behind it.
+
+    What waits for a task has its error, whose trace has what waits: a cycle, with all that the request has sent in it.
+    Only the garbage collector would free it, which counts objects and not bytes, and may not look for minutes.
+    """
+    left: list[BaseException | None] = [error]
+    seen: set[int] = set()
+    while left:
+        one = left.pop()
+        if one is not None and id(one) not in seen:
+            seen.add(id(one))
+            one.__traceback__ = None
+            left += (one.__cause__, one.__context__, getattr(one, "original_error", None))
 
 
 class Rejected(Expected):
@@ -75,6 +95,10 @@ class LimitExceeded(Expected):
 
 class RateLimited(Expected):
     code = "RATE_LIMITED"
+
+    def __init__(self, message: str, *, retry_after_seconds: int = RETRY_AFTER_SECONDS) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
 
 
 class Unavailable(Expected):

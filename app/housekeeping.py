@@ -12,7 +12,7 @@ from functools import partial
 
 import structlog
 
-from app import attempts, customers, db, events, idempotency, imports, metrics, outdials
+from app import attempts, customers, db, events, idempotency, imports, metrics, outdials, rates, suppressions
 from app.errors import Unavailable
 
 SWEEP_EVERY_SECONDS = 1.0
@@ -20,7 +20,9 @@ SWEEP_EVERY_SECONDS = 1.0
 SEARCH_EVERY_SECONDS = 1.0
 PRUNE_EVERY_SECONDS = 60.0
 PRUNE_EVENTS_MAX = 1_000
+PRUNE_RATES_MAX = 1_000
 LAG_EVERY_SECONDS = 5.0
+COUNT_EVERY_SECONDS = 5.0
 RELISTEN_SECONDS = 1.0
 PAUSE_AFTER_FAULT_SECONDS = 1.0
 
@@ -36,6 +38,8 @@ class Chore:
     work: Callable[[], Awaitable[None]]
     every_seconds: float
     """From the end of one round to the beginning of the next."""
+    is_periodic: bool = True
+    """Whether it is done again and again, so that a round that was long ago means that something is wrong."""
 
 
 def chores(*, event_retention_hours: int, import_retention_days: int) -> list[Chore]:
@@ -43,19 +47,23 @@ def chores(*, event_retention_hours: int, import_retention_days: int) -> list[Ch
     listed = [
         Chore("end expired leases", _sweep, SWEEP_EVERY_SECONDS),
         Chore("finish exhausted targets", _search, SEARCH_EVERY_SECONDS),
+        Chore("sort targets by time zone", _sort, SEARCH_EVERY_SECONDS),
+        Chore("finish suppressed targets", _finish_suppressed, SEARCH_EVERY_SECONDS),
         Chore("remove old events", partial(_prune, event_retention_hours), PRUNE_EVERY_SECONDS),
         Chore("end abandoned imports", _end_imports, SWEEP_EVERY_SECONDS),
         Chore("remove old imports", partial(_prune_imports, import_retention_days), PRUNE_EVERY_SECONDS),
+        Chore("remove full buckets", _prune_rates, PRUNE_EVERY_SECONDS),
         Chore("measure the lag of events", _measure, LAG_EVERY_SECONDS),
     ]
     if db.is_postgres():
-        listed.append(Chore("listen to other servers", _listen, RELISTEN_SECONDS))
+        listed.append(Chore("listen to other servers", _listen, RELISTEN_SECONDS, is_periodic=False))
+        listed.append(Chore("count young tables", _count, COUNT_EVERY_SECONDS))
     return listed
 
 
 async def run(*, event_retention_hours: int, import_retention_days: int) -> None:
     """Run all chores until cancelled."""
-    await _repeat(Chore("open the log of events", _open, 0), is_once=True)
+    await _repeat(Chore("open the log of events", _open, 0, is_periodic=False), is_once=True)
     listed = chores(event_retention_hours=event_retention_hours, import_retention_days=import_retention_days)
     async with asyncio.TaskGroup() as tasks:
         for chore in listed:
@@ -79,9 +87,12 @@ async def _is_done(chore: Chore) -> bool:
         await chore.work()
     except Unavailable as error:
         log.warning("housekeeping_waits", chore=chore.name, reason=error.message)
-    except Exception:
+    except Exception:  # a bug in one chore must not end the others
+        metrics.internal_errors.inc()
         log.exception("housekeeping_failed", chore=chore.name)
     else:
+        if chore.is_periodic:
+            metrics.chore_succeeded.labels(chore.name).set_to_current_time()
         return True
     return False
 
@@ -116,7 +127,17 @@ async def _sweep() -> None:
 
 
 async def _search() -> None:
-    while await outdials.finish_exhausted():
+    while await outdials.search_exhausted.go_on():
+        pass
+
+
+async def _sort() -> None:
+    while await outdials.sort_by_zone.go_on():
+        pass
+
+
+async def _finish_suppressed() -> None:
+    while await suppressions.finish():
         pass
 
 
@@ -148,6 +169,16 @@ async def _end_imports() -> None:
 async def _prune_imports(retention_days: int) -> None:
     while await imports.prune(days=retention_days):
         pass
+
+
+async def _prune_rates() -> None:
+    while await rates.prune(limit=PRUNE_RATES_MAX) == PRUNE_RATES_MAX:
+        pass
+
+
+async def _count() -> None:
+    if counted := await db.count_grown():
+        log.info("tables_counted", tables=counted)
 
 
 async def _measure() -> None:

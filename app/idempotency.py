@@ -174,22 +174,32 @@ async def keep(tx: Transaction, key: Key | None, answer: object, now: datetime) 
 
 async def purge(*, limit: int) -> int:
     """Remove up to `limit` expired keys: a search over all customers, then a transaction for each. Returns how many."""
-    before = await db.now() - timedelta(hours=KEPT_HOURS)
     found = await db.fetch(
-        f"SELECT customer_id, key FROM idempotency_key WHERE tm_create < $1 ORDER BY tm_create LIMIT {limit}", before
+        f"""
+        SELECT customer_id, key FROM idempotency_key WHERE tm_create < {db.instant_ago("$1")}
+        ORDER BY tm_create LIMIT {limit}
+        """,
+        _kept(),
     )
     by_customer: defaultdict[str, list[str]] = defaultdict(list)
     for row in found:
         by_customer[row["customer_id"]].append(row["key"])
     for customer_id, keys in by_customer.items():
-        await db.transaction(_purge, customer_id, keys, before)
+        await db.transaction(_purge, customer_id, keys)
     return len(found)
 
 
-async def _purge(tx: Transaction, customer_id: str, keys: list[str], before: datetime) -> None:
+async def _purge(tx: Transaction, customer_id: str, keys: list[str]) -> None:
     await tx.fetch(
-        f"DELETE FROM idempotency_key WHERE customer_id = $1 AND key {db.any_of('$2', 'text')} AND tm_create < $3",
+        f"""
+        DELETE FROM idempotency_key
+        WHERE customer_id = $1 AND key {db.any_of("$2", "text")} AND tm_create < {db.instant_ago("$3")}
+        """,
         customer_id,
         keys,
-        before,
+        _kept(),
     )
+
+
+def _kept() -> Any:
+    return db.ago_value(timedelta(hours=KEPT_HOURS))

@@ -4,10 +4,11 @@ A target is IDLE, PROGRESSING or DONE. Each thing that can happen to it is a fun
 new state. The use-cases read, call these functions and write.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from types import MappingProxyType
 
 DESTINATIONS = 5
 """The number of addresses that a target can have."""
@@ -49,6 +50,8 @@ class AttemptState(StrEnum):
 
 LIVE = frozenset({AttemptState.CLAIMED, AttemptState.DIALING})
 """An attempt in one of these states holds its target's lease until it expires."""
+UNKNOWN = frozenset({AttemptState.DIALING, AttemptState.UNCONFIRMED})
+"""It was dialed, and its result is not known yet."""
 
 
 class Disposition(StrEnum):
@@ -75,6 +78,7 @@ class TargetEventType(StrEnum):
     UNCONFIRMED = "UNCONFIRMED"
     CANCELED = "CANCELED"
     EXHAUSTED = "EXHAUSTED"
+    SUPPRESSED = "SUPPRESSED"
     RESET = "RESET"
     DELETED = "DELETED"
 
@@ -98,6 +102,10 @@ class Verdict(StrEnum):
     LEASE_LOST = "LEASE_LOST"
     ALREADY_ENDED = "ALREADY_ENDED"
     ALREADY_DIALED = "ALREADY_DIALED"
+    SUPPRESSED = "SUPPRESSED"
+
+
+NOTHING_SUPPRESSED: Mapping[int, datetime | None] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,13 +119,24 @@ class Tries:
     counts: Sequence[int]
     limits: Sequence[int]
     """The target's own limits, else the policy's."""
+    suppressed: Mapping[int, datetime | None] = field(default_factory=lambda: NOTHING_SUPPRESSED)
+    """The destinations that must not be called, each until when; None for ever."""
 
     def usable(self, index: int) -> bool:
         return self.set[index] and not self.invalid[index] and self.counts[index] < self.limits[index]
 
     def next_index(self) -> int | None:
-        """The lowest usable destination: 0 is used up before 1 is tried. None if there is none."""
-        return next((index for index in range(DESTINATIONS) if self.usable(index)), None)
+        """The lowest destination that is usable and not suppressed: 0 is used up before 1 is tried. None if none is."""
+        open_to_call = (index for index in range(DESTINATIONS) if self.usable(index) and index not in self.suppressed)
+        return next(open_to_call, None)
+
+    def done_reason(self) -> DoneReason | None:
+        """Why nothing is left to try, now or later. None if something is: a suppression that expires leaves it."""
+        left = [index for index in range(DESTINATIONS) if self.usable(index)]
+        if not left:
+            return DoneReason.EXHAUSTED
+        is_over = all(index in self.suppressed and self.suppressed[index] is None for index in left)
+        return DoneReason.DO_NOT_CALL if is_over else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,10 +148,11 @@ class Standing:
     next_try_at: datetime | None = None
 
 
-def idle_or_exhausted(tries: Tries, due: datetime) -> Standing:
-    """IDLE and due then, or DONE if no destination is usable. An IDLE target always has a usable destination."""
-    if tries.next_index() is None:
-        return Standing(TargetStatus.DONE, DoneReason.EXHAUSTED)
+def idle_or_done(tries: Tries, due: datetime) -> Standing:
+    """IDLE and due then, or DONE if no destination is left: all are used up, or suppressed for ever."""
+    reason = tries.done_reason()
+    if reason is not None:
+        return Standing(TargetStatus.DONE, reason)
     return Standing(TargetStatus.IDLE, next_try_at=due)
 
 
@@ -163,7 +183,7 @@ def after_disposition(
         wait = 0  # nobody was called, so there is no need to wait before the next address
     else:
         wait = retry_interval_seconds
-    return idle_or_exhausted(tries, ended_at + timedelta(seconds=wait))
+    return idle_or_done(tries, ended_at + timedelta(seconds=wait))
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +204,7 @@ def after_lapse(
     on_unconfirmed: UnconfirmedAction,
 ) -> Lapse:
     """The new state after a lease expired: an unsuccessful try, or a call with an unknown result."""
-    retry = idle_or_exhausted(tries, expired_at + timedelta(seconds=retry_interval_seconds))
+    retry = idle_or_done(tries, expired_at + timedelta(seconds=retry_interval_seconds))
     if state is AttemptState.CLAIMED:
         return Lapse(AttemptState.EXPIRED, TargetEventType.EXPIRED, retry)
     if on_unconfirmed is UnconfirmedAction.RETRY:
@@ -202,7 +222,16 @@ def _ended_or_lost(state: AttemptState) -> Verdict:
     return Verdict.ALREADY_ENDED if state in {AttemptState.COMPLETED, AttemptState.RELEASED} else Verdict.LEASE_LOST
 
 
-def judge_start(state: AttemptState, *, holds: bool) -> Verdict:
+def judge_start(state: AttemptState, *, holds: bool, suppressed: bool = False) -> Verdict:
+    """Whether a call may be placed.
+
+    Args:
+        state: the attempt's.
+        holds: its lease holds.
+        suppressed: its address must not be called any more. A call that was placed before goes on.
+    """
+    if suppressed and state in {AttemptState.CLAIMED, AttemptState.REVOKED}:
+        return Verdict.SUPPRESSED
     return Verdict.APPLY if holds else _ended_or_lost(state)
 
 
@@ -244,7 +273,7 @@ def judge_complete(
         return Verdict.UNCHANGED
     if holds and not deleted:
         return Verdict.APPLY
-    if newest and not deleted and state in {AttemptState.UNCONFIRMED, AttemptState.DIALING}:
+    if newest and not deleted and state in UNKNOWN:
         # facts come first: it was dialed, its result is unknown, and nothing has happened since. It must not matter
         # whether the sweep has already ended it.
         return Verdict.APPLY

@@ -11,9 +11,12 @@ import sys
 import threading
 from collections.abc import Iterable, MutableMapping
 from contextvars import ContextVar
+from datetime import UTC, datetime
+from functools import lru_cache
 from types import TracebackType
 from typing import Any
 
+import orjson
 import structlog
 
 from app.database_url import DatabaseUrl
@@ -30,6 +33,7 @@ _TALKATIVE = (
     "asyncio",
     "httpcore",
     "httpx",
+    "opentelemetry",
     "tortoise",
     "urllib3",
     "uvicorn",
@@ -57,7 +61,21 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"(/[^\s?/\"'\\]*\?)[^\s\"'\\]+"), rf"\1{REDACTED}"),
     # A telephone number with its country code, as people or machines write it
     (re.compile(r"(?:\+|%2B|\\u002b)(?:[ ().-]?[ (]?\d){7,15}", re.IGNORECASE), REDACTED),
+    # One without, right behind a word: tel:14155550100. A count stands alone, and an id is hexadecimal.
+    (re.compile(r"(?<=[g-zG-Z:])\d{10,15}(?![0-9a-fA-F.-])"), REDACTED),
 )
+_UUID = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+_SEGMENT = re.compile(rf"{_UUID}|(?!.*[0-9][0-9._-]{{5,}}[0-9])[A-Za-z0-9._-]{{0,40}}")
+"""What a path may show between two slashes: an id or a name. Not what is as long as a part of a token, has a number as
+long as a telephone's, or is escaped."""
+
+
+_PLAIN_PATH = re.compile(r"/[a-z0-9/._-]*")
+"""A path in which none of the patterns can find anything: no capital, no space, none of = : ? + %."""
+_requests = structlog.get_logger("outdial.access")
+_requests_level = logging.getLogger("outdial.access")
+_processors: list[structlog.typing.Processor] = []
+"""Those of `configure`. A test that captures log lines empties the list."""
 
 
 def configure(settings: Settings) -> None:
@@ -86,7 +104,7 @@ def configure(settings: Settings) -> None:
             redaction,
         ],
     )
-    handler = _Handler(is_json=settings.log_format == "json")
+    handler = _Handler(is_json=settings.log_format == "json", secrets=_secrets(settings))
     handler.setFormatter(formatter)
     root = logging.getLogger()
     for old in [old for old in root.handlers if isinstance(old, _Handler)]:
@@ -107,13 +125,14 @@ def configure(settings: Settings) -> None:
         threading.excepthook = lambda caught: _log_uncaught(caught.exc_type, caught.exc_value, caught.exc_traceback)
         sys.unraisablehook = lambda caught: _log_uncaught(caught.exc_type, caught.exc_value, caught.exc_traceback)
 
+    _processors[:] = [
+        structlog.stdlib.filter_by_level,
+        *shared,
+        structlog.stdlib.PositionalArgumentsFormatter(),
+        structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+    ]
     structlog.configure(
-        processors=[
-            structlog.stdlib.filter_by_level,
-            *shared,
-            structlog.stdlib.PositionalArgumentsFormatter(),
-            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
-        ],
+        processors=_processors,
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,  # so that a second call also applies to loggers that are already used
@@ -122,7 +141,46 @@ def configure(settings: Settings) -> None:
 
 def writes_json() -> bool:
     """Whether `configure` has asked for JSON."""
-    return any(isinstance(handler, _Handler) and handler.is_json for handler in logging.getLogger().handlers)
+    handler = _handler()
+    return handler is not None and handler.is_json
+
+
+@lru_cache(maxsize=500)
+def shown_path(path: str) -> str:
+    """A path for a log line: what is neither a name nor an id in it may be anything, so it is not shown."""
+    return "/".join(part if _SEGMENT.fullmatch(part) else REDACTED for part in path.split("/"))
+
+
+def log_request(method: str, path: str, status: int | str, milliseconds: float, *, own_id: str | None) -> None:
+    """Write the line of an answered request, at INFO.
+
+    Each request has one, and by all the processors it would cost more than the answer to a small query. A plain line is
+    written directly; it is the same line.
+
+    Args:
+        method: of HTTP.
+        path: as it is to be logged.
+        status: of the answer, or what happened instead.
+        milliseconds: how long it took.
+        own_id: the request's id if this server made it. An id of a client may hold anything.
+    """
+    handler = _handler() if _processors else None
+    if handler is None or own_id is None or not method.isalpha() or _PLAIN_PATH.fullmatch(path) is None:
+        _requests.info("request", method=method, path=path, status=status, milliseconds=milliseconds)
+    elif _requests_level.isEnabledFor(logging.INFO):
+        now = orjson.dumps(datetime.now(UTC), option=orjson.OPT_UTC_Z)[1:-1].decode()
+        handler.write(
+            f'{{"method": "{method}", "path": "{path}", "status": {json.dumps(status)}, '
+            f'"milliseconds": {milliseconds}, "event": "request", "request_id": "{own_id}", "level": "info", '
+            f'"logger": "outdial.access", "timestamp": "{now}"}}'
+            if handler.is_json
+            else f"{now} [info     ] request                        [outdial.access] method={method} "
+            f"milliseconds={milliseconds} path={path} request_id={own_id} status={status}"
+        )
+
+
+def _handler() -> "_Handler | None":
+    return next((handler for handler in logging.getLogger().handlers if isinstance(handler, _Handler)), None)
 
 
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
@@ -147,9 +205,17 @@ class _Redaction:
 class _Handler(logging.Handler):
     """Writes to the present standard error, any text."""
 
-    def __init__(self, *, is_json: bool) -> None:
+    def __init__(self, *, is_json: bool, secrets: tuple[str, ...]) -> None:
         super().__init__()
         self.is_json = is_json
+        self._secrets = secrets
+
+    def write(self, line: str) -> None:
+        """Write a line that holds nothing to redact, except maybe one of our own secrets."""
+        for secret in self._secrets:
+            line = line.replace(secret, REDACTED)
+        sys.stderr.write(line + "\n")
+        sys.stderr.flush()
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
@@ -179,7 +245,8 @@ def _add_request_id(_logger: object, _method: str, event: MutableMapping[str, An
 
 def _secrets(settings: Settings) -> tuple[str, ...]:
     """The secrets in the settings, in each spelling, the longest first."""
-    found = {settings.jwt_secret.get_secret_value()} if settings.jwt_secret is not None else set()
+    own = (settings.jwt_secret, settings.metrics_token)
+    found = {secret.get_secret_value() for secret in own if secret is not None}
     if not settings.is_sqlite:
         url = DatabaseUrl.parse(settings.database_url)
         login = settings.database_url.partition("://")[2].partition("/")[0].rpartition("@")[0]

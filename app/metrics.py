@@ -6,6 +6,7 @@ sets it before it starts the workers, and only they import this module.
 """
 
 import os
+import re
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,10 +18,16 @@ MULTIPROCESS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 OPERATION_NAMES_MAX = 100
 """Clients choose operation names, and each name is a time series that stays. Names above this number are "other"."""
 
+OPERATION_NAME_CHARACTERS_MAX = 100
+"""A longer one is "other"."""
+
+_NUMBER = re.compile(r"\d{7}")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _directory = os.environ.get(MULTIPROCESS_VARIABLE)
 _registry = CollectorRegistry()
 _names: set[str] = set()
+_answered: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+"""As many as there are time series: methods and routes are few. Looking a label up takes longer than counting."""
 
 disable_created_metrics()  # type: ignore[no-untyped-call] # a creation time for every counter doubles the page
 
@@ -36,6 +43,13 @@ request_seconds = Histogram(
 )
 operations = Counter(
     "outdial_graphql_operations", "GraphQL operations that ended.", ["name", "type", "outcome"], registry=_registry
+)
+graphql_executions = Counter(
+    "outdial_graphql_executions",
+    "Executions of queries and mutations, and of each event of subscriptions: compiled, replayed (a compiled one that "
+    "met an error, executed by graphql-core) or core (by graphql-core alone).",
+    ["way"],
+    registry=_registry,
 )
 claimed_targets = Counter("outdial_claimed_targets", "Targets that dialers claimed.", registry=_registry)
 completed_attempts = Counter(
@@ -53,13 +67,63 @@ imports_under_way = Gauge(
 )
 events_delivered = Counter("outdial_events_delivered", "Events sent to subscribers.", registry=_registry)
 database_errors = Counter(
-    "outdial_database_errors", "Statements and transactions that failed because of the database.", registry=_registry
+    "outdial_database_errors",
+    "Statements and transactions that failed because of the database, by reason.",
+    ["reason"],
+    registry=_registry,
+)
+database_connections_in_use = Gauge(
+    "outdial_database_connections_in_use",
+    "Database connections that run a statement or a transaction.",
+    multiprocess_mode="livesum",
+    registry=_registry,
+)
+database_connections_limit = Gauge(
+    "outdial_database_connections_limit",
+    "Database connections that the processes may have.",
+    multiprocess_mode="livesum",
+    registry=_registry,
+)
+internal_errors = Counter(
+    "outdial_internal_errors", "Bugs that were met. The log has the traceback of each.", registry=_registry
+)
+chore_succeeded = Gauge(
+    "outdial_chore_succeeded_timestamp_seconds",
+    "When a chore of housekeeping was last done, in the process that is furthest behind, by chore.",
+    ["chore"],
+    multiprocess_mode="livemin",
+    registry=_registry,
+)
+refused_connections = Counter(
+    "outdial_refused_connections",
+    "Requests and connections that were refused before their token was read, by reason.",
+    ["reason"],
+    registry=_registry,
+)
+closed_sockets = Counter(
+    "outdial_closed_sockets",
+    "WebSockets that ended, by the code that the server closed them with.",
+    ["code"],
+    registry=_registry,
+)
+rate_limited = Counter(
+    "outdial_rate_limited",
+    "Operations, calls and claims that were refused because their customer had no points left, by kind.",
+    ["kind"],
+    registry=_registry,
 )
 open_sockets = Gauge("outdial_open_sockets", "Open WebSockets.", multiprocess_mode="livesum", registry=_registry)
 subscriptions = Gauge(
     "outdial_subscriptions",
     "Open subscriptions.",
     ["field"],
+    multiprocess_mode="livesum",
+    registry=_registry,
+)
+waiting_for_turns = Gauge(
+    "outdial_waiting_for_turns",
+    "Operations and imports that wait until their customer has room.",
+    ["what"],
     multiprocess_mode="livesum",
     registry=_registry,
 )
@@ -71,11 +135,20 @@ event_lag_seconds = Gauge(
 )
 
 
-def operation_name(name: str | None) -> str:
-    """The label of an operation: its name, "" if it is anonymous, "other" if this process has seen too many names."""
+def operation_name(name: str | None, *, is_new: bool = True) -> str:
+    """The label of an operation: its name, "" if it is anonymous, "other" if it may not be shown.
+
+    It may not if it is too long or one too many, or has a number in it that may be somebody's telephone.
+
+    Args:
+        name: of the operation.
+        is_new: whether a name that this process has not seen may become a label.
+    """
     if not name or name in _names:
         return name or ""
-    if len(_names) >= OPERATION_NAMES_MAX:
+    if not is_new or len(name) > OPERATION_NAME_CHARACTERS_MAX or len(_names) >= OPERATION_NAMES_MAX:
+        return "other"
+    if _NUMBER.search(name):
         return "other"
     _names.add(name)
     return name
@@ -86,6 +159,11 @@ def count_operation(name: str | None, operation_type: str, outcome: str) -> None
     operations.labels(operation_name(name), operation_type, outcome).inc()
 
 
+def count_refused(name: str | None, outcome: str) -> None:
+    """Count a GraphQL request that was refused before it ran. Its name may be anything, so it never adds a label."""
+    operations.labels(operation_name(name, is_new=False), "unknown", outcome).inc()
+
+
 def count_import_rows(*, accepted: int, rejected: int) -> None:
     """Count the rows of a committed chunk."""
     import_rows.labels("accepted").inc(accepted)
@@ -94,9 +172,13 @@ def count_import_rows(*, accepted: int, rejected: int) -> None:
 
 def observe_request(method: str, route: str, status: int, seconds: float) -> None:
     """Count an answered request. The route is the pattern, never the path: ids would be time series."""
-    method = method if method in _METHODS else "other"
-    requests.labels(method, route, str(status)).inc()
-    request_seconds.labels(method, route).observe(seconds)
+    labels = method if method in _METHODS else "other", route, status
+    found = _answered.get(labels)
+    if found is None:
+        children = requests.labels(labels[0], route, str(status)), request_seconds.labels(labels[0], route)
+        found = _answered[labels] = children
+    found[0].inc()
+    found[1].observe(seconds)
 
 
 def render() -> tuple[bytes, str]:

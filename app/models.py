@@ -17,9 +17,23 @@ class Customer(Model):
     """Of the customer's log of events: see app.events."""
     node = fields.CharField(max_length=32, default="")
     """The database cluster in which the transaction ids of that epoch count."""
+    suppressions_version = fields.IntField(default=0)
+    """Grows whenever addresses are added to the customer's suppressions. 0 if none ever was."""
 
     class Meta:
         table = "customer"
+
+
+# What a customer may still ask for, in points: see app.rates. None has one that has asked for little since.
+class RateLimit(Model):
+    customer_id = fields.UUIDField(primary_key=True)
+    points = fields.BigIntField()
+    """Below 0 if it is overdrawn."""
+    filled_at = fields.DatetimeField()
+    """When it had those points."""
+
+    class Meta:
+        table = "rate_limit"
 
 
 class Outdial(Model):
@@ -34,8 +48,19 @@ class Outdial(Model):
     retry_interval_seconds = fields.IntField()
     lease_seconds = fields.IntField()
     on_unconfirmed = fields.CharField(max_length=16)
+    calling_hours = fields.JSONField[dict[str, object]](null=True)
+    """{"time_zone", "windows": [[weekday, from, to]], "exceptions": [[date, name, [[from, to]]]]}"""
+    policy_version = fields.IntField(default=1)
+    caps = fields.JSONField[list[dict[str, object]]](default=list)
+    """{"tries", "window_seconds", "per", "over"}"""
+    on_unknown_time_zone = fields.CharField(max_length=16, default="SKIP")
+    keep_order = fields.SmallIntField(default=0)
+    """1 if a closed destination holds up the next ones."""
+    sorted_to = fields.UUIDField(null=True)
+    """How far the sorting of targets by their time zones has come, after hours were set. Null if there is none."""
+    time_zone = fields.CharField(max_length=64, null=True)
     exhausted_to = fields.UUIDField(null=True)
-    """How far the search for targets without a try left has come, after limits were lowered. Null if there is none."""
+    """How far the look at all idle targets has come, after limits or caps were changed. Null if there is none."""
     pruned_epoch = fields.IntField(default=0)
     pruned_tx = fields.BigIntField(default=0)
     pruned_seq = fields.BigIntField(default=0)
@@ -66,6 +91,20 @@ class OutdialCounter(Model):
         table = "outdial_counter"
 
 
+# The time zones of an outdial's targets, and the sets of them that targets have: see app.store.grouping.
+class OutdialZone(Model):
+    customer_id = fields.UUIDField()
+    outdial_id = fields.UUIDField(primary_key=True)
+    kind = fields.CharField(max_length=8)
+    """ZONE or GROUP"""
+    number = fields.SmallIntField()
+    value = fields.TextField()
+    """What is known of the time zone; of a group, the numbers of its zones."""
+
+    class Meta:
+        table = "outdial_zone"
+
+
 class Target(Model):
     id = fields.UUIDField(primary_key=True)
     customer_id = fields.UUIDField()
@@ -77,6 +116,7 @@ class Target(Model):
     status = fields.CharField(max_length=16)
     done_reason = fields.CharField(max_length=16, null=True)
     priority = fields.SmallIntField()
+    time_zone = fields.CharField(max_length=64, null=True)
     max_try_counts = fields.JSONField[list[int]](null=True)
     destination_0 = fields.JSONField[dict[str, str]](null=True)
     destination_1 = fields.JSONField[dict[str, str]](null=True)
@@ -91,7 +131,13 @@ class Target(Model):
     try_count_4 = fields.SmallIntField(default=0)
     invalid_mask = fields.SmallIntField(default=0)
     """Bit n is set if destination n was reported as invalid."""
+    zones = fields.BigIntField(default=0)
+    """The number of each destination's time zone in `outdial_zone`, in 12 bits each; 0 if it is not set."""
+    zone_group = fields.SmallIntField(default=0)
+    """All targets with the same time zones have the same. 0 if they were not looked at: see app.store.grouping."""
     next_try_at = fields.DatetimeField(null=True)
+    wakes_at = fields.DatetimeField(null=True)
+    """Until then the policy's caps leave no try, so claims need not look at it. A hint: each claim judges again."""
     last_attempt_id = fields.UUIDField(null=True)
     last_index = fields.SmallIntField(null=True)
     """The destination that the last claim chose."""
@@ -213,6 +259,8 @@ class ImportJob(Model):
     rows_updated = fields.BigIntField(default=0)
     rows_skipped = fields.BigIntField(default=0)
     rows_rejected = fields.BigIntField(default=0)
+    rows_suppressed = fields.BigIntField(default=0)
+    """Of the created and updated ones, those whose addresses were all suppressed."""
     checkpoint_line = fields.BigIntField(default=0)
     """The last line of the file up to which all rows are stored or rejected."""
     checkpoint_digest = fields.CharField(max_length=64, default="")
@@ -253,3 +301,25 @@ class ImportReject(Model):
 
     class Meta:
         table = "import_reject"
+
+
+# An address that must not be called, on no list of the customer.
+class Suppression(Model):
+    id = fields.UUIDField(primary_key=True)
+    customer_id = fields.UUIDField()
+    type = fields.CharField(max_length=16)
+    """As it was given."""
+    space = fields.CharField(max_length=16)
+    """The type whose addresses it is compared with: TEL and WHATSAPP share their numbers."""
+    address = fields.CharField(max_length=255)
+    """In its canonical form."""
+    reason = fields.CharField(max_length=255)
+    source = fields.CharField(max_length=16)
+    expires_at = fields.DatetimeField(null=True)
+    """Null if it counts for ever."""
+    is_pending = fields.SmallIntField(default=0)
+    """1 until idle targets that have no other destination left are finished."""
+    tm_create = fields.DatetimeField()
+
+    class Meta:
+        table = "suppression"

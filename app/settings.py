@@ -5,6 +5,7 @@ import re
 import secrets
 import stat
 from collections.abc import Callable
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -15,12 +16,17 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from app import settings_file
 from app.database_url import SQLITE_PREFIX, DatabaseUrl
 
 PREFIX = "OUTDIAL_"
 SECRET_BYTES_MIN = 32
 """RFC 7518, section 3.2: an HS256 key is at least as long as the hash. PyJWT warns about shorter keys."""
 RSA_BITS_MIN = 2048
+METRICS_TOKEN_CHARACTERS_MIN = 16
+METRICS_TOKEN_CHARACTERS_MAX = 1_000
+_METRICS_TOKEN = re.compile(rf"[A-Za-z0-9._~+/=-]{{{METRICS_TOKEN_CHARACTERS_MIN},{METRICS_TOKEN_CHARACTERS_MAX}}}")
+"""RFC 6750, section 2.1: what a bearer token may hold."""
 _ORIGIN = re.compile(r"(https?)://([a-z0-9.-]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?/?")
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
 _SEGMENT = r"[A-Za-z0-9_~-][A-Za-z0-9._~-]*"  # neither . nor .., and no characters that a URL must escape
@@ -30,6 +36,7 @@ OWN_PATHS = frozenset({"graphql", "healthz", "metrics", "readyz", "session", "v1
 """The first segments of the server's own paths. As a base path they would be ambiguous."""
 _KEY_NAMES = ("jwt_secret", "jwt_public_key", "jwt_jwks_url")
 
+Network = IPv4Network | IPv6Network
 PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | ed448.Ed448PublicKey
 
 
@@ -67,24 +74,85 @@ class Settings(BaseSettings):
     It must be longer than the idle timeout of a balancer in front (mostly 60 s, with AWS at most 4,000 s), which
     otherwise sends requests into connections that are just closing.
     """
+    connections_max: int = Field(default=10_000, ge=10, le=1_000_000)
+    """Open connections of each process. It is fewer if the process may not open as many files."""
+    address_connections_max: int | None = Field(default=None, ge=1, le=1_000_000)
+    """Those of one address, and of one /64 of IPv6 addresses; None for a quarter of those that the process can have."""
+    customer_sockets_max: int = Field(default=2_000, ge=1, le=1_000_000)
+    """WebSockets of one customer, of each process."""
+    customer_subscriptions_max: int = Field(default=5_000, ge=1, le=1_000_000)
+    """Subscriptions of one customer, of each process."""
+    customer_exports_max: int = Field(default=4, ge=1, le=1_000)
+    """Files that one customer reads at once, of each process."""
+    rate_points_per_second: int = Field(default=50_000, ge=0, le=1_000_000_000)
+    """Points of work that each customer gets, in all processes together; 0 for no limit. See `app.costs`."""
+    rate_points_burst: int = Field(default=500_000, ge=2_500, le=1_000_000_000)
+    """Points that a customer may save up. The costliest operation takes 2,500."""
+    trusted_proxies: Annotated[tuple[Network, ...], NoDecode] = ()
+    """Whose X-Forwarded-For says where a connection is from."""
+    header_bytes_max: int = Field(default=32_768, ge=1_024, le=1_048_576)
+    """The request line and the headers of one request. The longest token and the longest cookie fit in."""
+    header_seconds_max: int = Field(default=10, ge=1, le=300)
+    """From the first byte of a request, or from the connection's start, to the end of the headers."""
+    body_bytes_per_second_min: int = Field(default=1_000, ge=0, le=1_000_000)
+    """A sender that is slower is cut off; 0 for no limit."""
+    socket_init_bytes_max: int = Field(default=20_480, ge=1_024, le=1_048_576)
+    """A message before connection_ack: the longest token, and 4 KiB beside it."""
+    socket_message_bytes_max: int = Field(default=8_388_608, ge=1_024, le=67_108_864)
+    """A message after connection_ack."""
+    json_depth_max: int = Field(default=64, ge=8, le=250)
+    """Arrays and objects inside each other, in a body or a message."""
+    json_values_max: int = Field(default=250_000, ge=1_000, le=10_000_000)
+    """Values in a body or a message: about 25 MB."""
+    answer_bytes_max: int = Field(default=67_108_864, ge=1_048_576, le=1_073_741_824)
+    """One answer. A larger one is refused before it is complete."""
+    answers_bytes_max: int = Field(default=268_435_456, ge=1_048_576, le=17_179_869_184)
+    """All large answers that a process makes and sends at once."""
+    metrics_port: int | None = Field(default=None, ge=1, le=65_535)
+    """A port on which there are the metrics and nothing else; None to have them on the usual port."""
+    metrics_host: str = "127.0.0.1"
+    """The address of that port."""
+    metrics_token: SecretStr | None = None
+    """Who reads the metrics must send it as a bearer token."""
+    settings_file: str | None = None
+    """A file with variables as in the environment. It counts before that, and is read again at SIGHUP."""
     event_retention_hours: int = Field(default=72, ge=1, le=24 * 366 * 10)
     import_retention_days: int = Field(default=30, ge=1, le=366 * 10)
+    compiled: Literal["on", "off"] = "on"
+    """Whether operations are compiled; if not, graphql-core executes them all."""
+    tracing: Literal["on", "off"] = "off"
+    """Whether spans are sent to a collector of OpenTelemetry. Its own variables say where."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
     log_format: Literal["text", "json"] = "text"
 
     @classmethod
     def load(cls, **values: Any) -> Self:
-        """The settings, from the given values or else from the environment.
+        """The settings, from the given values; if there are none, from the settings' file. The rest: the environment.
 
         Raises:
             SettingsError: the first thing that is wrong.
         """
         try:
-            return cls(**values)
+            return cls(**(values or cls._from_file()))
         except ValidationError as error:
             line = _line(error)
         # Outside of the handler: the chained error would show its input in a traceback.
         raise SettingsError(line)
+
+    @classmethod
+    def _from_file(cls) -> dict[str, str]:
+        """Values of fields from the file that the environment names, if it does. Empty ones count as unset."""
+        path = settings_file.path()
+        if path is None:
+            return {}
+        try:
+            found = settings_file.read(path)
+        except settings_file.WrongFile as wrong:
+            raise SettingsError(f"{settings_file.VARIABLE}: {wrong}") from None
+        variables = {_variable(name): name for name in cls.model_fields}
+        if unknown := found.keys() - variables.keys():
+            raise SettingsError(f"{settings_file.VARIABLE}: {path}: there is no setting {min(unknown)}")
+        return {variables[name]: value for name, value in found.items() if value}
 
     @property
     def is_sqlite(self) -> bool:
@@ -117,6 +185,16 @@ class Settings(BaseSettings):
                 # Anyone who knows a public key could sign with it.
                 raise ValueError(f"is a key of a key pair; set {PREFIX}JWT_PUBLIC_KEY instead")
         return secret
+
+    @field_validator("metrics_token")
+    @classmethod
+    def _check_metrics_token(cls, token: SecretStr | None) -> SecretStr | None:
+        if token is not None and not _METRICS_TOKEN.fullmatch(token.get_secret_value()):
+            raise ValueError(
+                f"must be {METRICS_TOKEN_CHARACTERS_MIN} to {METRICS_TOKEN_CHARACTERS_MAX:,} letters, digits and "
+                "-._~+/= (try: openssl rand -hex 32)"
+            )
+        return token
 
     @field_validator("jwt_public_key")
     @classmethod
@@ -160,6 +238,17 @@ class Settings(BaseSettings):
             return value
         return tuple(_origin(str(text).strip()) for text in texts if str(text).strip())
 
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _split_proxies(cls, value: object) -> object:
+        texts = value.split(",") if isinstance(value, str) else value
+        if not isinstance(texts, list | tuple):
+            return value
+        try:
+            return tuple(ip_network(str(text).strip()) for text in texts if str(text).strip())
+        except ValueError:
+            raise ValueError("must be addresses or networks such as 10.0.0.0/8, separated by commas") from None
+
     @field_validator("base_path")
     @classmethod
     def _check_base_path(cls, value: str) -> str:
@@ -176,7 +265,7 @@ class Settings(BaseSettings):
     def _upper(cls, value: object) -> object:
         return value.upper() if isinstance(value, str) else value
 
-    @field_validator("log_format", mode="before")
+    @field_validator("compiled", "log_format", "tracing", mode="before")
     @classmethod
     def _lower(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value
@@ -304,11 +393,10 @@ def _make_secret(path: Path) -> bool:
 
 
 def _read_secret(path: Path) -> SecretStr:
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
-    with os.fdopen(descriptor, encoding="utf-8", errors="replace") as file:
+    with settings_file.opened(path, may_be_link=False) as file:
         if stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077:
             raise SettingsError(f"{_variable('jwt_secret')}: others can read {path}; run chmod 600 on it")
-        secret = file.read().strip()
+        secret = file.read(settings_file.FILE_BYTES_MAX).decode(errors="replace").strip()
     if len(secret.encode()) < SECRET_BYTES_MIN:
         raise SettingsError(
             f"{_variable('jwt_secret')}: {path} has no secret; remove it, and the server makes a new one"
@@ -328,7 +416,9 @@ def _line(error: ValidationError) -> str:
 
 def _file_text(path: str) -> str:
     try:
-        return Path(path).read_text(encoding="ascii")
+        with settings_file.opened(Path(path)) as file:
+            # Of a longer one the rest is missing, and it is no key.
+            return file.read(settings_file.FILE_BYTES_MAX).decode("ascii")
     except (OSError, ValueError):
         raise ValueError("must be the PEM text of a public key, or the path of a file with it") from None
 

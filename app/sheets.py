@@ -16,6 +16,7 @@ OWNER_COLUMNS = (
     "data",
     "priority",
     "max_try_counts",
+    "time_zone",
     *(column for columns in DESTINATION_COLUMNS for column in columns),
 )
 """What an owner defines for a target: exports write it, imports read it."""

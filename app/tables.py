@@ -3,10 +3,11 @@
 In a statement's text, a `Columns` becomes its names: `f"SELECT {tables.TARGET} FROM target"`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
+from operator import itemgetter
 from typing import Any
 
 import orjson
@@ -56,7 +57,11 @@ class Columns:
 
     def part_of(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """These columns of a row that has them as `named`."""
-        return {name: row[f"{self.table}.{name}"] for name in self.kinds}
+        return dict(zip(self.kinds, self._of_named(row), strict=True))
+
+    @cached_property
+    def _of_named(self) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
+        return itemgetter(*(f"{self.table}.{name}" for name in self.kinds))
 
     def but(self, *names: str) -> "Columns":
         """The others.
@@ -112,9 +117,9 @@ def row_of(instance: Model) -> dict[str, Any]:
 
 # ---------------------------------------------------------------- the columns of records
 
-OUTDIAL = columns_of(models.Outdial).but("exhausted_to", "pruned_epoch", "pruned_tx", "pruned_seq")
+OUTDIAL = columns_of(models.Outdial).but("exhausted_to", "sorted_to", "pruned_epoch", "pruned_tx", "pruned_seq")
 TARGET_ROW = columns_of(models.Target)
-TARGET = TARGET_ROW.but("last_index")
+TARGET = TARGET_ROW.but("last_index", "zones", "zone_group", "wakes_at")
 ATTEMPT = columns_of(models.Attempt)
 COUNTERS = columns_of(models.OutdialCounter).but("customer_id", "outdial_id", "slot")
 TARGET_EVENT = columns_of(models.TargetEvent).but("seq", "epoch", "tx")
@@ -124,3 +129,5 @@ IMPORT_JOB = columns_of(models.ImportJob).but(
 )
 KEPT_REJECT = columns_of(models.ImportReject)
 IMPORT_REJECT = KEPT_REJECT.but("whole_text", "is_whole")
+SUPPRESSION_ROW = columns_of(models.Suppression)
+SUPPRESSION = SUPPRESSION_ROW.but("space", "is_pending")

@@ -5,13 +5,24 @@ Lengths are in characters.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from app import addresses, ids
+from app import addresses, hours, ids, zones
 from app.errors import BadUserInput, UserError, invalid
+from app.hours import CallingHours
 from app.lifecycle import DESTINATIONS, UnconfirmedAction
-from app.records import CheckedTarget, Destination, DestinationDraft, DialPolicy, PolicyDraft, TargetDraft
+from app.records import (
+    CallCap,
+    CheckedTarget,
+    Destination,
+    DestinationDraft,
+    DialPolicy,
+    Kept,
+    PolicyDraft,
+    TargetDraft,
+)
 
 NAME_CHARACTERS_MAX = 255
 DETAIL_CHARACTERS_MAX = 4_096
@@ -19,11 +30,15 @@ DATA_CHARACTERS_MAX = 65_536
 KEY_CHARACTERS_MAX = 255
 CALL_ID_CHARACTERS_MAX = 255
 DIALER_CHARACTERS_MAX = 255
+REASON_CHARACTERS_MAX = 255
 IDEMPOTENCY_KEY_CHARACTERS_MAX = 255
 SOUGHT_CHARACTERS_MAX = 1_000
 PRIORITY_MAX = 9
 TRY_COUNT_MAX = 100
 RETRY_INTERVAL_SECONDS_MAX = 2_592_000
+CAPS_MAX = 5
+CAP_TRIES_MAX = 100
+CAP_WINDOW_SECONDS_MAX = 2_592_000
 LEASE_SECONDS_MIN = 5
 LEASE_SECONDS_MAX = 86_400
 
@@ -40,6 +55,7 @@ TEXT_LIMITS = {"name": NAME_CHARACTERS_MAX, "detail": DETAIL_CHARACTERS_MAX, "da
 _default_region: str | None = None
 _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST = datetime(9000, 1, 1, tzinfo=UTC)
+_FIRST_DATE, _LAST_DATE = _EARLIEST.date(), _LATEST.date()
 
 
 def configure(*, default_region: str | None) -> None:
@@ -138,6 +154,16 @@ def instant(value: datetime | None, errors: list[UserError], *path: str) -> date
     return value
 
 
+def time_zone(value: Any, errors: list[UserError], *path: str) -> str | None:
+    """A time zone as its database spells it. Null, or an empty text, means none."""
+    if value is None or value == "":
+        return None
+    found = zones.named(value) if isinstance(value, str) else None
+    if found is None:
+        errors.append(invalid("Unknown time zone. Use an IANA name such as Europe/Berlin.", *path))
+    return found
+
+
 def destination(draft: DestinationDraft | None, errors: list[UserError], *path: str) -> Destination | None:
     """An address in its canonical form, with its labels."""
     if draft is None:
@@ -177,6 +203,7 @@ def target(draft: TargetDraft, errors: list[UserError], *path: str) -> CheckedTa
         priority=number(draft.priority, 0, PRIORITY_MAX, errors, *path, "priority"),
         max_try_counts=try_counts(draft.max_try_counts, errors, *path, "max_try_counts"),
         not_before=instant(draft.not_before, errors, *path, "not_before"),
+        time_zone=time_zone(draft.time_zone, errors, *path, "time_zone"),
         destinations=tuple(
             [
                 None if place is None else destination(place, errors, *path, f"destination_{index}")
@@ -201,7 +228,46 @@ def policy(draft: PolicyDraft | None, base: DialPolicy, errors: list[UserError],
         else number(retry, 0, RETRY_INTERVAL_SECONDS_MAX, errors, *path, "retry_interval_seconds"),
         lease_seconds=base.lease_seconds if lease is None else lease_seconds(lease, errors, *path, "lease_seconds"),
         on_unconfirmed=draft.on_unconfirmed or base.on_unconfirmed,
+        calling_hours=base.calling_hours
+        if draft.calling_hours is Kept.KEPT
+        else calling_hours(draft.calling_hours, errors, *path, "calling_hours"),
+        on_unknown_time_zone=draft.on_unknown_time_zone or base.on_unknown_time_zone,
+        keep_order=base.keep_order if draft.keep_order is None else draft.keep_order,
+        version=base.version,
+        caps=base.caps if draft.caps is None else caps(draft.caps, errors, *path, "caps"),
     )
+
+
+def calling_hours(draft: CallingHours | None, errors: list[UserError], *path: str) -> CallingHours | None:
+    if draft is None:
+        return None
+    zone = time_zone(draft.time_zone, errors, *path, "time_zone")
+    _at_most(hours.WINDOWS_MAX, draft.windows, errors, *path, "windows")
+    _at_most(hours.EXCEPTIONS_MAX, draft.exceptions, errors, *path, "exceptions")
+    dates = set()
+    for index, exception in enumerate(draft.exceptions):
+        place = (*path, "exceptions", str(index))
+        if not _FIRST_DATE <= exception.day <= _LAST_DATE:
+            errors.append(invalid("Must be a date between the years 1970 and 9000.", *place, "date"))
+        elif exception.day in dates:
+            errors.append(invalid("Another exception has this date. Give each date once.", *place, "date"))
+        dates.add(exception.day)
+        text(exception.name, NAME_CHARACTERS_MAX, errors, *place, "name")
+        _at_most(hours.EXCEPTION_WINDOWS_MAX, exception.windows, errors, *place, "windows")
+    return replace(draft, time_zone=zone)
+
+
+def _at_most(most: int, items: Sequence[object], errors: list[UserError], *path: str) -> None:
+    if len(items) > most:
+        errors.append(invalid(f"Give at most {most:,}.", *path))
+
+
+def caps(given: Sequence[CallCap], errors: list[UserError], *path: str) -> tuple[CallCap, ...]:
+    _at_most(CAPS_MAX, given, errors, *path)
+    for place, cap in enumerate(given):
+        number(cap.tries, 1, CAP_TRIES_MAX, errors, *path, str(place), "tries")
+        number(cap.window_seconds, 1, CAP_WINDOW_SECONDS_MAX, errors, *path, str(place), "window_seconds")
+    return tuple(given)
 
 
 def lease_seconds(value: int, errors: list[UserError], *path: str) -> int:

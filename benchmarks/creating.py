@@ -145,7 +145,7 @@ def values(row: dict[str, Any], kinds: dict[str, str], *, as_text: bool) -> tupl
         if value is None:
             return None
         if kind == "json":
-            return orjson.dumps(value).decode()
+            return value if isinstance(value, str) else orjson.dumps(value).decode()
         if kind == "uuid" and not as_text:
             return UUID(value)
         return clock.spelled(value) if kind == "instant" and as_text else value
@@ -169,7 +169,8 @@ class Load:
 
 def loads(outdial: Outdial, count: int, *, keys: bool, events: bool, as_text: bool) -> list[Load]:
     targets = new_targets(outdial, count, keys=keys)
-    made = [dict(rows.target_values(target)) for target in targets]
+    columns = rows.target_columns(targets)
+    made = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
     kinds = dict(tables.TARGET.kinds)
     found = [Load("target", list(kinds), [values(row, kinds, as_text=as_text) for row in made])]
     if events:

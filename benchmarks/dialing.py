@@ -42,6 +42,8 @@ SECONDS_MAX = 4 * 3_600
 """For the whole benchmark: if a server hangs, the benchmark ends."""
 WARM_SECONDS = 1.2
 """Longer than the second after which a backend of PostgreSQL reports what it has flushed."""
+REPLANNING_SECONDS = 0.3
+"""After the warm-up the tables are counted, as housekeeping does, and each session makes its plans anew."""
 SUBSCRIBERS = 50
 POOL_SIZE = 10
 """Connections of each side, or one for each dialer if there are more."""
@@ -148,6 +150,8 @@ async def measure(
             for number, dialing in enumerate(dialers):
                 tasks.create_task(dial(dialing, case, run, customer, outdial, f"dialer-{number}"))
             await _not_dry(run, WARM_SECONDS)
+            await stage.gauge.settle()
+            await _not_dry(run, REPLANNING_SECONDS)
             before, server = await stage.gauge.read(), processor_seconds(processes)
             run.begins = time.perf_counter()
             if subscribers:

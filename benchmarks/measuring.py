@@ -4,6 +4,7 @@ import contextlib
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Self
 
 import asyncpg
@@ -32,6 +33,12 @@ def processor_seconds(processes: Iterable[psutil.Process]) -> float:
             total += times.user + times.system + times.children_user + times.children_system
             total += processor_seconds(process.children())
     return total
+
+
+def thread_seconds(process_id: int) -> float:
+    """Processor time of a process's living threads, to the nanosecond: `processor_seconds` counts in steps of 10 ms."""
+    threads = Path(f"/proc/{process_id}/task").glob("*/schedstat")
+    return sum(int(thread.read_text().split()[0]) for thread in threads) / 1e9
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,9 +33,10 @@ POLICY = {"maxTryCounts": [100] * 5, "retryIntervalSeconds": 0, "leaseSeconds": 
 
 
 class HandwrittenProcess:
-    """The hand-written endpoint in its own process."""
+    """A hand-written endpoint in its own process: the one of that module in `benchmarks.handwritten`."""
 
-    def __init__(self, url: str, pool_size: int) -> None:
+    def __init__(self, url: str, pool_size: int, module: str = "serving") -> None:
+        self._module = module
         self._arguments = [url, str(postgres.free_port()), str(pool_size)]
         self.url = f"http://127.0.0.1:{self._arguments[1]}"
 
@@ -50,7 +51,7 @@ class HandwrittenProcess:
                 await asyncio.sleep(0.05)
 
     def _launch(self) -> None:
-        command = [sys.executable, "-m", "benchmarks.handwritten.serving", *self._arguments]
+        command = [sys.executable, "-m", f"benchmarks.handwritten.{self._module}", *self._arguments]
         self._process = subprocess.Popen(command, cwd=REPOSITORY, stdin=subprocess.DEVNULL)
         self.pid = self._process.pid
 
@@ -99,7 +100,7 @@ async def staged(database: str, fsync: str, *, pool_size: int) -> AsyncIterator[
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=parent)))
         url, gauge = f"sqlite:///{folder}/outdial.db", NoGauge()
         if database == "postgresql":
-            url = await postgres.create_database(stack.enter_context(_postgres(on_disk=on_disk)))
+            url = await postgres.create_database(stack.enter_context(postgres_server(on_disk=on_disk)))
             gauge = await PostgresGauge.connected(url)
         stack.push_async_callback(gauge.close)
         await db.migrate(url)
@@ -114,7 +115,7 @@ async def staged(database: str, fsync: str, *, pool_size: int) -> AsyncIterator[
 
 
 @contextlib.contextmanager
-def _postgres(*, on_disk: bool) -> Iterator[str]:
+def postgres_server(*, on_disk: bool) -> Iterator[str]:
     """Our own server with fsync as wanted. The one that OUTDIAL_TEST_DATABASE_URL names keeps its own settings."""
     if named := postgres.named_server():
         yield named

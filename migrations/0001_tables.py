@@ -7,11 +7,11 @@ column of a key only; the SQL has the whole key.
 from uuid import uuid4
 
 from orjson import loads
-from tortoise import fields, migrations
+from tortoise import fields
 from tortoise.fields.base import OnDelete
 from tortoise.fields.data import JSON_DUMPS
 
-from app.db.migration import Sql, StateOnly
+from app.db.operations import Sql, SqlMigration, StateOnly
 
 TARGET_EVENT = """
     CREATE TABLE target_event (
@@ -37,7 +37,7 @@ TARGET_EVENT = """
 """
 
 
-class Migration(migrations.Migration):
+class Migration(SqlMigration):
     initial = True
 
     operations = [
@@ -47,8 +47,19 @@ class Migration(migrations.Migration):
                 ("customer_id", fields.UUIDField(primary_key=True, default=uuid4, unique=True, db_index=True)),
                 ("epoch", fields.IntField(default=1)),
                 ("node", fields.CharField(default="", max_length=32)),
+                ("suppressions_version", fields.IntField(default=0)),
             ],
             options={"table": "customer", "app": "outdial", "pk_attr": "customer_id"},
+            bases=["Model"],
+        ),
+        StateOnly(
+            name="RateLimit",
+            fields=[
+                ("customer_id", fields.UUIDField(primary_key=True, default=uuid4, unique=True, db_index=True)),
+                ("points", fields.BigIntField()),
+                ("filled_at", fields.DatetimeField(auto_now=False, auto_now_add=False)),
+            ],
+            options={"table": "rate_limit", "app": "outdial", "pk_attr": "customer_id"},
             bases=["Model"],
         ),
         StateOnly(
@@ -89,6 +100,13 @@ class Migration(migrations.Migration):
                 ("retry_interval_seconds", fields.IntField()),
                 ("lease_seconds", fields.IntField()),
                 ("on_unconfirmed", fields.CharField(max_length=16)),
+                ("calling_hours", fields.JSONField(null=True, encoder=JSON_DUMPS, decoder=loads)),
+                ("policy_version", fields.IntField(default=1)),
+                ("caps", fields.JSONField(default=list, encoder=JSON_DUMPS, decoder=loads)),
+                ("on_unknown_time_zone", fields.CharField(default="SKIP", max_length=16)),
+                ("keep_order", fields.SmallIntField(default=0)),
+                ("sorted_to", fields.UUIDField(null=True)),
+                ("time_zone", fields.CharField(null=True, max_length=64)),
                 ("exhausted_to", fields.UUIDField(null=True)),
                 ("pruned_epoch", fields.IntField(default=0)),
                 ("pruned_tx", fields.BigIntField(default=0)),
@@ -133,6 +151,18 @@ class Migration(migrations.Migration):
             bases=["Model"],
         ),
         StateOnly(
+            name="OutdialZone",
+            fields=[
+                ("customer_id", fields.UUIDField()),
+                ("outdial_id", fields.UUIDField(primary_key=True, default=uuid4, unique=True, db_index=True)),
+                ("kind", fields.CharField(max_length=8)),
+                ("number", fields.SmallIntField()),
+                ("value", fields.TextField(unique=False)),
+            ],
+            options={"table": "outdial_zone", "app": "outdial", "pk_attr": "outdial_id"},
+            bases=["Model"],
+        ),
+        StateOnly(
             name="Target",
             fields=[
                 ("id", fields.UUIDField(primary_key=True, default=uuid4, unique=True, db_index=True)),
@@ -154,6 +184,7 @@ class Migration(migrations.Migration):
                 ("status", fields.CharField(max_length=16)),
                 ("done_reason", fields.CharField(null=True, max_length=16)),
                 ("priority", fields.SmallIntField()),
+                ("time_zone", fields.CharField(null=True, max_length=64)),
                 ("max_try_counts", fields.JSONField(null=True, encoder=JSON_DUMPS, decoder=loads)),
                 ("destination_0", fields.JSONField(null=True, encoder=JSON_DUMPS, decoder=loads)),
                 ("destination_1", fields.JSONField(null=True, encoder=JSON_DUMPS, decoder=loads)),
@@ -166,7 +197,10 @@ class Migration(migrations.Migration):
                 ("try_count_3", fields.SmallIntField(default=0)),
                 ("try_count_4", fields.SmallIntField(default=0)),
                 ("invalid_mask", fields.SmallIntField(default=0)),
+                ("zones", fields.BigIntField(default=0)),
+                ("zone_group", fields.SmallIntField(default=0)),
                 ("next_try_at", fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
+                ("wakes_at", fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
                 ("last_attempt_id", fields.UUIDField(null=True)),
                 ("last_index", fields.SmallIntField(null=True)),
                 ("version", fields.IntField(default=1)),
@@ -264,6 +298,7 @@ class Migration(migrations.Migration):
                 ("rows_updated", fields.BigIntField(default=0)),
                 ("rows_skipped", fields.BigIntField(default=0)),
                 ("rows_rejected", fields.BigIntField(default=0)),
+                ("rows_suppressed", fields.BigIntField(default=0)),
                 ("checkpoint_line", fields.BigIntField(default=0)),
                 ("checkpoint_digest", fields.CharField(default="", max_length=64)),
                 ("warnings", fields.JSONField(encoder=JSON_DUMPS, decoder=loads)),
@@ -306,12 +341,38 @@ class Migration(migrations.Migration):
             options={"table": "import_reject", "app": "outdial", "pk_attr": "id"},
             bases=["Model"],
         ),
+        StateOnly(
+            name="Suppression",
+            fields=[
+                ("id", fields.UUIDField(primary_key=True, default=uuid4, unique=True, db_index=True)),
+                ("customer_id", fields.UUIDField()),
+                ("type", fields.CharField(max_length=16)),
+                ("space", fields.CharField(max_length=16)),
+                ("address", fields.CharField(max_length=255)),
+                ("reason", fields.CharField(max_length=255)),
+                ("source", fields.CharField(max_length=16)),
+                ("expires_at", fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
+                ("is_pending", fields.SmallIntField(default=0)),
+                ("tm_create", fields.DatetimeField(auto_now=False, auto_now_add=False)),
+            ],
+            options={"table": "suppression", "app": "outdial", "pk_attr": "id"},
+            bases=["Model"],
+        ),
         Sql(
             """
             CREATE TABLE customer (
                 customer_id {uuid} NOT NULL PRIMARY KEY,
                 epoch INTEGER NOT NULL DEFAULT 1,
-                node VARCHAR(32) NOT NULL DEFAULT ''
+                node VARCHAR(32) NOT NULL DEFAULT '',
+                suppressions_version INTEGER NOT NULL DEFAULT 0
+            )
+            """,
+            # of customers without data too: they may read
+            """
+            CREATE TABLE rate_limit (
+                customer_id {uuid} NOT NULL PRIMARY KEY,
+                points BIGINT NOT NULL,
+                filled_at {instant} NOT NULL
             )
             """,
         ),
@@ -329,6 +390,14 @@ class Migration(migrations.Migration):
                 retry_interval_seconds INTEGER NOT NULL CHECK (retry_interval_seconds BETWEEN 0 AND 2592000),
                 lease_seconds INTEGER NOT NULL CHECK (lease_seconds BETWEEN 5 AND 86400),
                 on_unconfirmed VARCHAR(16) NOT NULL CHECK (on_unconfirmed IN ('RETRY', 'FINISH')),
+                calling_hours {json},
+                policy_version INTEGER NOT NULL DEFAULT 1,
+                caps {json} NOT NULL DEFAULT '[]',
+                on_unknown_time_zone VARCHAR(16) NOT NULL DEFAULT 'SKIP'
+                    CHECK (on_unknown_time_zone IN ('SKIP', 'USE_OUTDIAL')),
+                keep_order SMALLINT NOT NULL DEFAULT 0 CHECK (keep_order IN (0, 1)),
+                sorted_to {uuid},
+                time_zone VARCHAR(64),
                 exhausted_to {uuid},
                 pruned_epoch INTEGER NOT NULL DEFAULT 0,
                 pruned_tx BIGINT NOT NULL DEFAULT 0,
@@ -348,6 +417,8 @@ class Migration(migrations.Migration):
             """,
             # outdials that housekeeping still has to search
             "CREATE INDEX outdial_exhausting ON outdial (id) WHERE exhausted_to IS NOT NULL",
+            # likewise those whose targets it still has to sort by their time zones
+            "CREATE INDEX outdial_sorting ON outdial (id) WHERE sorted_to IS NOT NULL",
         ),
         Sql(
             """
@@ -370,6 +441,19 @@ class Migration(migrations.Migration):
         ),
         Sql(
             """
+            CREATE TABLE outdial_zone (
+                customer_id {uuid} NOT NULL,
+                outdial_id {uuid} NOT NULL,
+                kind VARCHAR(8) NOT NULL CHECK (kind IN ('ZONE', 'GROUP')),
+                number SMALLINT NOT NULL CHECK (number BETWEEN 1 AND 4095),
+                value TEXT NOT NULL,
+                PRIMARY KEY (customer_id, outdial_id, kind, number),
+                FOREIGN KEY (customer_id, outdial_id) REFERENCES outdial (customer_id, id)
+            )
+            """,
+        ),
+        Sql(
+            """
             CREATE TABLE target (
                 customer_id {uuid} NOT NULL,
                 id {uuid} NOT NULL,
@@ -382,6 +466,7 @@ class Migration(migrations.Migration):
                 done_reason VARCHAR(16)
                     CHECK (done_reason IN ('ANSWERED', 'EXHAUSTED', 'DO_NOT_CALL', 'CANCELED', 'UNCONFIRMED')),
                 priority SMALLINT NOT NULL CHECK (priority BETWEEN 0 AND 9),
+                time_zone VARCHAR(64),
                 max_try_counts {json},
                 destination_0 {json},
                 destination_1 {json},
@@ -394,7 +479,10 @@ class Migration(migrations.Migration):
                 try_count_3 SMALLINT NOT NULL DEFAULT 0 CHECK (try_count_3 >= 0),
                 try_count_4 SMALLINT NOT NULL DEFAULT 0 CHECK (try_count_4 >= 0),
                 invalid_mask SMALLINT NOT NULL DEFAULT 0 CHECK (invalid_mask BETWEEN 0 AND 31),
+                zones BIGINT NOT NULL DEFAULT 0,
+                zone_group SMALLINT NOT NULL DEFAULT 0,
                 next_try_at {instant},
+                wakes_at {instant},
                 last_attempt_id {uuid},
                 last_index SMALLINT,
                 version INTEGER NOT NULL DEFAULT 1 CHECK (version >= 1),
@@ -416,8 +504,14 @@ class Migration(migrations.Migration):
             """,
             # claims: one range of due targets for each priority
             """
-            CREATE INDEX target_due ON target (outdial_id, priority, next_try_at, id)
+            CREATE INDEX target_due ON target (outdial_id, priority, COALESCE(wakes_at, next_try_at), id)
                 WHERE status = 'IDLE' AND tm_delete IS NULL
+            """,
+            # likewise for each group of time zones, so that targets that sleep hold up none that is awake
+            """
+            CREATE INDEX target_due_awake
+                ON target (outdial_id, (zone_group * 10 + priority), COALESCE(wakes_at, next_try_at), id)
+                WHERE status = 'IDLE' AND tm_delete IS NULL AND zone_group > 0
             """,
             # pages, whole, by status and by reason; by status also the search after limits were lowered
             "CREATE INDEX target_page ON target (outdial_id, tm_create, id) WHERE tm_delete IS NULL",
@@ -484,6 +578,10 @@ class Migration(migrations.Migration):
             """
             CREATE INDEX attempt_live ON attempt (customer_id, state, expires_at)
                 WHERE state IN ('CLAIMED', 'DIALING')
+            """,
+            # how often an address was tried, for caps
+            """
+            CREATE INDEX attempt_address ON attempt (customer_id, (destination ->> 'target'), claimed_at)
             """,
             # pages of a target and of an outdial, whole and by each filter
             "CREATE INDEX attempt_page_target ON attempt (target_id, claimed_at, id)",
@@ -578,6 +676,7 @@ class Migration(migrations.Migration):
                 rows_updated BIGINT NOT NULL DEFAULT 0,
                 rows_skipped BIGINT NOT NULL DEFAULT 0,
                 rows_rejected BIGINT NOT NULL DEFAULT 0,
+                rows_suppressed BIGINT NOT NULL DEFAULT 0,
                 checkpoint_line BIGINT NOT NULL DEFAULT 0,
                 checkpoint_digest VARCHAR(64) NOT NULL DEFAULT '',
                 warnings {json} NOT NULL,
@@ -637,5 +736,34 @@ class Migration(migrations.Migration):
             # a line is rejected once
             "CREATE UNIQUE INDEX import_reject_line ON import_reject (customer_id, job_id, line_number)",
             "CREATE INDEX import_reject_page ON import_reject (job_id, recorded_at, id)",
+        ),
+        Sql(
+            """
+            CREATE TABLE suppression (
+                customer_id {uuid} NOT NULL,
+                id {uuid} NOT NULL,
+                type VARCHAR(16) NOT NULL,
+                space VARCHAR(16) NOT NULL,
+                address VARCHAR(255) NOT NULL,
+                reason VARCHAR(255) NOT NULL,
+                source VARCHAR(16) NOT NULL CHECK (source IN ('OWNER', 'CALLEE', 'IMPORT')),
+                expires_at {instant},
+                is_pending SMALLINT NOT NULL DEFAULT 0 CHECK (is_pending IN (0, 1)),
+                tm_create {instant} NOT NULL,
+                PRIMARY KEY (customer_id, id),
+                FOREIGN KEY (customer_id) REFERENCES customer (customer_id)
+            )
+            """,
+            # an address is there once; each claim looks up here
+            "CREATE UNIQUE INDEX suppression_address ON suppression (customer_id, address, space)",
+            # pages, whole and by each filter
+            "CREATE INDEX suppression_page ON suppression (customer_id, tm_create, id)",
+            "CREATE INDEX suppression_page_source ON suppression (customer_id, source, tm_create, id)",
+            """
+            CREATE INDEX suppression_page_expiring ON suppression (customer_id, tm_create, id)
+                WHERE expires_at IS NOT NULL
+            """,
+            # those whose targets housekeeping still has to finish
+            "CREATE INDEX suppression_pending ON suppression (customer_id, id) WHERE is_pending = 1",
         ),
     ]

@@ -4,6 +4,7 @@ import asyncio
 import os
 import shutil
 import sqlite3
+import sys
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, closing
@@ -31,6 +32,19 @@ settings.register_profile(
 settings.load_profile("outdial")
 
 
+# What is compiled is kept, even if the environment says otherwise: a run starts hundreds of servers, commands and
+# readers of files, and for each of them, compiling would take a third of the time until it is ready.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--soak-seconds", type=float, default=60, help="how long sockets storm the server")
+    parser.addoption("--soak-sockets", type=int, default=500, help="how many of them there are at a time")
+    parser.addoption("--fuzz-seconds", type=float, default=60, help="how long each fuzzer sends what it makes up")
+    parser.addoption("--fuzz-seed", type=int, help="what a fuzzer that failed says it began with")
+
+
 def pytest_configure() -> None:
     # What the developer has set for a server of their own is no business of the tests.
     for name in [name for name in os.environ if name.startswith("OUTDIAL_") and name != "OUTDIAL_TEST_DATABASE_URL"]:
@@ -40,6 +54,25 @@ def pytest_configure() -> None:
 def pytest_xdist_auto_num_workers() -> int:
     """One more than there are cores: many tests wait for a server, a browser or a clock."""
     return len(os.sched_getaffinity(0)) + 1 if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1) + 1
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out each case of an `alternate` test on one of the two databases, in turns."""
+    cases: dict[str, dict[tuple[str, ...], list[pytest.Item]]] = {}
+    for item in items:
+        if isinstance(item, pytest.Function) and item.get_closest_marker("alternate"):
+            case = item.callspec.id.split("-")
+            case.remove(item.callspec.params["kind"])
+            cases.setdefault(item.nodeid.split("[")[0], {}).setdefault(tuple(case), []).append(item)
+    left_out = {
+        pair[number % len(KINDS)]
+        for of_test in cases.values()
+        for number, pair in enumerate(of_test.values())
+        if len(pair) == len(KINDS)
+    }
+    if left_out:
+        items[:] = [item for item in items if item not in left_out]
+        config.hook.pytest_deselected(items=left_out)
 
 
 def aside(work: Coroutine[Any, Any, None]) -> None:
@@ -177,7 +210,14 @@ def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         sent.append(" ".join(sql.split()))
         return await run(connection, sql, args)
 
+    run_script = db.statements.run_script
+
+    async def listening_to_scripts(connection: Any, script: db.Script, args: Any) -> Any:
+        sent.extend(" ".join(sql.split()) for sql in script.statements)
+        return await run_script(connection, script, args)
+
     monkeypatch.setattr(db.statements, "run", listening)
+    monkeypatch.setattr(db.statements, "run_script", listening_to_scripts)
     return sent
 
 

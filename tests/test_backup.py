@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import Databases
 from tests.support import documents, postgres
 from tests.support.graphql_client import Client
@@ -81,6 +83,7 @@ async def test_a_sqlite_file_is_backed_up_while_it_is_served_and_restored(databa
             server.kill()
 
 
+@pytest.mark.slow
 async def test_a_postgres_database_is_backed_up_while_it_is_served_and_restored(
     databases: Databases, tmp_path: Path
 ) -> None:

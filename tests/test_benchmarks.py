@@ -7,16 +7,20 @@ import sys
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from app.auth import Viewer
-from benchmarks import dialing
+from benchmarks import dialing, reading
 from benchmarks.calling import UseCases
 from benchmarks.handwritten import Dialing
 from benchmarks.handwritten.serving import connected
+from benchmarks.library import Library, Owner, Shelf
+from benchmarks.measuring import NoGauge
+from benchmarks.questions import QUESTIONS
 from tests.conftest import Kind
 from tests.support import factories, rows
 
@@ -179,9 +183,68 @@ async def test_the_soak_keeps_its_rate_and_counts_lags_where_events_occurred(tmp
         assert values["lag p50 ms"] <= values["lag max ms"]
 
 
+@pytest.mark.slow
+async def test_the_benchmark_of_reads_compares_all_answers_and_measures_both_sides(
+    kind: Kind, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    database = "sqlite" if kind == "sqlite" else "postgresql"
+    figures, plot = tmp_path / "figures.json", tmp_path / "plot.svg"
+    await reading.main(
+        f"--database {database} --targets 1000 --each 101 --others 2 --connections 4 --rounds 2 --seconds 0.15"
+        f" --warm-seconds 0 --side outdial hand-written --json {figures} --plot {plot}".split()
+    )
+    results = json.loads(figures.read_text())
+    assert {(result["case"]["question"], result["case"]["audience"]) for result in results} == {
+        *product(("Q1", "Q2", "Q3", "by key", "by address"), ("one", "fifty")),
+        *product(("page 1", "page 10,000"), ("one",)),
+    }
+    for result in results:
+        for side in ("outdial", "hand-written"):
+            assert result["sides"][side]["requests/s"] > 0
+            assert result["sides"][side]["failed"] == 0
+    table = capsys.readouterr().out.splitlines()
+    assert len(table) == 2 + len(results) * 2
+    assert len({line.count("|") for line in table}) == 1
+    drawn = plot.read_text()
+    assert drawn.startswith("<svg")
+    assert not re.search(r"@import|href=|src=|url\(", drawn)
+
+
+@pytest.mark.slow
+async def test_the_benchmark_of_reads_measures_the_servers_of_others(tmp_path: Path) -> None:
+    figures = tmp_path / "figures.json"
+    await reading.main(
+        "--database postgresql --targets 200 --each 101 --others 1 --questions Q1 Q2 Q3 --connections 2 --rounds 1"
+        f" --seconds 0.2 --warm-seconds 0 --side outdial mercurius postgraphile --json {figures}".split()
+    )
+    for result in json.loads(figures.read_text()):
+        assert [*result["sides"]] == ["outdial", "mercurius", "postgraphile"]
+        for side in result["sides"].values():
+            assert side["requests/s"] > 0
+            assert side["failed"] == 0
+
+
+async def test_an_answer_that_differs_stops_the_benchmark_of_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = {"outdial": {"data": {"outdial": {"name": "one"}}}, "hand-written": {"data": {"outdial": None}}}
+
+    async def answer(side: reading.Side, *_: object) -> Any:
+        return answers[side.name]
+
+    monkeypatch.setattr(reading, "_answer", answer)
+    owner = Owner("a customer", (Shelf("an id", 0, 1),))
+    sides = tuple(reading.Side(name, "", 0, lambda _: "/") for name in answers)
+    stage = reading.Stage(Library(owner, ()), sides, NoGauge())
+    with pytest.raises(AssertionError, match="hand-written answers otherwise than outdial"):
+        await reading.compare_answers(stage, QUESTIONS["Q1"], "one")
+
+
 SMALL_RUNS = {
     "creating on PostgreSQL": ("creating --database postgresql --rounds 2 --rows 20", "COPY as text with events"),
     "creating on SQLite": ("creating --database sqlite --rounds 2 --rows 20", "executemany with events"),
+    "fanout": (
+        "fanout --cases plain different progress late --sockets 5 --rounds 1 --changes 1",
+        "the same process, idle",
+    ),
     "imports": ("imports --database sqlite --rows 2000 --rounds 1", "median ratio"),
     "indexes": ("indexes --targets 1000 --calls 20 --batch 10", "target_due"),
 }

@@ -152,7 +152,7 @@ async def test_a_paused_outdial_gives_nothing(database: str, viewer: Viewer) -> 
 async def test_the_search_goes_on_after_the_target_that_it_has_come_to_is_deleted(
     database: str, viewer: Viewer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outdials, "SEARCH_TARGETS_MAX", 2)
+    monkeypatch.setattr("app.outdials.walking.STEP_TARGETS_MAX", 2)
     outdial = await factories.make_outdial(viewer, policy={"retry_interval_seconds": 0})
     made = await factories.make_targets(viewer, outdial.id, 2, priority=0)
     made += await factories.make_targets(viewer, outdial.id, 5, priority=9)
@@ -161,7 +161,7 @@ async def test_the_search_goes_on_after_the_target_that_it_has_come_to_is_delete
     # the first step is part of the change; it has come to a target that is not finished
     await outdials.update(viewer, outdial.id, changes={"dial_policy": PolicyDraft(max_try_counts=(1, 1, 1, 1, 1))})
     await targets.delete(viewer, made[1].id)
-    while await outdials.finish_exhausted():
+    while await outdials.search_exhausted.go_on():
         pass
     found = await targets.get_many(viewer, [target.id for target in made], deleted=True)
     assert [found[target.id].done_reason for target in made] == [None] * 2 + [DoneReason.EXHAUSTED] * 5
@@ -170,7 +170,7 @@ async def test_the_search_goes_on_after_the_target_that_it_has_come_to_is_delete
 async def test_lowered_limits_hold_for_the_very_next_claim_and_finish_all_in_steps(
     database: str, viewer: Viewer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outdials, "SEARCH_TARGETS_MAX", 7)
+    monkeypatch.setattr("app.outdials.walking.STEP_TARGETS_MAX", 7)
     outdial = await factories.make_outdial(viewer, policy={"retry_interval_seconds": 0})
     made = await factories.make_targets(viewer, outdial.id, 30)
     for attempt in await attempts.claim(viewer, outdial.id, limit=20):
@@ -182,7 +182,7 @@ async def test_lowered_limits_hold_for_the_very_next_claim_and_finish_all_in_ste
     tried_before = {target.id for target in made[:20]}
     assert {attempt.target_id for attempt in claimable}.isdisjoint(tried_before - {under_way[0].target_id})
     steps = 0
-    while await outdials.finish_exhausted():
+    while await outdials.search_exhausted.go_on():
         steps += 1
     assert steps >= 2
     counted = (await outdials.progress(viewer, [outdial.id]))[outdial.id]

@@ -209,6 +209,7 @@ async def test_a_paused_list_is_let_alone_and_a_deleted_one_ends_no_other(demo: 
     assert "Traceback" not in demo.output()
 
 
+@pytest.mark.slow
 async def test_a_list_that_is_done_is_called_anew(demo: Demo) -> None:
     async with visitor(demo, await demo.introduction()) as client:
         lists = (await client.run("{ outdials { nodes { id name } } }"))["outdials"]["nodes"]
@@ -240,6 +241,7 @@ async def test_a_list_of_ones_own_is_not_dialed(demo: Demo) -> None:
         assert await _calls(client, own["id"]) == 0
 
 
+@pytest.mark.slow
 async def test_the_printed_line_dials_a_list_of_ones_own_in_a_folder_that_has_an_app(demo: Demo) -> None:
     """In a shell, as it is printed, with the list's id in the place of ID."""
     introduction = await demo.introduction()
@@ -286,7 +288,7 @@ def test_a_taken_port_is_one_line(tmp_path: Path) -> None:
             env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=90,
             check=False,
         )
     assert done.returncode == 1
@@ -319,7 +321,7 @@ def test_an_interrupt_while_the_demo_starts_ends_it_without_a_word_too_many(tmp_
         env={**os.environ, "PYTHONPATH": str(REPOSITORY), "TMPDIR": str(tmp_path)},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=90,
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")

@@ -1,14 +1,21 @@
 """Which destination may be tried: the text that statements take says what the rules say, on either database."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app import db, destinations
+from app import db, destinations, rows, suppressions
+from app.addresses import DestinationType
+from app.auth import Viewer
 from app.lifecycle import DESTINATIONS, Tries
+from app.records import Destination, SuppressionSource
 from tests.conftest import Databases, Kind
+from tests.support import factories
+
+NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 
 FIVE_COUNTS = st.lists(st.integers(0, 4), min_size=DESTINATIONS, max_size=DESTINATIONS)
 KINDS = {
@@ -26,6 +33,8 @@ class Row:
     mask: int
     counts: list[int]
     own_limits: list[int] | None
+    suppressed: list[timedelta | None]
+    """Of each destination, from now until when; ZERO never began, and None never ends."""
 
     def tries(self, limits: list[int], *, from_zero: bool) -> Tries:
         return Tries(
@@ -33,6 +42,11 @@ class Row:
             invalid=[bool(self.mask >> index & 1) for index in range(DESTINATIONS)],
             counts=[0] * DESTINATIONS if from_zero else self.counts,
             limits=limits if self.own_limits is None else self.own_limits,
+            suppressed={
+                index: None if lasts is None else NOW + lasts
+                for index, lasts in enumerate(self.suppressed)
+                if lasts is None or lasts > timedelta(0)
+            },
         )
 
 
@@ -42,18 +56,53 @@ ROWS = st.builds(
     mask=st.integers(0, 2**DESTINATIONS - 1),
     counts=FIVE_COUNTS,
     own_limits=st.none() | FIVE_COUNTS,
+    suppressed=st.lists(
+        st.sampled_from((timedelta(0), timedelta(0), timedelta(0), None, timedelta(seconds=1), timedelta(seconds=-1))),
+        min_size=DESTINATIONS,
+        max_size=DESTINATIONS,
+    ),
 )
 
 
-async def answers(given: list[Row], limits: list[int], *, as_parameters: bool) -> list[dict[str, object]]:
+def address_of(number: int, index: int) -> Destination:
+    """Of a row. What is suppressed as TEL is a WHATSAPP number of every second target."""
+    kind = DestinationType.WHATSAPP if number % 2 else DestinationType.TEL
+    return Destination(kind, f"+49{number:05d}{index}", "", "", "")
+
+
+async def suppress(viewer: Viewer, given: list[Row]) -> None:
+    """And as many that another customer has suppressed, and that are of another type."""
+    listed = [
+        suppressions.Checked(
+            replace(address_of(number, index), type=DestinationType.TEL), "", None if lasts is None else NOW + lasts
+        )
+        for number, row in enumerate(given)
+        for index, lasts in enumerate(row.suppressed)
+        if lasts is None or lasts != timedelta(0)
+    ]
+    if listed:
+        await suppressions.store_checked(viewer, listed, SuppressionSource.OWNER)
+    others = [suppressions.Checked(address_of(number, 0), "", None) for number, _ in enumerate(given)]
+    await suppressions.store_checked(factories.make_viewer(), others, SuppressionSource.OWNER)
+    elsewhere = [replace(one, destination=replace(one.destination, type=DestinationType.SIP)) for one in others]
+    await suppressions.store_checked(viewer, elsewhere, SuppressionSource.OWNER)
+
+
+async def answers(
+    viewer: Viewer, given: list[Row], limits: list[int], *, as_parameters: bool
+) -> list[dict[str, object]]:
     """What the texts give for the rows, with the policy's limits as numbers or as parameters."""
     said: list[object] = list(limits)
     if as_parameters:
-        said = [f"CAST(${index + 2} AS INTEGER)" for index in range(DESTINATIONS)]
+        said = [f"CAST(${index + 4} AS INTEGER)" for index in range(DESTINATIONS)]
+    suppressed = destinations.Suppressed("$2", "$3")
     columns = {
-        "next_index": destinations.next_index(said),
-        "anew": destinations.any_usable(said, from_zero=True),
-        "now": destinations.any_usable(said),
+        "next_index": destinations.next_index(said, suppressed),
+        "anew": destinations.any_usable(said, suppressed, from_zero=True),
+        "now": destinations.any_usable(said, suppressed),
+        "unaware": destinations.next_index(said),
+        "mask": destinations.suppressed_mask(suppressed),
+        "barred": destinations.suppressed_mask(replace(suppressed, now=None)),
         **{f"usable_{index}": destinations.usable(index, said[index]) for index in range(DESTINATIONS)},
     }
     listed = ", ".join(f"{text} AS {name}" for name, text in columns.items())
@@ -62,7 +111,10 @@ async def answers(given: list[Row], limits: list[int], *, as_parameters: bool) -
             "ord": number,
             "max_try_counts": row.own_limits,
             "invalid_mask": row.mask,
-            **{f"destination_{index}": {"type": "TEL"} if is_set else None for index, is_set in enumerate(row.is_set)},
+            **{
+                f"destination_{index}": rows.destination_value(address_of(number, index)) if is_set else None
+                for index, is_set in enumerate(row.is_set)
+            },
             **{f"try_count_{index}": count for index, count in enumerate(row.counts)},
         }
         for number, row in enumerate(given)
@@ -70,6 +122,8 @@ async def answers(given: list[Row], limits: list[int], *, as_parameters: bool) -
     found = await db.fetch(
         f"SELECT {listed} FROM {db.rowset('$1', KINDS, 'target')} ORDER BY ord",
         db.rows_value(values),
+        viewer.customer_id,
+        NOW,
         *(limits if as_parameters else ()),
     )
     return [dict(row) for row in found]
@@ -84,12 +138,18 @@ def test_statements_choose_what_the_rules_choose(
         async with databases.fresh(kind) as url:
             await db.connect(url)
             try:
-                found = await answers(many, limits, as_parameters=as_parameters)
+                viewer = factories.make_viewer()
+                await suppress(viewer, many)
+                found = await answers(viewer, many, limits, as_parameters=as_parameters)
             finally:
                 await db.close()
         for row, said in zip(many, found, strict=True):
             now, anew = row.tries(limits, from_zero=False), row.tries(limits, from_zero=True)
             assert said["next_index"] == now.next_index()
+            assert said["unaware"] == replace(now, suppressed={}).next_index()
+            counting = [index for index in now.suppressed if row.is_set[index]]
+            assert said["mask"] == sum(1 << index for index in counting)
+            assert said["barred"] == sum(1 << index for index in counting if now.suppressed[index] is None)
             assert bool(said["now"]) == (now.next_index() is not None)
             assert bool(said["anew"]) == (anew.next_index() is not None)
             usable = [bool(said[f"usable_{index}"]) for index in range(DESTINATIONS)]

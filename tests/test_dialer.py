@@ -360,6 +360,7 @@ async def test_stopped_it_ends_its_calls_and_leaves_nothing_open(
     assert progress["done"] == len(completed) < 50
 
 
+@pytest.mark.slow
 async def test_a_server_that_goes_and_comes_back_costs_no_result(databases: Databases, tmp_path: Path) -> None:
     telephone = Telephone(tmp_path / "book.jsonl", seconds=0.3)
     async with databases.fresh("sqlite") as url:
@@ -387,7 +388,7 @@ def run_command(url: str, outdial_id: str, token: str) -> subprocess.CompletedPr
     return subprocess.run(
         [sys.executable, "-m", "app.demo.dialer", "--url", url, "--outdial", outdial_id],
         env={**os.environ, "OUTDIAL_TOKEN": token, "PYTHONPATH": str(REPOSITORY)},
-        capture_output=True, text=True, timeout=30, check=False,
+        capture_output=True, text=True, timeout=90, check=False,
     )  # fmt: skip
 
 

@@ -111,6 +111,8 @@ USES = [(block, words) for block in documents.blocks("sh") for words in _uses(bl
 @pytest.mark.parametrize(("block", "words"), USES, ids=lambda value: str(value) if isinstance(value, Block) else "")
 def test_every_use_of_the_command_line_takes_options_that_there_are(block: Block, words: list[str]) -> None:
     command = COMMANDS.commands[words[0]]
+    if hasattr(command, "commands"):  # a group: its command is the next word
+        command, words = command.commands[words[1]], words[1:]
     known = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
     given = {word.partition("=")[0] for word in words if word.startswith("-")}
     assert given <= known | {"--help"}, block
@@ -251,6 +253,14 @@ def test_every_metric_is_named() -> None:
     shown = {row[0].strip("`") for row in _table(OPERATIONS, "metric")}
     counted = {family.name + ("_total" if family.type == "counter" else "") for family in metrics._registry.collect()}
     assert shown == counted
+
+
+def test_the_dashboard_for_grafana_shows_every_metric() -> None:
+    text = (REPOSITORY / "docs" / "monitoring" / "dashboard.json").read_text()
+    shown = {re.sub(r"_(?:bucket|sum|count)$", "", name) for name in re.findall(r"\boutdial_\w+", text)}
+    assert {
+        family.name + ("_total" if family.type == "counter" else "") for family in metrics._registry.collect()
+    } == shown
 
 
 def _words_in(page: Path) -> set[str]:

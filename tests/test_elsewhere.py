@@ -16,7 +16,7 @@ from app.db import elsewhere, telling, waiting
 from tests.support import postgres
 
 HERE = 0
-SOON_SECONDS = 5.0
+SOON_SECONDS = 20.0
 
 
 @pytest.fixture(autouse=True)

@@ -98,7 +98,7 @@ async def test_a_subscriber_follows_its_customer_into_the_next_epoch(connected: 
         assert ([event.target_id for event in batch.events], batch.gap) == ([made.id], None)
         assert events.position_of(batch.cursor, outdial.id).epoch == 2
         other = await factories.make_outdial(viewer)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             assert (await of_outdials).outdial_id == other.id
 
 

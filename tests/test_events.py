@@ -15,13 +15,13 @@ from app.changes import event_of_many
 from app.database_url import DatabaseUrl
 from app.db import postgres, waiting
 from app.errors import BadUserInput, NotFound
-from app.events import epochs, following, horizon
+from app.events import epochs, following, horizon, pacing
 from app.lifecycle import GapReason, OutdialEventType, OutdialState, TargetEventType, TargetStatus
 from app.records import EventBatch, EventFilter
 from tests.support import factories
 
 
-async def first(stream: AsyncIterator[Any], seconds: float = 5) -> Any:
+async def first(stream: AsyncIterator[Any], seconds: float = 20) -> Any:
     async with asyncio.timeout(seconds):
         return await anext(stream)
 
@@ -197,6 +197,17 @@ async def test_a_cursor_of_another_outdial_is_refused(database: str, viewer: Vie
                 await first(stream)
 
 
+async def test_a_cursor_from_before_a_customers_first_outdial_is_good(database: str, viewer: Viewer) -> None:
+    """As a mutation gives it that creates that outdial: its position is read first."""
+    before = await events.position(viewer.customer_id)
+    outdial = await factories.make_outdial(viewer)
+    ends = await events.ends(viewer, [outdial.id], upto=before)
+    target = await factories.make_target(viewer, outdial.id)
+    async with aclosing(events.tail(viewer, outdial.id, after=events.cursor(outdial.id, ends[outdial.id]))) as stream:
+        batch = await first(stream)
+    assert (batch.gap, [event.target_id for event in batch.events]) == (None, [target.id])
+
+
 async def test_what_a_stranger_or_nobody_has_cannot_be_watched(database: str, viewer: Viewer, stranger: Viewer) -> None:
     outdial = await factories.make_outdial(viewer)
     async with aclosing(events.tail(stranger, outdial.id)) as stream:
@@ -353,17 +364,17 @@ async def test_what_another_process_commits_wakes_who_waits_here(postgres_url: s
         async with other_session(postgres_url) as elsewhere:
             with waiting.waiter([outdial.id]) as woken:
                 listening = asyncio.ensure_future(db.listen())
-                async with asyncio.timeout(5):
+                async with asyncio.timeout(20):
                     await woken.wait()  # a listener that begins wakes all: what was said before, it has not heard
                 woken.clear()
                 await elsewhere.execute("SELECT pg_notify('outdial', $1)", f"something else,{outdial.id}")
-                async with asyncio.timeout(5):
+                async with asyncio.timeout(20):
                     await woken.wait()
                 woken.clear()
                 await elsewhere.execute(
                     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'"
                 )
-                async with asyncio.timeout(5):
+                async with asyncio.timeout(20):
                     await asyncio.wait([listening])
                 assert listening.exception() is None
     finally:
@@ -376,7 +387,7 @@ async def test_polling_is_the_net_below_the_wake_ups(
     database: str, viewer: Viewer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(waiting, "wake", lambda topics: None)
-    monkeypatch.setattr(following, "POLL_SECONDS", 0.1)
+    monkeypatch.setattr(pacing, "POLL_SECONDS", 0.1)
     outdial = await factories.make_outdial(viewer)
     async with aclosing(events.tail(viewer, outdial.id)) as stream:
         await first(stream)
@@ -387,7 +398,7 @@ async def test_polling_is_the_net_below_the_wake_ups(
 async def test_a_quiet_subscription_moves_its_cursor_with_empty_batches(
     database: str, viewer: Viewer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(following, "POLL_SECONDS", 0.05)
+    monkeypatch.setattr(pacing, "POLL_SECONDS", 0.05)
     monkeypatch.setattr(following, "QUIET_SECONDS_MAX", 0.2)
     outdial = await factories.make_outdial(viewer)
     wanted = EventFilter(types=(TargetEventType.DELETED,))

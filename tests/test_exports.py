@@ -54,6 +54,7 @@ TARGETS = st.builds(
     status=st.just(TargetStatus.IDLE),
     done_reason=st.none(),
     priority=st.integers(0, 9),
+    time_zone=st.none() | st.sampled_from(["Europe/Berlin", "Etc/GMT+5"]),
     max_try_counts=st.none() | st.tuples(*[st.integers(0, 100)] * DESTINATIONS),
     destinations=st.tuples(PLACES, *[st.none() | PLACES] * (DESTINATIONS - 1)),
     try_counts=st.just((0,) * DESTINATIONS),
@@ -108,7 +109,7 @@ def read(form: Form, text: str) -> list[CheckedTarget]:
 def said(target: Target | CheckedTarget) -> tuple[object, ...]:
     return tuple(
         getattr(target, name)
-        for name in ("key", "name", "detail", "data", "priority", "max_try_counts", "destinations")
+        for name in ("key", "name", "detail", "data", "priority", "max_try_counts", "time_zone", "destinations")
     )
 
 

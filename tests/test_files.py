@@ -289,7 +289,7 @@ def test_a_mapping_leaves_out_what_it_maps_to_nothing() -> None:
 @given(st.lists(st.tuples(TEXT, TEXT, TEXT), min_size=1, max_size=5))
 def test_copy_and_json_carry_any_text(texts: list[tuple[str, str, str]]) -> None:
     rows = [
-        drafting.CheckedRow(number, "", CheckedTarget(key, name, "", data, 0, None, None, (None,) * 5), {})
+        drafting.CheckedRow(number, "", CheckedTarget(key, name, "", data, 0, None, None, None, (None,) * 5), {})
         for number, (key, name, data) in enumerate(texts)
     ]
     identities = [ids.new() for _ in range(len(rows) + 1)]
@@ -361,7 +361,7 @@ TASKS = st.builds(
 TARGETS = st.builds(
     CheckedTarget, key=st.none() | TEXT, name=TEXT, detail=TEXT, data=TEXT, priority=st.integers(0, 255),
     max_try_counts=st.none() | st.tuples(*[st.integers(0, 99)] * 5),
-    not_before=st.none() | st.datetimes(timezones=st.just(UTC)),
+    not_before=st.none() | st.datetimes(timezones=st.just(UTC)), time_zone=st.none() | TEXT,
     destinations=st.tuples(*[st.none() | st.builds(
         Destination, type=st.sampled_from(DestinationType), target=TEXT, target_name=TEXT, name=TEXT, detail=TEXT
     )] * 5),

@@ -47,8 +47,15 @@ def failing(rounds: list[int], faults: list[Exception]) -> Callable[[], Awaitabl
 async def test_every_chore_has_a_name_of_its_own(database: str) -> None:
     listed = housekeeping.chores(event_retention_hours=1, import_retention_days=1)
     names = [chore.name for chore in listed]
-    assert len(set(names)) == len(names) == (7 if db.is_postgres() else 6)
+    assert len(set(names)) == len(names) == (11 if db.is_postgres() else 9)
     assert all(name.replace(" ", "").isalpha() for name in names)
+
+
+async def test_every_chore_whose_success_is_measured_is_done_each_minute(database: str) -> None:
+    """The alerts fire if one was last done five minutes ago."""
+    listed = housekeeping.chores(event_retention_hours=1, import_retention_days=1)
+    assert [chore.name for chore in listed if not chore.is_periodic] == ["listen to other servers"] * db.is_postgres()
+    assert all(chore.every_seconds <= 60 for chore in listed if chore.is_periodic)
 
 
 async def test_a_chore_that_fails_is_logged_by_its_name_and_done_again(

@@ -11,8 +11,8 @@ import pytest
 
 from tests.conftest import aside
 from tests.support import postgres
+from tests.support.program import end, started
 from tests.support.server import JWT_SECRET, START_SECONDS_MAX, ServerProcess
-from tests.test_cli import end, started
 from tests.test_demo import Demo
 from tests.test_server import copied
 
@@ -59,6 +59,7 @@ def test_one_process_closes_it_then(sqlite_template: Path, tmp_path: Path) -> No
         assert SHORT_SECONDS - 0.2 < idle_seconds(server.port, UVICORN_SECONDS) < UVICORN_SECONDS
 
 
+@pytest.mark.slow
 def test_so_does_each_of_several_workers(tmp_path: Path, postgres_server: str, postgres_template: str) -> None:
     urls: list[str] = []
 
@@ -77,6 +78,7 @@ def test_so_does_each_of_several_workers(tmp_path: Path, postgres_server: str, p
         aside(postgres.drop_database(postgres_server, urls[0]))
 
 
+@pytest.mark.slow
 async def test_so_does_the_demo(tmp_path: Path) -> None:
     demo = Demo(tmp_path, environment=CLOSES_SOON)
     try:

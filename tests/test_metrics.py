@@ -1,14 +1,21 @@
 """Metrics: bounded, named outdial_*, and added up over several processes."""
 
+import asyncio
 import os
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from app import metrics
+from app import db, housekeeping, metrics
+from app.db.failures import Failure
+from app.errors import Unavailable
+from app.graphql.transport import masking
+from app.rest import problems
 
 ROOT = Path(__file__).parent.parent
 
@@ -33,17 +40,26 @@ def test_every_metric_is_ours_and_says_what_it_is():
     assert set(families) == {
         "outdial_http_requests",
         "outdial_http_request_seconds",
+        "outdial_graphql_executions",
         "outdial_graphql_operations",
         "outdial_claimed_targets",
         "outdial_completed_attempts",
         "outdial_swept_attempts",
         "outdial_events_delivered",
+        "outdial_chore_succeeded_timestamp_seconds",
+        "outdial_closed_sockets",
+        "outdial_database_connections_in_use",
+        "outdial_database_connections_limit",
         "outdial_database_errors",
+        "outdial_internal_errors",
         "outdial_open_sockets",
+        "outdial_rate_limited",
+        "outdial_refused_connections",
         "outdial_subscriptions",
         "outdial_event_lag_seconds",
         "outdial_import_rows",
         "outdial_imports_under_way",
+        "outdial_waiting_for_turns",
     }
     assert all(family.documentation.endswith(".") for family in families.values())
 
@@ -130,3 +146,65 @@ def test_the_numbers_of_all_workers_are_added_up_and_the_dead_hold_no_sockets(tm
     assert seen["outdial_open_sockets", ()] == 6
     assert seen["outdial_subscriptions", (("field", "targetEvents"),)] == 4
     assert seen["outdial_event_lag_seconds", ()] == 0.5
+
+
+async def test_connections_in_use_are_counted_and_come_back_to_none_however_work_ends(database):
+    seen = []
+
+    async def work(tx):
+        seen.append(value("outdial_database_connections_in_use"))
+        await tx.fetch("SELECT 1 AS one")
+
+    async def failing(tx):
+        await work(tx)
+        raise KeyError
+
+    assert value("outdial_database_connections_limit") == (10 if db.is_postgres() else 1)
+    before = value("outdial_database_connections_in_use")
+    await db.transaction(work)
+    with pytest.raises(KeyError):
+        await db.transaction(failing)
+    for _ in range(20):
+        leaving = asyncio.create_task(db.transaction(work))
+        await asyncio.sleep(0)
+        leaving.cancel()
+    await asyncio.gather(leaving, return_exceptions=True)
+    await db.transaction(work)
+    async with asyncio.timeout(20):
+        while value("outdial_database_connections_in_use") != before:  # noqa: ASYNC110 - shielded units end by themselves
+            await asyncio.sleep(0.01)
+    assert min(seen) >= before + 1
+
+
+async def test_a_chore_is_done_at_its_last_success(monkeypatch):
+    faults = [Unavailable("away"), KeyError("a bug")]
+
+    async def work():
+        if faults:
+            raise faults.pop(0)
+
+    chore = housekeeping.Chore("try things", work, 1.0)
+    bugs = value("outdial_internal_errors_total")
+    for _ in range(2):
+        await housekeeping._is_done(chore)
+        assert value("outdial_chore_succeeded_timestamp_seconds", chore="try things") == 0
+    assert value("outdial_internal_errors_total") == bugs + 1
+    before = time.time()
+    await housekeeping._is_done(chore)
+    assert before <= value("outdial_chore_succeeded_timestamp_seconds", chore="try things") <= time.time()
+    await housekeeping._is_done(housekeeping.Chore("hear", work, 1.0, is_periodic=False))
+    assert value("outdial_chore_succeeded_timestamp_seconds", chore="hear") == 0
+
+
+def test_bugs_are_counted_by_both_faces():
+    before = value("outdial_internal_errors_total")
+    masking.render(ValueError("a bug"))
+    problems.of(ValueError("a bug"), missing=problems.Reason.INTERNAL)
+    masking.render(Unavailable("no bug"))
+    assert value("outdial_internal_errors_total") == before + 2
+
+
+def test_database_errors_begin_at_none_for_every_reason():
+    page, _ = metrics.render()
+    reasons = {dict(labels)["reason"] for name, labels in samples(page) if name == "outdial_database_errors_total"}
+    assert reasons == set(Failure)

@@ -12,7 +12,7 @@ from tortoise.exceptions import DoesNotExist
 from app import db, ids, models, outdials
 from app.auth import Viewer
 from app.db import statements, units
-from app.db.units import Transaction
+from app.db.transactions import Transaction
 from app.errors import Unavailable
 from app.lifecycle import UnconfirmedAction
 from app.records import OutdialDraft, PolicyDraft
@@ -154,7 +154,7 @@ async def test_a_model_that_names_no_connection_is_refused(database: str, viewer
         with pytest.raises(RuntimeError, match="EventEpoch names no connection"):
             await models.EventEpoch.create(customer_id=viewer.customer_id, epoch=9, last_tx=0, closed_at=ROUND_SECOND)
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         await db.transaction(work)
 
 

@@ -1,8 +1,6 @@
 """Persisted queries: a client that sends only a hash learns to send the document, on every transport."""
 
-import asyncio
 import json
-import subprocess
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -212,14 +210,6 @@ console.log(JSON.stringify([await ask(false), await ask("force")]));
 async def test_clients_go_on_with_the_document(
     served: Served, tmp_path: Path, script: str, packages: tuple[str, ...], refused: int, resent: str
 ) -> None:
-    folder = await asyncio.to_thread(node.installed, packages)
-    (tmp_path / "node_modules").symlink_to(folder / "node_modules")
-    (tmp_path / "ask.mjs").write_text(script)
-    done = await asyncio.to_thread(
-        subprocess.run, [*node.commands()[0], "ask.mjs", served.url],
-        cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    by_post, by_get = json.loads(done.stdout)
+    by_post, by_get = await node.printed(tmp_path, packages, script, served.url)
     assert by_post == [f"POST hash {refused}", "POST document 200", "POST document 200"]
     assert by_get == [f"GET hash {refused}", f"{resent} document 200", "POST document 200"]

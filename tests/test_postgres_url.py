@@ -161,7 +161,7 @@ async def test_the_next_host_is_asked_if_one_does_not_answer(postgres_url: str) 
         began = time.monotonic()
         async with connected(f"postgresql://{parts.username}@{hosts}{parts.path}?connect_timeout=1") as connection:
             assert await connection.fetchval("SELECT 1") == 1
-        assert 1 <= time.monotonic() - began < 5
+        assert 1 <= time.monotonic() - began < 20
         with pytest.raises(TimeoutError):
             await driver.connect(
                 DatabaseUrl.parse(f"postgresql://u@127.0.0.1:{silent.getsockname()[1]}/x?connect_timeout=1")

@@ -5,9 +5,10 @@ from collections.abc import Awaitable
 from contextlib import aclosing
 from typing import Any
 
+import orjson
 import pytest
 
-from app import attempts, db, events
+from app import attempts, db, events, exports, idempotency, imports
 from app.auth import Viewer
 from app.graphql.schema import schema
 from app.graphql.schema.context import Context
@@ -58,7 +59,7 @@ QUERIES: dict[str, tuple[str, int]] = {
             busy: targets(where: {statuses: [PROGRESSING]}) { nodes { id } } } } }""",
         3,
     ),
-    "the event cursor": ("query($first: Int) { outdials(first: $first) { nodes { eventCursor } } }", 2),
+    "the event cursor": ("query($first: Int) { outdials(first: $first) { nodes { eventCursor } } }", 3),
 }
 
 
@@ -83,6 +84,8 @@ async def statements(viewer: Viewer, query: str, **variables: Any) -> tuple[int,
 @pytest.mark.parametrize("name", QUERIES)
 async def test_a_query_takes_a_fixed_number_of_statements(name: str, database: str, viewer: Viewer) -> None:
     query, wanted = QUERIES[name]
+    if name == "the event cursor" and not db.is_postgres():
+        wanted -= 1  # the end of the file's log is that of each outdial's, too
     variables = {"first": 100} if "$first" in query else {}
     await fill(viewer, 1)
     assert (await statements(viewer, query, **variables))[0] == wanted
@@ -91,6 +94,23 @@ async def test_a_query_takes_a_fixed_number_of_statements(name: str, database: s
     assert number == wanted
     if "outdials" in data:
         assert len(data["outdials"]["nodes"]) == 25
+
+
+async def test_no_reading_asks_only_for_the_time(database: str, viewer: Viewer, said: list[str]) -> None:
+    """Housekeeping reads every second, also on a server that nobody uses."""
+    [outdial_id] = await fill(viewer, 1)
+    said.clear()
+    await attempts.sweep()
+    await imports.end_abandoned()
+    await imports.prune(days=1)
+    await idempotency.purge(limit=10)
+    assert len(said) == 4
+    for export in (exports.of_targets, exports.of_attempts):
+        said.clear()
+        async for _ in await export(viewer, outdial_id, form=exports.Form.CSV):
+            pass
+        assert len(said) <= 3
+        assert all(" FROM " in sql for sql in said)
 
 
 async def test_a_hundred_outdials_cost_what_one_costs(database: str, viewer: Viewer) -> None:
@@ -119,8 +139,8 @@ async def test_nodes_of_any_kind_take_a_fixed_number_of_statements(database: str
     assert many == few
 
 
-async def test_paging_on_costs_one_statement_more_at_any_depth(database: str, viewer: Viewer) -> None:
-    """Whether there are rows before the page is asked for only where somebody pages."""
+async def test_paging_on_costs_no_statement_more_at_any_depth(database: str, viewer: Viewer) -> None:
+    """Whether there are rows before the page is read together with the page."""
     outdial = await make.make_outdial(viewer)
     await make.make_targets(viewer, outdial.id, 300)
     query = """query($id: ID!, $after: String) { outdial(id: $id) { targets(first: 100, after: $after) {
@@ -131,7 +151,7 @@ async def test_paging_on_costs_one_statement_more_at_any_depth(database: str, vi
         after = data["outdial"]["targets"]["pageInfo"]["endCursor"]
         cost, data = await statements(viewer, query, id=outdial.id, after=after)
         costs.append(cost)
-    assert (first, costs) == (2, [3, 3])
+    assert (first, costs) == (2, [2, 2])
 
 
 async def test_a_batch_of_events_takes_a_fixed_number_of_statements(database: str, viewer: Viewer) -> None:
@@ -146,12 +166,45 @@ async def test_a_batch_of_events_takes_a_fixed_number_of_statements(database: st
         before = db.statements.sent
         prepared = EXECUTION.prepare(Operation(query, {"id": outdial.id, "after": after}), viewer)
         async with asyncio.timeout(10), aclosing(EXECUTION.subscribe(prepared)) as batches:
-            async for payload in batches:
+            async for response in batches:
+                payload = orjson.loads(bytes(response))
                 assert "errors" not in payload
                 if payload["data"]["targetEvents"]["events"]:
                     costs.append(db.statements.sent - before)
                     break
     assert costs[0] == costs[1]
+
+
+@pytest.mark.parametrize(
+    ("selected", "more"), [("name key", 0), (TARGET, 1), ("attempts(first: 1) { nodes { state } } name", 1)]
+)
+async def test_targets_of_new_attempts_take_no_statement_and_are_those_of_a_fresh_read(
+    database: str, viewer: Viewer, selected: str, more: int
+) -> None:
+    """What is inside of the targets takes as many as ever."""
+    outdial = await make.make_outdial(viewer)
+    texts = {"max_try_counts": (2, 1, 0, 4, 5), "detail": "detail", "data": '{"a": "\\u2028"}', "priority": 3}
+    for number in range(12):
+        await make.make_target(viewer, outdial.id, key=f"key {number}", name=f"name {number}", **texts)
+    costs, nested = {}, f"target {{ {selected} }}"
+    for key, answer in ((None, "dialer"), (None, nested), ("a", "dialer"), ("b", nested)):
+        claim = f"""mutation($id: ID!, $key: String) {{
+            claimTargets(input: {{outdialId: $id, limit: 2, idempotencyKey: $key}}) {{
+                attempts {{ id {answer} }} }} }}"""
+        for _ in range(2):  # the second time it is compiled, and with a key it finds the first one's answer
+            costs[key], data = await statements(viewer, claim, id=outdial.id, key=key)
+        made = data["claimTargets"]["attempts"]
+        assert len(made) == 2
+        _, fresh = await statements(
+            viewer,
+            f"query($ids: [ID!]!) {{ nodes(ids: $ids) {{ ... on Attempt {{ id {answer} }} }} }}",
+            ids=[attempt["id"] for attempt in made],
+        )
+        sent, read = (orjson.dumps(nodes, None, orjson.OPT_UTC_Z) for nodes in (made, fresh["nodes"]))
+        assert sent == read
+        costs[key, answer] = costs.pop(key)
+    assert costs[None, nested] == costs[None, "dialer"] + more
+    assert costs["b", nested] == costs["a", "dialer"] + more + 1
 
 
 async def spent(work: Awaitable[Any]) -> tuple[int, Any]:
@@ -196,10 +249,13 @@ async def test_reports_on_attempts_of_many_outdials_take_no_more_statements(post
         ids = []
         for _ in range(20):
             outdial = await make.make_outdial(viewer)
-            await make.make_targets(viewer, outdial.id, 5)
-            ids += [attempt.id for attempt in await attempts.claim(viewer, outdial.id, limit=5)]
-        results = [AttemptResult(one, Disposition.DO_NOT_CALL) for one in ids]
-        cost, completed = await spent(attempts.complete(viewer, results=results))
-        assert (cost, len(completed.attempts)) == (3, 100)
+            await make.make_targets(viewer, outdial.id, 10)
+            ids += [attempt.id for attempt in await attempts.claim(viewer, outdial.id, limit=10)]
+        # a wish not to be called is saved alone, with the address and what is claimed there
+        for disposition, most in ((Disposition.BUSY, 3), (Disposition.DO_NOT_CALL, 8)):
+            now, ids = ids[:100], ids[100:]
+            results = [AttemptResult(one, disposition) for one in now]
+            cost, completed = await spent(attempts.complete(viewer, results=results))
+            assert (cost, len(completed.attempts)) == (most, 100)
     finally:
         await db.close()

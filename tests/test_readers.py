@@ -21,7 +21,7 @@ from app.auth import Viewer
 from app.errors import Unavailable
 from app.files import protocol, reading, worker
 from app.files.protocol import Chunk, Data, Ended, EndOfFile, Handed, Head, Part, Task
-from app.imports import Turns, jobs, readers, worker_process
+from app.imports import jobs, readers, turns, worker_process
 from app.records import DedupeScope, ImportJob, ImportOptions, ImportState, ImportStopReason
 from tests.support import factories, importing, rows
 from tests.support.waiting import until
@@ -161,7 +161,7 @@ def test_a_part_with_a_very_long_row_stays_with_the_first_reader() -> None:
 async def take_in(viewer: Viewer, outdial_id: str, pieces: AsyncIterator[bytes], **options: Any) -> ImportJob:
     given = ImportOptions(**options)
     return await imports.run(
-        viewer, outdial_id, options=given, pieces=pieces, turns=Turns(), stopping=asyncio.Event(), idempotency_key="k"
+        viewer, outdial_id, options=given, pieces=pieces, turns=turns(), stopping=asyncio.Event(), idempotency_key="k"
     )
 
 
@@ -215,6 +215,7 @@ async def result(database: str, viewer: Viewer, outdial_id: str) -> Any:
     )
 
 
+@pytest.mark.slow
 async def test_a_list_goes_in_the_same_with_one_reader_and_with_two(
     database: str, viewer: Viewer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -231,7 +232,7 @@ async def test_a_list_goes_in_the_same_with_one_reader_and_with_two(
 
         given = ImportOptions(region="DE", dedupe=DedupeScope.OUTDIAL)
         job = await imports.run(
-            viewer, outdial.id, options=given, pieces=watched(), turns=Turns(), stopping=asyncio.Event()
+            viewer, outdial.id, options=given, pieces=watched(), turns=turns(), stopping=asyncio.Event()
         )
         assert (job.state, job.counts.read) == (ImportState.COMPLETED, ROWS)
         assert len(seen) <= count
@@ -252,6 +253,8 @@ async def in_two(viewer: Viewer, outdial_id: str, then: Callable[[psutil.Process
     await asyncio.Event().wait()
 
 
+@pytest.mark.slow
+@pytest.mark.alternate
 @pytest.mark.usefixtures("two")
 @pytest.mark.parametrize("number", sorted(worker_process.KILLS - {signal.SIGINT}))
 async def test_a_second_reader_that_is_killed_interrupts_the_import_and_is_gone(
@@ -271,7 +274,7 @@ async def test_a_second_reader_that_is_killed_interrupts_the_import_and_is_gone(
     assert processes() == []
     whole = await factories.make_outdial(viewer)
     await imports.run(
-        viewer, whole.id, options=ImportOptions(region="DE"), pieces=file_of(ROWS), turns=Turns(),
+        viewer, whole.id, options=ImportOptions(region="DE"), pieces=file_of(ROWS), turns=turns(),
         stopping=asyncio.Event(),
     )  # fmt: skip
     assert await result(database, viewer, outdial.id) == await result(database, viewer, whole.id)
@@ -349,6 +352,15 @@ async def test_no_import_leaves_an_open_file(database: str, viewer: Viewer) -> N
     for count in (3, readers.ROWS_ALONE + 5):
         await imports.run(
             viewer, outdial.id, options=ImportOptions(), pieces=importing.in_pieces(importing.table(count)),
-            turns=Turns(), stopping=asyncio.Event(),
+            turns=turns(), stopping=asyncio.Event(),
         )  # fmt: skip
     assert psutil.Process().num_fds() <= before
+
+
+def test_a_process_that_reads_a_file_gets_no_secret_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("OUTDIAL_JWT_SECRET", "outdial_metrics_token", "OTEL_EXPORTER_OTLP_HEADERS"):
+        monkeypatch.setenv(name, "planted")
+    monkeypatch.setenv("LANG", "C.UTF-8")
+    given = worker_process._environment()
+    assert given["LANG"] == "C.UTF-8"
+    assert "planted" not in given.values()

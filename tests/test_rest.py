@@ -20,10 +20,12 @@ from starlette.datastructures import QueryParams
 from app import ids, outdials, rest
 from app.errors import LimitExceeded, RateLimited, Rejected, Unavailable, UserError, UserErrorCode, rejected
 from app.pagination import PageRequest, Place, cursor_of
+from app.rates import Limiter
 from app.rest import calls, endpoint, exporting, importing, paging, parameters, problems, rejects
 from app.rest.members import Field
 from app.rest.problems import Problem, Reason
 from app.server import boundary
+from app.turns import Lanes
 from tests.support.rest import reason
 from tests.support.transport import ORIGIN, Reader, Served
 
@@ -37,7 +39,8 @@ class ServedCalls(Served):
     def __init__(self) -> None:
         super().__init__()
         app = Starlette(
-            routes=rest.routes(Reader(), stopping=asyncio.Event()), middleware=boundary.middleware([ORIGIN])
+            routes=rest.routes(Reader(), Lanes(), Limiter(), stopping=asyncio.Event()),
+            middleware=boundary.middleware([ORIGIN]),
         )
         config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="critical", lifespan="off")
         self.server = uvicorn.Server(config)

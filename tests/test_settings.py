@@ -1,5 +1,6 @@
 """Settings: read once, checked, frozen; a wrong one is one line that names it."""
 
+import os
 import stat
 import threading
 from pathlib import Path
@@ -9,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from pydantic import ValidationError
 
-from app import server
+from app import server, settings_file
 from app.settings import OWN_PATHS, Settings, SettingsError, ensure_secret
 
 SECRET = "0123456789abcdef0123456789abcdef"
@@ -306,3 +307,100 @@ def test_bytes_that_are_not_utf_8_are_refused_in_every_setting(monkeypatch, name
     monkeypatch.setenv(f"OUTDIAL_{name.upper()}", "\udcff" * 40)
     with pytest.raises(SettingsError, match=rf"^OUTDIAL_{name.upper()}: holds bytes that are not UTF-8$"):
         Settings.load()
+
+
+# ---------------------------------------------------------------- the settings' file
+
+
+def with_file(monkeypatch: pytest.MonkeyPatch, folder: Path, content: str | bytes) -> Path:
+    file = folder / "settings"
+    file.write_bytes(content if isinstance(content, bytes) else content.encode())
+    monkeypatch.setenv("OUTDIAL_SETTINGS_FILE", str(file))
+    return file
+
+
+def test_a_file_counts_before_the_environment(monkeypatch, tmp_path):
+    monkeypatch.setenv("OUTDIAL_LOG_LEVEL", "ERROR")
+    monkeypatch.setenv("OUTDIAL_LOG_FORMAT", "json")
+    file = with_file(
+        monkeypatch,
+        tmp_path,
+        "\ufeff# ours\n\n  OUTDIAL_LOG_LEVEL = debug \nexport OUTDIAL_DEFAULT_REGION='DE'\r\n"
+        'OUTDIAL_JWT_SECRET="a $b #c = d, long enough for HS256 and more"\nOUTDIAL_KEEP_ALIVE_SECONDS=\n'
+        "OUTDIAL_ALLOWED_ORIGINS=https://a.example, https://b.example\n",
+    )
+    settings = Settings.load()
+    assert (settings.log_level, settings.log_format, settings.default_region) == ("DEBUG", "json", "DE")
+    assert settings.jwt_secret.get_secret_value() == "a $b #c = d, long enough for HS256 and more"
+    assert settings.keep_alive_seconds == 75
+    assert settings.allowed_origins == ("https://a.example", "https://b.example")
+    assert settings.settings_file == str(file)
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        ("OUTDIAL_LOG_LEVEL=DEBUG\nnonsense hunter2", "line 2 must be a name, an equals sign and a value"),
+        ("OUTDIAL_LOG_LEVEL=DEBUG\nOUTDIAL_LOG_LEVEL=INFO", "line 2 sets OUTDIAL_LOG_LEVEL again"),
+        ("OUTDIAL_LOGLEVEL=hunter2", "there is no setting OUTDIAL_LOGLEVEL"),
+        ("PATH=/hunter2", "there is no setting PATH"),
+        (b"OUTDIAL_LOG_LEVEL=\xff", "is not text in UTF-8"),
+        (b"#" * 1_048_577, "is too large: at most 1,048,576 bytes"),
+    ],
+)
+def test_a_wrong_file_is_refused_in_one_line(monkeypatch, tmp_path, content, line):
+    with_file(monkeypatch, tmp_path, content)
+    with pytest.raises(SettingsError, match=rf"^OUTDIAL_SETTINGS_FILE: .*{line}$") as caught:
+        Settings.load()
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_file_that_is_not_there_is_refused(monkeypatch, tmp_path):
+    with_file(monkeypatch, tmp_path, "").unlink()
+    with pytest.raises(SettingsError, match=r"^OUTDIAL_SETTINGS_FILE: .*/settings cannot be read: No such file"):
+        Settings.load()
+
+
+ENDLESS = {
+    "pipe": os.mkfifo,
+    "device": lambda path: path.symlink_to("/dev/zero"),
+    "folder": lambda path: path.mkdir(),
+}
+
+
+@pytest.mark.parametrize("make", ENDLESS.values(), ids=ENDLESS)
+def test_only_regular_files_are_read(monkeypatch, tmp_path, make):
+    make(tmp_path / "odd")
+    assert refusal(monkeypatch, JWT_PUBLIC_KEY=str(tmp_path / "odd")).startswith(
+        "OUTDIAL_JWT_PUBLIC_KEY: must be the PEM"
+    )
+    monkeypatch.setenv("OUTDIAL_SETTINGS_FILE", str(tmp_path / "odd"))
+    with pytest.raises(
+        SettingsError, match=r"^OUTDIAL_SETTINGS_FILE: .*/odd cannot be read: it is not a regular file$"
+    ):
+        Settings.load()
+    monkeypatch.delenv("OUTDIAL_JWT_PUBLIC_KEY")
+    monkeypatch.delenv("OUTDIAL_SETTINGS_FILE")
+    make(tmp_path / "outdial.db.secret")
+    with pytest.raises(SettingsError, match=r"^OUTDIAL_JWT_SECRET is not set, and no secret can be stored"):
+        ensure_secret(Settings.load())
+
+
+def test_a_file_of_a_key_has_a_size(monkeypatch, private_key, tmp_path):
+    (tmp_path / "key.pem").write_text(" " * settings_file.FILE_BYTES_MAX + pem_of(private_key))
+    assert "must be the PEM text" in refusal(monkeypatch, JWT_PUBLIC_KEY="key.pem")
+
+
+def test_a_wrong_value_in_the_file_names_its_setting(monkeypatch, tmp_path):
+    with_file(monkeypatch, tmp_path, "OUTDIAL_JSON_DEPTH_MAX=hunter2")
+    with pytest.raises(SettingsError, match=r"^OUTDIAL_JSON_DEPTH_MAX: ") as caught:
+        Settings.load()
+    assert "hunter2" not in str(caught.value)
+
+
+def test_trusted_proxies_are_networks():
+    networks = Settings.load(trusted_proxies="127.0.0.1, 10.0.0.0/8,fd00::/8,").trusted_proxies
+    assert [str(network) for network in networks] == ["127.0.0.1/32", "10.0.0.0/8", "fd00::/8"]
+    for wrong in ("proxy.internal", "10.0.0.1/8", "*", "10.0.0.0/33"):
+        with pytest.raises(SettingsError, match=r"^OUTDIAL_TRUSTED_PROXIES: must be addresses or networks"):
+            Settings.load(trusted_proxies=wrong)

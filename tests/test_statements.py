@@ -25,11 +25,14 @@ TEMPORARY = re.compile(r"staged_\w+")
 
 ACROSS_CUSTOMERS = (
     "SELECT customer_id FROM customer WHERE customer_id >",
-    "SELECT id, customer_id, outdial_id FROM attempt WHERE state IN ('CLAIMED', 'DIALING') AND expires_at <= $1",
+    "SELECT id, customer_id, outdial_id FROM attempt WHERE state IN ('CLAIMED', 'DIALING') AND expires_at <=",
     "SELECT id, customer_id FROM outdial WHERE exhausted_to IS NOT NULL",
-    "SELECT customer_id, id FROM import_job WHERE finished_at < $1",
-    "SELECT customer_id, id FROM import_job WHERE state IN ('QUEUED', 'RUNNING') AND heard_at <= $1",
-    "SELECT customer_id, key FROM idempotency_key WHERE tm_create < $1",
+    "SELECT id, customer_id FROM outdial WHERE sorted_to IS NOT NULL",
+    "SELECT customer_id FROM suppression WHERE is_pending = 1",
+    "SELECT customer_id, id FROM import_job WHERE finished_at < statement_timestamp()",
+    "SELECT customer_id, id FROM import_job WHERE state IN ('QUEUED', 'RUNNING') AND heard_at <= statement_timestamp()",
+    "SELECT customer_id, key FROM idempotency_key WHERE tm_create < statement_timestamp()",
+    "SELECT customer_id FROM rate_limit WHERE filled_at < statement_timestamp()",
 )
 """Looks without a lock over all customers, of housekeeping alone. What they find is changed customer by customer."""
 
@@ -235,9 +238,13 @@ async def keep_house(viewer: Viewer, url: str) -> None:
     await factories.create_many(viewer, outdial.id, [factories.target_draft()])
 
 
+@pytest.mark.parametrize("has_nodes", [False, True])
 async def test_every_statement_runs_where_its_customers_rows_are(
-    postgres_url: str, viewer: Viewer, said: list[str]
+    postgres_url: str, viewer: Viewer, said: list[str], has_nodes: bool
 ) -> None:
+    """With several nodes, units of work are no scripts."""
+    if has_nodes:
+        await postgres.execute(postgres_url, "CREATE TABLE pg_dist_node (groupid integer)")
     await db.connect(postgres_url)
     try:
         await live_through_everything(viewer)

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 import app
-from app import attempts, events, outdials, store, targets
+from app import attempts, db, events, outdials, store, targets
 from app.auth import Viewer
 from app.changes import changed, counted, created
 from app.db import Transaction
 from app.lifecycle import Disposition, DoneReason, TargetEventType, TargetStatus
+from app.store import capping, claims
 from tests.support import factories
 
 SOURCES = sorted(Path(app.__file__).parent.rglob("*.py"))
@@ -30,7 +31,7 @@ def test_targets_attempts_and_counters_are_written_in_the_store_alone(pattern: r
     # the tables' columns are read of the models; no row is
     assert found - in_store == ({"tables.py"} if pattern is MODEL_WRITES else set())
     if pattern is WRITES:
-        modules = ("claims", "counters", "creating", "saving", "staged")
+        modules = ("capping", "claims", "counters", "creating", "grouping", "saving", "staged", "taking")
         assert in_store == {f"store/{module}.py" for module in modules}
 
 
@@ -93,14 +94,18 @@ async def test_a_claim_that_fails_after_it_took_targets_leaves_nothing(
     outdial = await factories.make_outdial(viewer)
     target = await factories.make_target(viewer, outdial.id)
 
-    take_due = store.take_due
+    take_due = claims._take
 
     async def fails(tx: Transaction, wish: store.Wish) -> None:
-        assert (await take_due(tx, wish)).attempts
+        [taken], _ = await take_due(tx, [wish], capping.first(wish.outdial_id, wish.limit))
+        assert taken.attempts
         raise OSError("the connection is gone")
 
+    async def in_a_transaction(wish: store.Wish) -> None:
+        await db.transaction(fails, wish)
+
     with monkeypatch.context() as broken:
-        broken.setattr(store, "take_due", fails)
+        broken.setattr(store, "take_due", in_a_transaction)
         with pytest.raises(Exception, match="does not answer"):
             await attempts.claim(viewer, outdial.id)
     assert await factories.read(viewer, target.id) == target

@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 from tortoise import Tortoise
 
-from app import db, models, rows, tables
+from app import attempts, db, models, rows, store, tables, targets
 from app.auth import Viewer
 from app.files import staging
+from app.lifecycle import Disposition
+from app.records import AttemptResult, AttemptStart
 from app.tables import Columns
 from tests.support import factories
 
@@ -99,8 +101,10 @@ class Watched(Mapping[str, Any]):
 DESTINATION = '{"type": "TEL", "target": "+15550100000", "target_name": "", "name": "", "detail": ""}'
 FILLED: dict[str, Any] = {
     "max_try_counts": "[3, 3, 3, 3, 3]",
+    "caps": "[]",
     "warnings": "[]",
     "on_unconfirmed": "RETRY",
+    "on_unknown_time_zone": "SKIP",
     "invalid_mask": 0,
     "destination": DESTINATION,
     "disposition": "BUSY",
@@ -128,10 +132,24 @@ def test_a_record_is_made_of_exactly_its_columns(what: str) -> None:
     assert row.read == set(columns.kinds) - unread
 
 
-async def test_a_target_is_written_in_exactly_its_columns(database: str, viewer: Viewer) -> None:
-    outdial = await factories.make_outdial(viewer)
-    target = await factories.make_target(viewer, outdial.id)
-    assert set(rows.target_values(target)) == set(tables.TARGET.kinds)
+async def test_a_desk_has_the_records_of_its_rows(database: str, viewer: Viewer) -> None:
+    outdial = await factories.make_outdial(viewer, policy={"retry_interval_seconds": 0})
+    made = await factories.make_target(viewer, outdial.id, "+4915111111", "+4915111112", max_try_counts=(3, 2, 1, 0, 9))
+    for disposition in (Disposition.INVALID_DESTINATION, Disposition.ANSWERED):
+        [claimed] = await attempts.claim(viewer, outdial.id, dialer="ann")
+        for report in (None, [AttemptStart(claimed.id, "call-1")], disposition):
+            if isinstance(report, list):
+                await attempts.start(viewer, starts=report)
+            elif report is not None:
+                await attempts.complete(viewer, results=[AttemptResult(claimed.id, report, "detail")])
+            [row] = await store.read_desk(db.fetch, viewer.customer_id, [claimed.id], with_last=False)
+            values, reader = tuple(row.values()), rows.Reader()
+            attempt = reader.attempt(values[: len(rows.ATTEMPT_VALUES)])
+            assert attempt == (await attempts.get_many(viewer, [claimed.id]))[claimed.id]
+            target = reader.called_target(values[len(rows.ATTEMPT_VALUES) :][: len(rows.CALLED_VALUES)])
+            whole = asdict((await targets.get_many(viewer, [made.id]))[made.id])
+            assert asdict(target) == {name: whole[name] for name in asdict(target)}
+    assert target.invalid_destinations == {0}
 
 
 async def test_a_model_gives_the_row_that_a_statement_gives(database: str, viewer: Viewer) -> None:

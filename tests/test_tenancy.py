@@ -7,10 +7,12 @@ from datetime import timedelta
 
 import pytest
 
-from app import attempts, clock, db, events, idempotency, imports, outdials, targets
+from app import attempts, clock, db, events, idempotency, imports, outdials, rates, suppressions, targets
 from app.auth import Viewer
 from app.lifecycle import Disposition, DoneReason
 from app.pagination import PageRequest, Place
+from app.rates import stored
+from app.rates.bucket import Rule
 from app.records import (
     AttemptFilter,
     DedupeScope,
@@ -20,13 +22,16 @@ from app.records import (
     ImportState,
     OutdialFilter,
     PolicyDraft,
+    SuppressionDraft,
+    SuppressionFilter,
+    SuppressionSource,
     TargetFilter,
 )
 from tests.support import factories
 
 TENANT_TABLES = re.compile(
     r"\b(?:FROM|JOIN|UPDATE|INTO) \"?(?:customer|outdial|outdial_counter|target|attempt|target_event|outdial_event"
-    r"|idempotency_key|import_job|import_reject)\b"
+    r"|idempotency_key|import_job|import_reject|rate_limit|suppression)\b"
 )
 OVER_ALL_CUSTOMERS = (
     "SELECT id, customer_id, outdial_id FROM attempt",  # leases that ran out
@@ -34,6 +39,8 @@ OVER_ALL_CUSTOMERS = (
     "SELECT customer_id, key FROM idempotency_key WHERE tm_create",  # expired keys
     "SELECT customer_id, id FROM import_job WHERE state IN",  # imports whose server is gone
     "SELECT customer_id, id FROM import_job WHERE finished_at",  # old ones
+    "SELECT customer_id FROM suppression WHERE is_pending = 1",  # new ones, whose targets are to be finished
+    "SELECT customer_id FROM rate_limit WHERE filled_at",  # buckets that are full again
 )
 """What housekeeping looks for without a lock; each row that it finds has its customer, whose rows are then changed."""
 
@@ -58,7 +65,7 @@ async def live_through_everything(viewer: Viewer) -> None:
     await targets.delete(viewer, claimed[3].target_id)
     await factories.expire(10)
     await outdials.update(viewer, outdial.id, changes={"dial_policy": PolicyDraft(max_try_counts=(1,) * 5)})
-    await outdials.finish_exhausted()
+    await outdials.search_exhausted.go_on()
     await targets.reset(viewer, outdial.id, done_reasons=list(DoneReason), dry_run=True)
     await targets.reset(viewer, outdial.id, done_reasons=list(DoneReason))
     place = Place(outdial.tm_create, outdial.id)
@@ -78,8 +85,41 @@ async def live_through_everything(viewer: Viewer) -> None:
     await events.outdials_with_progress(viewer, [outdial.id])
     await events.prune(viewer.customer_id, await db.now(), limit=1_000)
     await idempotency.purge(limit=1_000)
+    for spent in (10, 20):
+        await stored.charge(viewer.customer_id, spent, Rule(1_000, 10_000))
+    await suppress_something(viewer, outdial.id)
     await import_something(viewer, outdial.id)
     await outdials.delete(viewer, outdial.id)
+
+
+async def suppress_something(viewer: Viewer, outdial_id: str) -> None:
+    """Claimed, dialed, idle and new targets at an address that must not be called, and such a wish of a callee."""
+    address = factories.phone_number()
+    for _ in range(3):
+        await factories.make_target(viewer, outdial_id, address, priority=9)
+    claimed = await attempts.claim(viewer, outdial_id, limit=2)
+    await factories.start(viewer, claimed[0].id)
+    [one] = await factories.suppress(viewer, address)
+    await factories.start(viewer, claimed[1].id)
+    await factories.finish_suppressed()
+    await attempts.claim(viewer, outdial_id, limit=2)
+    target = await factories.make_target(viewer, outdial_id, address, factories.phone_number())
+    await targets.update(viewer, target.id, changes={"destination_1": None})
+    await targets.reset(viewer, outdial_id, done_reasons=list(DoneReason))
+    await factories.complete(viewer, claimed[0].id, Disposition.DO_NOT_CALL)
+    request = PageRequest(after=Place(one.tm_create, one.id))
+    for where in (
+        SuppressionFilter(target=address),
+        SuppressionFilter(sources=(SuppressionSource.OWNER,), expires=True),
+        SuppressionFilter(sources=tuple(SuppressionSource)),
+    ):
+        await suppressions.page(viewer, request, where=where)
+        await suppressions.count(viewer, where=where)
+    async for _ in suppressions.walk(viewer, upto=one.tm_create, size=10):
+        pass
+    await suppressions.get_many(viewer, [one.id])
+    await suppressions.remove(viewer, drafts=[SuppressionDraft(address)])
+    await suppressions.remove(viewer, suppression_ids=[one.id])
 
 
 async def import_something(viewer: Viewer, outdial_id: str) -> None:
@@ -96,7 +136,7 @@ async def import_something(viewer: Viewer, outdial_id: str) -> None:
                 outdial_id,
                 options=options,
                 pieces=pieces(),
-                turns=imports.Turns(),
+                turns=imports.turns(),
                 stopping=asyncio.Event(),
                 idempotency_key=f"import {options.dry_run}",
             )
@@ -111,6 +151,7 @@ async def import_something(viewer: Viewer, outdial_id: str) -> None:
     clock.shift = timedelta(days=40)
     while await imports.prune(days=30):
         pass
+    assert await rates.prune(limit=10) == 1
     clock.shift = timedelta(0)
 
 

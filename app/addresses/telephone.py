@@ -218,22 +218,22 @@ def _national(text: str, region: str | None, parse: _Parse) -> list[PhoneNumber]
     people write 00 before a country code everywhere, and in some regions it begins something else (in Brazil the choice
     of a carrier).
     """
-    refusal: InvalidAddress | None = None
+    refusal: str | None = None
     numbers: list[PhoneNumber] = []
     try:
         numbers = _dialed_in(region, text, parse)
     except InvalidAddress as error:
-        refusal = error
+        refusal = str(error)
     own_code = _country_code(region)
     digits = _NO_DIGITS.sub("", text)
     if region is not None and digits[:1] == "0":
-        numbers, refusal = _after_zeros(numbers, digits, text, region, parse), refusal or InvalidAddress(_NO_NUMBER)
+        numbers, refusal = _after_zeros(numbers, digits, text, region, parse), refusal or _NO_NUMBER
     elif digits.startswith(own_code) and [_e164(number) for number in numbers] != [f"+{digits}"]:
         numbers = _weighed(
             numbers, _without_plus(text, parse), is_bracketed=_code_before_bracketed_zero(text) == own_code
         )
     if refusal is not None and not numbers:
-        raise refusal
+        raise InvalidAddress(refusal)
     return numbers
 
 

@@ -1,6 +1,7 @@
 """Attempts: one try at one destination each, made by a dialer under a lease."""
 
 from app.attempts.claiming import claim
+from app.attempts.desk import locked_desk, revoke
 from app.attempts.reading import (
     counts_of_outdials,
     counts_of_targets,
@@ -19,9 +20,11 @@ __all__ = [
     "counts_of_targets",
     "extend",
     "get_many",
+    "locked_desk",
     "pages_of_outdials",
     "pages_of_targets",
     "release",
+    "revoke",
     "start",
     "sweep",
     "walk",

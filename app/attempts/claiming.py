@@ -1,9 +1,7 @@
 """Claims: due targets are leased to one dialer."""
 
-from app import db, idempotency, metrics, store, validation
-from app.attempts.reading import read_in
+from app import idempotency, metrics, store, validation
 from app.auth import Viewer
-from app.db import Transaction
 from app.errors import Rejected, UserError, UserErrorCode, rejected
 from app.lifecycle import OutdialState
 from app.records import Attempt
@@ -20,6 +18,7 @@ async def claim(
     dialer: str | None = None,
     lease_seconds: int | None = None,
     idempotency_key: str | None = None,
+    reads: frozenset[str] | None = None,
 ) -> list[Attempt]:
     """Lease up to `limit` due targets to one dialer.
 
@@ -30,6 +29,8 @@ async def claim(
         dialer: the dialer's name for itself.
         lease_seconds: how long the dialer holds each target. Default: the policy's.
         idempotency_key: the same key gives the same attempts, as they are now.
+        reads: what is read of the attempts' targets: names of columns and values. Then new attempts are
+            `ClaimedAttempt`. By default they are without.
 
     Returns:
         0 to `limit` attempts, of higher priority first, then the longest due; empty if nothing is due.
@@ -53,22 +54,15 @@ async def claim(
         dialer=dialer,
         lease_seconds=lease_seconds,
         key=idempotency.key_of(viewer, "claimTargets", key, (outdial_id, limit, dialer, lease_seconds)),
+        reads=reads,
     )
-    attempts, fresh = await db.transaction(_claim, viewer, wish)
-    if fresh:
-        metrics.claimed_targets.inc(len(attempts))
-    return attempts
-
-
-async def _claim(tx: Transaction, viewer: Viewer, wish: Wish) -> tuple[list[Attempt], bool]:
-    """The attempts, and whether they are new."""
-    taken = await store.take_due(tx, wish)
+    taken = await store.take_due(wish)
     if wish.key is not None and taken.known is not None:
-        first = idempotency.answer_of(wish.key, taken.known)
-        known = await read_in(tx, viewer, first)
-        return [known[attempt_id] for attempt_id in first], False
+        idempotency.answer_of(wish.key, taken.known)
+        return list(taken.attempts)
     if taken.state is None:
         raise rejected(UserErrorCode.NOT_FOUND, "Outdial not found.", "outdial_id")
     if taken.state is OutdialState.PAUSED:
         raise rejected(UserErrorCode.PAUSED, "The outdial is paused. Resume it to claim targets.", "outdial_id")
-    return list(taken.attempts), True
+    metrics.claimed_targets.inc(len(taken.attempts))
+    return list(taken.attempts)

@@ -5,7 +5,6 @@ from datetime import datetime
 
 from app import db, rows, tables
 from app.auth import Viewer
-from app.db import Transaction
 from app.lifecycle import LIVE
 from app.listing import Listing, Parameters
 from app.listing import counts as listing_counts
@@ -23,18 +22,12 @@ _IN_PROGRESS = "state IN ({})".format(", ".join(f"'{value}'" for value in sorted
 
 async def get_many(viewer: Viewer, attempt_ids: Sequence[str]) -> dict[str, Attempt]:
     """The viewer's attempts by id. Attempts of deleted targets are included."""
-    found = await db.fetch(_by_id(), viewer.customer_id, list(attempt_ids))
+    found = await db.fetch_by_ids(
+        f"SELECT {tables.ATTEMPT} FROM attempt WHERE customer_id = $1 AND id {db.any_of('$2')}",
+        viewer.customer_id,
+        attempt_ids,
+    )
     return {row["id"]: rows.attempt(row) for row in found}
-
-
-async def read_in(tx: Transaction, viewer: Viewer, attempt_ids: Sequence[str]) -> dict[str, Attempt]:
-    """Like `get_many`, inside a transaction."""
-    found = await tx.fetch(_by_id(), viewer.customer_id, list(attempt_ids))
-    return {row["id"]: rows.attempt(row) for row in found}
-
-
-def _by_id() -> str:
-    return f"SELECT {tables.ATTEMPT} FROM attempt WHERE customer_id = $1 AND id {db.any_of('$2')}"
 
 
 async def pages_of_outdials(

@@ -5,17 +5,17 @@ are in `app.lifecycle`; this module applies them to rows.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from collections.abc import Callable, Sequence
+from datetime import timedelta
 
-from app import db, ids, lifecycle, metrics, rows, store, tables, validation
+from app import ids, lifecycle, metrics, validation
+from app.attempts.desk import Desk, Task, work_on_desk
 from app.auth import Viewer
-from app.changes import Change, changed, ended, moved
-from app.db import Transaction
+from app.changes import ended, moved
 from app.errors import Rejected, UserError, UserErrorCode, invalid
+from app.frozen import replace
 from app.lifecycle import AttemptState, Disposition, DoneReason, TargetEventType, TargetStatus, Verdict
-from app.records import Attempt, AttemptBatch, AttemptResult, AttemptStart, DialPolicy, Target
+from app.records import Attempt, AttemptBatch, AttemptResult, AttemptStart, CalledTarget
 
 BATCH_ATTEMPTS_MAX = 500
 
@@ -29,122 +29,47 @@ _REFUSALS = {
         UserErrorCode.ALREADY_DIALED,
         "The call was placed. Report its result instead of releasing the target.",
     ),
+    Verdict.SUPPRESSED: (
+        UserErrorCode.SUPPRESSED,
+        "The address must not be called: it was added to the do-not-call list. Do not place the call; claim again.",
+    ),
 }
 
 
-# ---------------------------------------------------------------- the state that a batch works on
-
-
-@dataclass(slots=True)
-class Desk:
-    """Locked attempts with their targets and policies, and the changes made to them so far."""
-
-    now: datetime
-    policies: dict[str, DialPolicy]
-    """By outdial."""
-    deleted_outdials: set[str]
-    targets: dict[str, Target]
-    attempts: dict[str, Attempt]
-    changes: list[Change] = field(default_factory=list)
-    touched: set[str] = field(default_factory=set)
-    """Ids of attempts that changed."""
-    made: Counter[str] = field(default_factory=Counter)
-    dispositions: list[Disposition] = field(default_factory=list)
-
-    def policy(self, attempt: Attempt) -> DialPolicy:
-        return self.policies[attempt.outdial_id]
-
-    def deleted(self, attempt: Attempt) -> bool:
-        return self.targets[attempt.target_id].tm_delete is not None or attempt.outdial_id in self.deleted_outdials
-
-    def holds(self, attempt: Attempt) -> bool:
-        return lifecycle.lease_holds(attempt.state, attempt.expires_at, self.now) and not self.deleted(attempt)
-
-    def put_attempt(self, attempt: Attempt) -> Attempt:
-        self.attempts[attempt.id] = attempt
-        self.touched.add(attempt.id)
-        return attempt
-
-    def put_target(
-        self,
-        after: Target,
-        event_type: TargetEventType,
-        attempt: Attempt,
-        *,
-        at: datetime | None = None,
-        disposition: Disposition | None = None,
-    ) -> None:
-        before = self.targets[after.id]
-        change = changed(before, after, event_type, at or self.now, attempt=attempt, disposition=disposition)
-        self.targets[after.id] = change.after
-        self.changes.append(change)
-
-    async def save(self, tx: Transaction) -> None:
-        await store.save(
-            tx,
-            self.changes,
-            attempts=[self.attempts[attempt_id] for attempt_id in sorted(self.touched)],
-            attempts_made=self.made,
-        )
-
-
-async def open_desk(tx: Transaction, viewer: Viewer, attempt_ids: Iterable[str], *, with_last: bool = False) -> Desk:
-    """Lock the attempts' outdials (shared) and targets, and read them, in two statements.
-
-    An attempt changes only under its target's lock, so attempts are read after the locks are taken.
-    """
-    wanted = sorted(set(attempt_ids))
-    locked = await store.lock_attempts(tx, viewer.customer_id, wanted)
-    found = await store.read_desk(tx, viewer.customer_id, wanted, with_last=with_last)
-    desk = Desk(found[0]["now_at"] if found else await tx.now(), {}, set(), {}, {})
-    for row in found:
-        attempt = rows.attempt(tables.ATTEMPT.part_of(row))
-        desk.attempts[attempt.id] = attempt
-        if attempt.target_id not in desk.targets:
-            desk.targets[attempt.target_id] = rows.target(tables.TARGET.part_of(row))
-        if attempt.outdial_id not in desk.policies:
-            desk.policies[attempt.outdial_id] = rows.dial_policy(store.POLICY.part_of(row))
-            if row["outdial.tm_delete"] is not None:
-                desk.deleted_outdials.add(attempt.outdial_id)
-    if locked is not None and len(desk.targets) != locked:
-        raise db.Changed  # an attempt has appeared after the locks were taken
-    if locked:
-        await tx.has_locked(viewer.customer_id, has_moved=bool(found[0]["has_moved"]))
-    return desk
-
-
 async def _report(
-    tx: Transaction,
     viewer: Viewer,
     attempt_ids: Sequence[str | None],
     step: Callable[[Desk, int, Attempt], Verdict],
     field_name: str,
     id_name: str | None,
     early_errors: Sequence[UserError],
-    with_last: bool = False,
+    *,
+    may_suppress: bool = False,
 ) -> tuple[AttemptBatch, list[Disposition]]:
     """Take each row of a batch through `step`; rows with an error already are None."""
     known = [attempt_id for attempt_id in attempt_ids if attempt_id is not None]
-    desk = await open_desk(tx, viewer, known, with_last=with_last)
-    errors = list(early_errors)
-    done: list[str] = []
-    for index, attempt_id in enumerate(attempt_ids):
-        if attempt_id is None:
-            continue
-        path = (field_name, str(index)) if id_name is None else (field_name, str(index), id_name)
-        attempt = desk.attempts.get(attempt_id)
-        if attempt is None:
-            errors.append(UserError(UserErrorCode.NOT_FOUND, "Attempt not found.", path))
-            continue
-        verdict = step(desk, index, attempt)
-        if verdict in _REFUSALS:
-            code, message = _REFUSALS[verdict]
-            errors.append(UserError(code, message, path))
-        else:
-            done.append(attempt_id)
-    await desk.save(tx)
-    errors.sort(key=lambda error: int(error.path[1]))
-    return AttemptBatch([desk.attempts[attempt_id] for attempt_id in done], tuple(errors)), desk.dispositions
+
+    def decide(desk: Desk) -> tuple[AttemptBatch, list[Disposition]]:
+        errors = list(early_errors)
+        done: list[str] = []
+        for index, attempt_id in enumerate(attempt_ids):
+            if attempt_id is None:
+                continue
+            path = (field_name, str(index)) if id_name is None else (field_name, str(index), id_name)
+            attempt = desk.attempts.get(attempt_id)
+            if attempt is None:
+                errors.append(UserError(UserErrorCode.NOT_FOUND, "Attempt not found.", path))
+                continue
+            verdict = step(desk, index, attempt)
+            if verdict in _REFUSALS:
+                code, message = _REFUSALS[verdict]
+                errors.append(UserError(code, message, path))
+            else:
+                done.append(attempt_id)
+        errors.sort(key=lambda error: int(error.path[1]))
+        return AttemptBatch([desk.attempts[attempt_id] for attempt_id in done], tuple(errors)), desk.dispositions
+
+    return await work_on_desk(viewer, Task(known, decide, may_suppress=may_suppress))
 
 
 def _checked_ids(
@@ -189,12 +114,13 @@ async def start(viewer: Viewer, *, starts: Sequence[AttemptStart]) -> AttemptBat
             checked[index] = None
 
     def step(desk: Desk, index: int, attempt: Attempt) -> Verdict:
-        verdict = lifecycle.judge_start(attempt.state, holds=desk.holds(attempt))
+        suppressed = attempt.id in desk.suppressed_attempts
+        verdict = lifecycle.judge_start(attempt.state, holds=desk.holds(attempt), suppressed=suppressed)
         if verdict is Verdict.APPLY:
             _start(desk, attempt, call_ids[index])
         return verdict
 
-    batch, _ = await db.transaction(_report, viewer, checked, step, "attempts", "attempt_id", errors)
+    batch, _ = await _report(viewer, checked, step, "attempts", "attempt_id", errors)
     return batch
 
 
@@ -230,13 +156,14 @@ async def extend(viewer: Viewer, *, attempt_ids: Sequence[str], lease_seconds: i
     checked = _checked_ids(attempt_ids, errors, "attempt_ids", None)
 
     def step(desk: Desk, _index: int, attempt: Attempt) -> Verdict:
-        verdict = lifecycle.judge_extend(attempt.state, holds=desk.holds(attempt))
+        suppressed = attempt.id in desk.suppressed_attempts
+        verdict = lifecycle.judge_extend(attempt.state, holds=desk.holds(attempt), suppressed=suppressed)
         if verdict is Verdict.APPLY:
             seconds = attempt.lease_seconds if lease_seconds is None else lease_seconds
             desk.put_attempt(replace(attempt, lease_seconds=seconds, expires_at=desk.now + timedelta(seconds=seconds)))
         return verdict
 
-    batch, _ = await db.transaction(_report, viewer, checked, step, "attempt_ids", None, errors)
+    batch, _ = await _report(viewer, checked, step, "attempt_ids", None, errors)
     return batch
 
 
@@ -258,7 +185,7 @@ async def release(viewer: Viewer, *, attempt_ids: Sequence[str]) -> AttemptBatch
             _release(desk, attempt)
         return verdict
 
-    batch, _ = await db.transaction(_report, viewer, checked, step, "attempt_ids", None, errors)
+    batch, _ = await _report(viewer, checked, step, "attempt_ids", None, errors)
     return batch
 
 
@@ -268,7 +195,7 @@ def _release(desk: Desk, attempt: Attempt) -> None:
     counts = list(target.try_counts)
     counts[attempt.destination_index] -= 1
     back = replace(target, try_counts=tuple(counts))
-    after = moved(back, lifecycle.idle_or_exhausted(back.tries(desk.policy(attempt)), desk.now))
+    after = moved(back, lifecycle.idle_or_done(desk.tries(back), desk.now))
     desk.put_target(after, TargetEventType.RELEASED, released)
     desk.made[attempt.outdial_id] -= 1
 
@@ -297,13 +224,12 @@ async def complete(viewer: Viewer, *, results: Sequence[AttemptResult]) -> Attem
     def step(desk: Desk, index: int, attempt: Attempt) -> Verdict:
         return _complete(desk, attempt, results[index])
 
-    # only this one can end an attempt that it does not name
-    with_last = any(result.disposition is Disposition.DO_NOT_CALL for result in results)
-    batch, dispositions = await db.transaction(
-        _report, viewer, checked, step, "results", "attempt_id", errors, with_last=with_last
+    may_suppress = any(result.disposition is Disposition.DO_NOT_CALL for result in results)
+    batch, dispositions = await _report(
+        viewer, checked, step, "results", "attempt_id", errors, may_suppress=may_suppress
     )
-    for disposition in dispositions:
-        metrics.completed_attempts.labels(disposition=disposition.value).inc()
+    for disposition, number in Counter(dispositions).items():
+        metrics.completed_attempts.labels(disposition=disposition.value).inc(number)
     return batch
 
 
@@ -320,13 +246,18 @@ def _complete(desk: Desk, attempt: Attempt, result: AttemptResult) -> Verdict:
         deleted=desk.deleted(attempt),
         do_not_call=target.done_reason is DoneReason.DO_NOT_CALL,
     )
+    if result.disposition is Disposition.DO_NOT_CALL and attempt.disposition is not Disposition.DO_NOT_CALL:
+        # for the address, also if the target is done with it already: that may be because of another address
+        _wish(desk, attempt, verdict)
     if verdict is not Verdict.APPLY:
         return verdict
-    late = attempt.state in {AttemptState.DIALING, AttemptState.UNCONFIRMED} and newest
+    late = attempt.state in lifecycle.UNKNOWN and newest
     if holds or late or attempt.state in lifecycle.LIVE:
         attempt = desk.put_attempt(
-            replace(
-                ended(attempt, AttemptState.COMPLETED, desk.now),
+            ended(
+                attempt,
+                AttemptState.COMPLETED,
+                desk.now,
                 disposition=result.disposition,
                 detail=result.detail,
             )
@@ -339,7 +270,7 @@ def _complete(desk: Desk, attempt: Attempt, result: AttemptResult) -> Verdict:
     policy = desk.policy(attempt)
     standing = lifecycle.after_disposition(
         result.disposition,
-        target.tries(policy),
+        desk.tries(target),
         desk.now,
         retry_interval_seconds=policy.retry_interval_seconds,
         retry_after_seconds=result.retry_after_seconds,
@@ -352,7 +283,13 @@ def _complete(desk: Desk, attempt: Attempt, result: AttemptResult) -> Verdict:
     return verdict
 
 
-def _marked(target: Target, attempt: Attempt, disposition: Disposition) -> Target:
+def _wish(desk: Desk, attempt: Attempt, verdict: Verdict) -> None:
+    if verdict in {Verdict.APPLY, Verdict.UNCHANGED}:
+        desk.wishes.append(attempt.destination)
+        desk.suppress({attempt.destination.place: None})
+
+
+def _marked(target: CalledTarget, attempt: Attempt, disposition: Disposition) -> CalledTarget:
     """Mark a destination as unusable, if it still has the address that was dialed."""
     index = attempt.destination_index
     now_there = target.destinations[index]

@@ -1,12 +1,14 @@
 """Expired leases: any server finds them, and each is ended once."""
 
 from collections import defaultdict
+from contextlib import suppress
+from datetime import timedelta
+from functools import partial
 
 from app import db, lifecycle, metrics
-from app.attempts.reporting import Desk, open_desk
+from app.attempts.desk import Desk, Task, work_on_desk
 from app.auth import Viewer
 from app.changes import ended, moved
-from app.db import Transaction
 from app.lifecycle import AttemptState
 from app.records import Attempt
 
@@ -25,19 +27,22 @@ async def sweep() -> int:
     found = await db.fetch(
         f"""
         SELECT id, customer_id, outdial_id FROM attempt
-        WHERE state IN ('CLAIMED', 'DIALING') AND expires_at <= $1 ORDER BY expires_at LIMIT {SWEEP_ATTEMPTS_MAX}
+        WHERE state IN ('CLAIMED', 'DIALING') AND expires_at <= {db.instant_ago("$1")}
+        ORDER BY expires_at LIMIT {SWEEP_ATTEMPTS_MAX}
         """,
-        await db.now(),
+        db.ago_value(timedelta(0)),
     )
     by_outdial: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
     for row in found:
         by_outdial[row["customer_id"], row["outdial_id"]].append(row["id"])
     total = 0
     for (customer_id, _), attempt_ids in by_outdial.items():
-        states = await db.transaction(_sweep, _system(customer_id), attempt_ids)
-        for state in states:
-            metrics.swept_attempts.labels(state=state.value).inc()
-        total += len(states)
+        task = Task(attempt_ids, partial(_sweep, attempt_ids), is_patient=False)
+        with suppress(db.Refused):  # somebody has locked one of them: the next round finds it again
+            states = await work_on_desk(_system(customer_id), task)
+            for state in states:
+                metrics.swept_attempts.labels(state=state.value).inc()
+            total += len(states)
     return total
 
 
@@ -46,16 +51,10 @@ def _system(customer_id: str) -> Viewer:
     return Viewer(customer_id=customer_id, subject="", scopes=frozenset(), expires_at=None)
 
 
-async def _sweep(tx: Transaction, viewer: Viewer, attempt_ids: list[str]) -> list[AttemptState]:
-    desk = await open_desk(tx, viewer, attempt_ids)
-    states = []
-    for attempt_id in attempt_ids:
-        attempt = desk.attempts.get(attempt_id)
-        # another server may have ended it, or the dialer may have renewed the lease
-        if attempt is not None and attempt.state in lifecycle.LIVE and not desk.holds(attempt):
-            states.append(_lapse(desk, attempt))
-    await desk.save(tx)
-    return states
+def _sweep(attempt_ids: list[str], desk: Desk) -> list[AttemptState]:
+    # another server may have ended one, or its dialer may have renewed the lease
+    known = [desk.attempts[attempt_id] for attempt_id in attempt_ids if attempt_id in desk.attempts]
+    return [_lapse(desk, attempt) for attempt in known if attempt.state in lifecycle.LIVE and not desk.holds(attempt)]
 
 
 def _lapse(desk: Desk, attempt: Attempt) -> AttemptState:
@@ -64,7 +63,7 @@ def _lapse(desk: Desk, attempt: Attempt) -> AttemptState:
     policy = desk.policy(attempt)
     lapse = lifecycle.after_lapse(
         attempt.state,
-        target.tries(policy),
+        desk.tries(target),
         attempt.expires_at,
         retry_interval_seconds=policy.retry_interval_seconds,
         on_unconfirmed=policy.on_unconfirmed,

@@ -55,6 +55,8 @@ def _options(text: str) -> str | None:
             return f"must not set {name} to anything but UTF8"
         if name == "timezone" and value.upper() not in {"UTC", "GMT", "ETC/UTC"}:
             return "must not set timezone to anything but UTC"
+        if name == "datestyle" and "ISO" not in [part.strip().upper() for part in value.split(",")]:
+            return "must not set datestyle to anything but ISO"
     return None
 
 

@@ -9,8 +9,6 @@ from app.db import postgres
 
 POSTGRES = "default"
 SQLITE_WRITER = "default"
-SQLITE_READER = "reader"
-"""Readers have their own connection: on the writer's they would wait for each of its transactions."""
 
 SQLITE_BUSY_SECONDS = 10
 
@@ -38,7 +36,7 @@ def tortoise_config(
             "connect": _connector(url, settings),
             "minsize": 0,  # asyncpg fills its pool in the background, with a traceback in the log for each failure
             "maxsize": pool_size,
-            "init": postgres.ids_as_text,
+            "init": postgres.set_codecs,
             "reset": postgres.keep_session,
         }
         return common | {
@@ -55,6 +53,5 @@ def tortoise_config(
     return common | {
         "connections": {
             SQLITE_WRITER: {"engine": "tortoise.backends.sqlite", "credentials": pragmas},
-            SQLITE_READER: {"engine": "tortoise.backends.sqlite", "credentials": pragmas | {"query_only": "ON"}},
         },
     }

@@ -1,9 +1,10 @@
 """Which database this process serves, and its connections."""
 
 import asyncio
+import sqlite3
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import structlog
@@ -14,7 +15,9 @@ from app import metrics
 from app.database_url import DatabaseUrl, Dialect
 from app.db import postgres
 from app.db.configuration import POSTGRES
-from app.db.failures import OF_NO_USE, Failure, failure_of, failure_of_connecting
+from app.db.failures import OF_NO_USE, Failure, failure_of, failure_of_closed, failure_of_connecting
+from app.db.file import File
+from app.db.reading import NotBegun, Reader
 
 CONNECTION_WAIT_SECONDS = 10
 """How long an operation may wait for a free connection, or on SQLite for the write lock."""
@@ -25,6 +28,8 @@ RENEWAL_SECONDS_MIN = 1.0
 
 _url: DatabaseUrl | None = None
 _has_nodes = False
+_reader: Reader | None = None
+_file: File | None = None
 _renewed_at = float("-inf")
 
 log = structlog.get_logger(__name__)
@@ -40,11 +45,17 @@ class Broken(Exception):  # noqa: N818 - `failure` has the details
         """Whether a connection had been opened."""
 
 
-def use(url: DatabaseUrl | None, *, has_nodes: bool = False) -> None:
-    """Set the database that this process serves, and whether its tables may be distributed over several nodes."""
-    global _url, _has_nodes, _renewed_at  # noqa: PLW0603 - the one place that sets it
+for _failure in Failure:  # from 0 on, so that the first of each is seen as an increase
+    metrics.database_errors.labels(_failure.value)
+
+
+def use(url: DatabaseUrl | None, *, has_nodes: bool = False, reader: Reader | None = None) -> None:
+    """Set the database that this process serves, whether its tables may be on several nodes, and SQLite's reader."""
+    global _url, _has_nodes, _reader, _file, _renewed_at  # noqa: PLW0603 - the one place that sets it
     _url = url
     _has_nodes = has_nodes
+    _reader = reader
+    _file = None if url is None or url.path is None else File(url.path)
     _renewed_at = float("-inf")
 
 
@@ -64,6 +75,29 @@ def is_postgres() -> bool:
 
 def has_nodes() -> bool:
     return _has_nodes
+
+
+def has_scripts() -> bool:
+    """Whether units of work can be scripts (`app.db.scripts`). Citus runs each statement of a function by itself."""
+    return is_postgres() and not _has_nodes
+
+
+def has_reader() -> bool:
+    return _reader is not None
+
+
+def reader() -> Reader:
+    """Of SQLite's file."""
+    if _reader is None:
+        raise RuntimeError("no file of SQLite is connected")
+    return _reader
+
+
+def file() -> File:
+    """SQLite's."""
+    if _file is None:
+        raise RuntimeError("no file of SQLite is connected")
+    return _file
 
 
 def client(name: str) -> BaseDBAsyncClient:
@@ -88,13 +122,14 @@ async def connection(name: str) -> AsyncIterator[Any]:
             raise
         raise _broken(failure, error, was_connected=False) from error
     has_left = False
+    metrics.database_connections_in_use.inc()
     try:
         yield held
     except asyncio.CancelledError:
         has_left = is_postgres()
         raise
     except Exception as error:
-        reason = failure_of(error)
+        reason = failure_of_closed(error) if is_postgres() and postgres.is_closed(held) else failure_of(error)
         if reason is None:
             raise
         if is_postgres() and reason in OF_NO_USE:
@@ -102,7 +137,26 @@ async def connection(name: str) -> AsyncIterator[Any]:
             await renew()
         raise _broken(reason, error, was_connected=True) from error
     finally:
+        metrics.database_connections_in_use.dec()
         await (_give_back_soon(wrapper, held) if has_left else _give_back(wrapper))
+
+
+@contextmanager
+def reading() -> Iterator[Reader]:
+    """SQLite's reader.
+
+    Raises:
+        Broken: the database is at fault.
+    """
+    try:
+        yield reader()
+    except NotBegun as error:
+        raise _broken(error.failure, error, was_connected=False) from error
+    except sqlite3.Error as error:
+        reason = failure_of(error)
+        if reason is None:
+            raise
+        raise _broken(reason, error, was_connected=True) from error
 
 
 async def _give_back(wrapper: Any) -> None:
@@ -138,7 +192,7 @@ def wait_seconds() -> float:
 
 def _broken(failure: Failure, error: Exception, *, was_connected: bool) -> Broken:
     """Count and log the failure, and make the error that clients get."""
-    metrics.database_errors.inc()
+    metrics.database_errors.labels(failure.value).inc()
     log.warning(
         "database_unavailable",
         reason=failure.value,

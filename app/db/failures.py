@@ -1,5 +1,6 @@
 """The meaning of the drivers' errors: whose fault it is, and whether another connection may help."""
 
+import asyncio
 import re
 import sqlite3
 from enum import StrEnum
@@ -24,6 +25,12 @@ class Failure(StrEnum):
     BUSY = "busy"
     """It answers, but too late."""
     AWAY = "away"
+    MOVED = "moved"
+    """SQLite's file is not there any more, or another one is in its place."""
+
+
+class Moved(Exception):  # noqa: N818 - `Failure.MOVED` says what it means
+    """SQLite's file was deleted, moved or replaced."""
 
 
 OF_NO_USE = frozenset({Failure.LOST, Failure.SILENT, Failure.READ_ONLY})
@@ -36,6 +43,7 @@ _MESSAGES = {
     Failure.LOST: "The database does not answer. Try again.",
     Failure.SILENT: "The database does not answer. Try again.",
     Failure.AWAY: "The database does not answer. Try again.",
+    Failure.MOVED: "The database's file was deleted or replaced. Put it back, or restart the server.",
 }
 
 # https://www.postgresql.org/docs/18/errcodes-appendix.html
@@ -78,6 +86,7 @@ _SQLITE = {
     sqlite3.SQLITE_PERM: Failure.AWAY,
 }
 _OTHERS: tuple[tuple[type[Exception], Failure | None], ...] = (
+    (Moved, Failure.MOVED),
     (TargetServerAttributeNotMatched, Failure.READ_ONLY),
     (TimeoutError, Failure.SILENT),
     (ValueError, None),  # among asyncpg's own errors too, these are about a statement's values
@@ -87,6 +96,12 @@ _OTHERS: tuple[tuple[type[Exception], Failure | None], ...] = (
     (DBConnectionError, Failure.LOST),
 )
 """In this order: the first kind that an error is of."""
+_STUMBLES = (AttributeError, TypeError, RuntimeError, AssertionError, asyncio.InvalidStateError)
+"""What asyncpg, its pool and the event loop raise as well, when a connection closes between two of their steps: they
+then look for a transport or a session that is None."""
+_NOT_SENT = re.compile("cannot switch to state|not connected|connection is closed|has been released back to the pool")
+"""asyncpg's words for a connection that was already gone. A FATAL message that comes to an idle connection leaves it in
+a state in which it takes no statement."""
 _PRIMARY_CODE = 0xFF
 """SQLite's extended codes have the primary code in their lowest byte."""
 
@@ -105,9 +120,23 @@ def failure_of(error: BaseException) -> Failure | None:
     return next((failure for kind, failure in _OTHERS if isinstance(error, kind)), None)
 
 
+def failure_of_closed(error: BaseException) -> Failure | None:
+    """The same if the connection has closed meanwhile: the driver's own stumbling is no bug of ours."""
+    return failure_of(error) or (Failure.LOST if isinstance(error, _STUMBLES) else None)
+
+
+def was_not_sent(error: BaseException | None) -> bool:
+    """Whether the driver refused the statement before it sent a byte of it."""
+    return isinstance(error, asyncpg.InterfaceError | asyncpg.InternalClientError) and bool(
+        _NOT_SENT.search(str(error))
+    )
+
+
 def failure_of_connecting(error: BaseException) -> Failure | None:
     """The same while there is no connection yet: no statement is at fault if a password is wrong by now."""
     drivers = (asyncpg.PostgresError, asyncpg.InterfaceError, sqlite3.Error, BaseORMException)
+    if isinstance(error, AttributeError | asyncio.InvalidStateError):
+        return Failure.LOST  # the connection closed between two steps of the login
     return failure_of(error) or (Failure.AWAY if isinstance(error, drivers) else None)
 
 

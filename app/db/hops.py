@@ -29,7 +29,9 @@ class End(Protocol):
     commit_was_sent: bool
 
 
-async def unit(connection: Any, end: End, work: Callable[[sqlite3.Connection], Awaitable[T]]) -> T:
+async def unit(
+    connection: Any, end: End, work: Callable[[sqlite3.Connection], Awaitable[T]], *, check: Callable[[], None]
+) -> T:
     """Run `work` between BEGIN and COMMIT in the thread of the connection, and roll back if it raises.
 
     If the caller is cancelled, the unit still completes, before anything else that this connection does.
@@ -38,20 +40,27 @@ async def unit(connection: Any, end: End, work: Callable[[sqlite3.Connection], A
         connection: aiosqlite's.
         end: learns here that COMMIT is sent.
         work: a coroutine function. Its parameter is the connection of the module `sqlite3`.
+        check: called before COMMIT. If it raises, nothing is written.
     """
     context = contextvars.copy_context()
     # aiosqlite has no public way to its connection, or to run a function in its thread
-    result: T = await connection._execute(context.run, _unit, connection._conn, end, work)  # noqa: SLF001
+    result: T = await connection._execute(context.run, _unit, connection._conn, end, work, check)  # noqa: SLF001
     return result
 
 
-def _unit(connection: sqlite3.Connection, end: End, work: Callable[[sqlite3.Connection], Awaitable[T]]) -> T:
+def _unit(
+    connection: sqlite3.Connection,
+    end: End,
+    work: Callable[[sqlite3.Connection], Awaitable[T]],
+    check: Callable[[], None],
+) -> T:
     if connection.in_transaction:  # the last unit's rollback failed
         connection.rollback()
     # IMMEDIATE takes the write lock at once: a transaction that reads first and then writes could fail otherwise
     connection.execute("BEGIN IMMEDIATE")
     try:
         result = _completed(work(connection))
+        check()
         end.commit_was_sent = True
         connection.execute("COMMIT")
     except BaseException:  # also if the process stops: the next unit must not find an open transaction

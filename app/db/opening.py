@@ -11,9 +11,11 @@ import asyncpg
 from asyncpg.exceptions import TargetServerAttributeNotMatched
 from tortoise import Tortoise
 
+from app import metrics
 from app.database_url import DatabaseUrl
-from app.db import connections, postgres, statements, telling, units
-from app.db.configuration import SQLITE_READER, SQLITE_WRITER, tortoise_config
+from app.db import connections, joining, postgres, sharing, statements, telling, units
+from app.db.configuration import SQLITE_BUSY_SECONDS, SQLITE_WRITER, tortoise_config
+from app.db.reading import Reader
 from app.errors import Unavailable
 
 CLOSE_WAIT_SECONDS = 10
@@ -34,31 +36,31 @@ async def connect(url: str, *, pool_size: int = 10) -> None:
     parsed = DatabaseUrl.parse(url)
     settings = await check(parsed)
     await Tortoise.init(config=tortoise_config(parsed, pool_size, settings), _enable_global_fallback=True)
-    connections.use(parsed, has_nodes=bool(settings))
+    reader = None if parsed.path is None else await Reader.opened(parsed.path, SQLITE_BUSY_SECONDS)
+    connections.use(parsed, has_nodes=bool(settings), reader=reader)
+    metrics.database_connections_limit.set(1 if reader else pool_size)  # SQLite's readers need none
+    if not reader:
+        sharing.begin(pool_size)
     telling.begin()
+    joining.begin()
     try:
         await statements.ping()
     except Unavailable:
         await close()
         raise
     if not connections.is_postgres():
-        async with connections.connection(SQLITE_READER) as connection:
-            # SQLite's own lower() knows the letters of ASCII only
-            await connection.create_function("lower", 1, _lower, deterministic=True)
         # Opened now: if a first use were interrupted, Tortoise would never release its lock.
         async with connections.connection(SQLITE_WRITER):
             # Otherwise Tortoise takes the thread of a unit of work for another event loop, and connects again there.
             connections.client(SQLITE_WRITER)._bound_loop = None  # noqa: SLF001
 
 
-def _lower(text: str | None) -> str | None:
-    return None if text is None else text.lower()
-
-
 async def close() -> None:
     """Wait for the units of work in progress, tell other processes of them, then close every connection."""
     await units.settle(CLOSE_WAIT_SECONDS)
     await telling.end()
+    if connections.has_reader():
+        await connections.reader().close(CLOSE_WAIT_SECONDS)
     connections.use(None)
     await Tortoise.close_connections()
 
@@ -84,6 +86,9 @@ async def check(url: DatabaseUrl) -> Mapping[str, str]:
         try:
             name = await connection.fetchval("SELECT current_database()", timeout=CHECK_SECONDS)
             encoding = await connection.fetchval("SHOW server_encoding", timeout=CHECK_SECONDS)
+            has_temporary = await connection.fetchval(
+                "SELECT has_database_privilege(current_database(), 'TEMPORARY')", timeout=CHECK_SECONDS
+            )
             has_nodes = await connection.fetchval(
                 "SELECT to_regclass('pg_dist_node') IS NOT NULL", timeout=CHECK_SECONDS
             )
@@ -99,6 +104,10 @@ async def check(url: DatabaseUrl) -> Mapping[str, str]:
         raise Unavailable(
             f"the database {name} has the encoding {encoding}, which cannot store every name; create another one: "
             f"CREATE DATABASE outdial ENCODING 'UTF8' LOCALE 'C.UTF-8' TEMPLATE template0"
+        )
+    if not has_temporary:
+        raise Unavailable(
+            f"the role may not make temporary objects, as claims do: GRANT TEMPORARY ON DATABASE {name} TO …"
         )
     return ONE_PLAN_FOR_EACH_CUSTOMER if has_nodes else {}
 

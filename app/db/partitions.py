@@ -13,7 +13,7 @@ import asyncpg
 import structlog
 
 from app.db import statements, units
-from app.db.units import Transaction
+from app.db.transactions import Transaction
 
 LOCK_TIMEOUT_MILLISECONDS = 100
 """How long writers and readers may have to wait behind a change of the partitions."""

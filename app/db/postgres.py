@@ -10,6 +10,7 @@ import socket
 import ssl
 from collections.abc import Mapping
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
@@ -115,10 +116,18 @@ def _settings(given: Mapping[str, str]) -> dict[str, str]:
     ours = {
         "application_name": given.get("application_name", given.get("fallback_application_name", "outdial")),
         "timezone": "UTC",
+        "datestyle": "ISO",
+        # Each statement sees what was committed before it began: units of work first take locks, and then look.
+        "default_transaction_isolation": "read committed",
         # Every statement's text fits all of its values. Without this, PostgreSQL plans many of them anew each time.
         "plan_cache_mode": "force_generic_plan",
         # Such a plan stays while its table grows. Made for a few rows, it would read all of a million for each key.
         "enable_seqscan": "off",
+        # Made without the values, it takes each customer for an average one. For a page of an outdial it would combine
+        # the outdial's rows with those of the whole customer: 90 ms instead of 0.1 if the customer has a million.
+        "enable_bitmapscan": "off",
+        # It would start two processes to find one row: 9 ms instead of 0.1 for a search by address.
+        "max_parallel_workers_per_gather": "0",
         "jit": "off",  # before PostgreSQL 18, a plan without an index would count as so dear that it is compiled
         "statement_timeout": _milliseconds(STATEMENT_TIMEOUT_SECONDS),
         "lock_timeout": _milliseconds(LOCK_TIMEOUT_SECONDS),
@@ -233,9 +242,22 @@ def drop(connection: Any) -> None:
         connection.terminate()
 
 
-async def ids_as_text(connection: Any) -> None:
-    """Return ids as text, as they are everywhere else."""
+def is_closed(connection: Any) -> bool:
+    """Whether a connection of the pool is gone. If it is, the pool may have taken it back already."""
+    return connection._con is None or connection.is_closed()  # noqa: SLF001 - the pool's proxy does not say it
+
+
+async def set_codecs(connection: Any) -> None:
+    """Return ids as text, as they are everywhere else, and read instants in a quarter of the driver's own time."""
     await connection.set_type_codec("uuid", schema="pg_catalog", encoder=str, decoder=str, format="text")
+    # spelled as ISO 8601 with +00: see the session's settings
+    await connection.set_type_codec(
+        "timestamptz",
+        schema="pg_catalog",
+        encoder=datetime.isoformat,
+        decoder=datetime.fromisoformat,
+        format="text",
+    )
 
 
 async def keep_session(_connection: Any) -> None:

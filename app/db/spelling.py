@@ -1,9 +1,8 @@
 """SQL for the database that this process serves; `dialects` has the SQL of both."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import timedelta
 from typing import Any
-
-import orjson
 
 from app import clock
 from app.db import dialects
@@ -12,6 +11,10 @@ from app.db.connections import dialect, is_postgres
 
 def any_of(placeholder: str, kind: str = "uuid") -> str:
     return dialects.any_of(dialect(), placeholder, kind)
+
+
+def any_found(query: str) -> str:
+    return dialects.any_found(dialect(), query)
 
 
 def typed(placeholder: str, kind: str) -> str:
@@ -36,24 +39,23 @@ def columnset_values(columns: Iterable[Sequence[Any]]) -> list[Any]:
 
 
 def table_of(
-    rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], alias: str, parameter: Callable[[Any], str]
+    columns: Mapping[str, Sequence[Any]], kinds: Mapping[str, str], alias: str, parameter: Callable[[Any], str]
 ) -> str:
-    """Rows as a table, for FROM, with the parameters that it needs.
+    """Columns as a table, for FROM, with the parameters that it needs. For a statement of `Transaction.send`.
+
+    On SQLite the table has one row, and the statement runs for each.
 
     Args:
-        rows: with a value for each column; JSON as Python values.
-        columns: the type of each column by its name.
+        columns: the values of each column by its name, JSON as text.
+        kinds: the type of each column of the table by its name.
         alias: the table's name in the statement. Its column `ord` numbers the rows.
         parameter: registers a value and gives its placeholder.
     """
-    lists = [
-        [None if row[name] is None else orjson.dumps(row[name]).decode() for row in rows]
-        if kind == "json"
-        else [row[name] for row in rows]
-        for name, kind in columns.items()
-    ]
-    placeholders = [parameter(value) for value in columnset_values(lists)]
-    return columnset(columns, alias, first=int(placeholders[0].removeprefix("$")))
+    if not is_postgres():
+        given = ", ".join(f"{parameter(dialects.Each(columns[name]))} AS {name}" for name in kinds)
+        return f"(SELECT {given}, 0 AS ord) AS {alias}"
+    placeholders = [parameter(value) for value in columnset_values([columns[name] for name in kinds])]
+    return columnset(kinds, alias, first=int(placeholders[0].removeprefix("$")))
 
 
 def for_update(words: str = "FOR UPDATE") -> str:
@@ -73,3 +75,30 @@ def instant_now(placeholder: str) -> str:
 
 def now_value() -> Any:
     return clock.shift if is_postgres() else clock.now()
+
+
+def later(instant: str, seconds: str) -> str:
+    """An instant so many whole seconds later.
+
+    Args:
+        instant: in SQL.
+        seconds: likewise.
+    """
+    if is_postgres():
+        return f"{instant} + make_interval(secs => {seconds})"
+    # SQLite's own functions know milliseconds. The fraction and the offset stay as they are.
+    return (
+        f"(strftime('%Y-%m-%d %H:%M:%S', substr({instant}, 1, 19), {seconds} || ' seconds') || substr({instant}, 20))"
+    )
+
+
+def instant_ago(placeholder: str) -> str:
+    """The database's clock some time ago, when the statement began; `ago_value` is the value of the parameter.
+
+    An index can search for it: to PostgreSQL it stays the same for a whole statement, unlike `instant_now`.
+    """
+    return f"statement_timestamp() + CAST({placeholder} AS interval)" if is_postgres() else placeholder
+
+
+def ago_value(age: timedelta) -> Any:
+    return clock.shift - age if is_postgres() else clock.now() - age

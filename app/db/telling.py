@@ -22,7 +22,7 @@ from app.db.failures import failure_of_connecting
 
 NOTIFY_CHANNEL = "outdial"
 NOTIFY_TOPICS_MAX = 200
-"""A payload has at most 8,000 bytes, a topic has 36. If there are more topics, all waiters wake."""
+"""A payload has at most 8,000 bytes, a topic has 37 at most. If there are more topics, all waiters wake."""
 PAUSE_SECONDS = 0.01
 """From one message to the next: commits this close together share one."""
 SEND_SECONDS_MAX = 2.0

@@ -2,12 +2,13 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 
 EVERY_TOPIC = "*"
 
 _waiters: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
+_hearers: list[Callable[[Collection[str]], None]] = []
 
 
 @contextmanager
@@ -26,8 +27,15 @@ def waiter(topics: Iterable[str]) -> Iterator[asyncio.Event]:
                 del _waiters[topic]
 
 
+def on_wake(hear: Callable[[Collection[str]], None]) -> None:
+    """Call `hear` with the topics of each wake-up, also of other processes; EVERY_TOPIC if some may have been lost."""
+    _hearers.append(hear)
+
+
 def wake(topics: Iterable[str]) -> None:
     listed = list(topics)
+    for hear in _hearers:
+        hear(listed)
     if EVERY_TOPIC in listed:
         listed = list(_waiters)
     for topic in listed:

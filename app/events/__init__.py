@@ -2,18 +2,28 @@
 
 from app.events.cursors import Position, cursor, position_of
 from app.events.epochs import must_open, open_epoch
-from app.events.following import outdial_changes, outdials_with_progress, progress_changes, tail
+from app.events.following import BATCH_EVENTS_MAX, ends, tail
 from app.events.horizon import lag_seconds, position
-from app.events.log import append, append_columns, append_outdial, appending, inserting
+from app.events.log import announce, append, append_columns, append_outdial, appending, inserting
+from app.events.outdials import outdial_changes
+from app.events.progressing import outdials_with_progress, progress_changes
 from app.events.retention import make_room, mark, past, prune
+from app.events.snapshots import Changes, Subject
+from app.events.watching import Following, persistently
 
 __all__ = [
+    "BATCH_EVENTS_MAX",
+    "Changes",
+    "Following",
     "Position",
+    "Subject",
+    "announce",
     "append",
     "append_columns",
     "append_outdial",
     "appending",
     "cursor",
+    "ends",
     "inserting",
     "lag_seconds",
     "make_room",
@@ -23,6 +33,7 @@ __all__ = [
     "outdial_changes",
     "outdials_with_progress",
     "past",
+    "persistently",
     "position",
     "position_of",
     "progress_changes",

@@ -1,13 +1,18 @@
 """Follows the log, for subscriptions.
 
-Each subscriber reads the log itself, at its own pace, a batch at a time. Nothing is queued for it, so a slow one costs
-no memory and delays no other. A wake-up only says when to read; polling is the fallback.
+All who follow an outdial share one watch, which reads its log once and holds what is recent (`watching`). Each follower
+has its own position, filter and pace. Nothing is queued for it, so a slow one costs no memory and delays no other. A
+wake-up only says when to read (`pacing`).
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+import math
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from typing import Self
 
-from app import db, metrics, models, rows, tables
+from app import db, metrics, models
 from app.auth import Viewer
 from app.db import waiting
 from app.errors import NotFound
@@ -15,62 +20,25 @@ from app.events import epochs, horizon, log, retention
 from app.events.cursors import Position, cursor, position_of
 from app.events.epochs import Owner
 from app.events.horizon import Horizon
+from app.events.pacing import RECHECK_SECONDS, Pace
+from app.events.recent import Recent
+from app.events.watching import Following, Watch, following, persistently
 from app.lifecycle import GapReason
-from app.records import EventBatch, EventFilter, Outdial, OutdialEvent, Progress, TargetEvent
+from app.records import EventBatch, EventFilter, TargetEvent
 
 BATCH_EVENTS_MAX = 500
+KEPT_BATCHES_MAX = 1_000
+"""Of the newest events, one for each filter and position of its followers. Those beyond share nothing."""
 QUIET_SECONDS_MAX = 30
-"""An empty batch moves the client's cursor at least this often."""
-POLL_SECONDS = 2.0
-"""The fallback: a wake-up is lost if its connection is lost."""
-LINGER_SECONDS = 0.01
-"""Changes this close together travel in one batch."""
-RECHECK_SECONDS = (0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.25)
-"""Used while a transaction that is older than the wake-up is open, mostly for milliseconds."""
-
-
-class _Pace:
-    """Decides when to read next."""
-
-    def __init__(self, woken: asyncio.Event) -> None:
-        self._woken = woken
-        self._told_of: Position | None = None
-        self._rechecks = 0
-        self._was_woken = False
-
-    def looking(self) -> None:
-        """Call this before each read: a wake-up from now on needs another read."""
-        self._was_woken = self._woken.is_set()
-        self._woken.clear()
-
-    async def next_look(self, seen: Horizon) -> None:
-        """Wait until there may be more events than up to `seen`."""
-        if self._was_woken:
-            self._told_of, self._rechecks = seen.beyond, 0
-        if self._told_of is not None and seen.position < self._told_of:
-            step = min(self._rechecks, len(RECHECK_SECONDS) - 1)
-            self._rechecks += 1
-            await self._sleep(RECHECK_SECONDS[step])
-            return
-        self._told_of = None
-        if await self._sleep(POLL_SECONDS):
-            await asyncio.sleep(LINGER_SECONDS)
-
-    async def _sleep(self, seconds: float) -> bool:
-        try:
-            async with asyncio.timeout(seconds):
-                await self._woken.wait()
-        except TimeoutError:
-            return False
-        return True
+"""An empty batch carries the client's cursor at least this often, beyond the events that its filter hides."""
 
 
 # ---------------------------------------------------------------- one outdial's targets
 
 
-async def tail(
+def tail(
     viewer: Viewer, outdial_id: str, *, after: str | None = None, where: EventFilter | None = None
-) -> AsyncIterator[EventBatch]:
+) -> Following[EventBatch]:
     """Every change to an outdial's targets since a cursor, or from now on, without end. The first batch comes at once.
 
     Ends after the outdial is deleted and its last events are sent.
@@ -79,80 +47,123 @@ async def tail(
         NotFound: the viewer has no such outdial.
         BadUserInput: the cursor is malformed or another outdial's.
     """
-    wanted = where or EventFilter()
-    clock = asyncio.get_running_loop().time
-    with waiting.waiter([outdial_id]) as woken:
-        at, gap = await _start(viewer, outdial_id, after)
-        pace = _Pace(woken)
-        first, replaying, told_at = True, after is not None, clock()
-        fence: Position | None = None
+    return _Tail(viewer.customer_id, outdial_id, after, where or EventFilter())
+
+
+class _Tail(Following[EventBatch]):
+    def __init__(self, customer_id: str, outdial_id: str, after: str | None, wanted: EventFilter) -> None:
+        super().__init__()
+        self._customer_id = customer_id
+        self._outdial_id = outdial_id
+        self._after = after
+        self._wanted = wanted
+        self._clock = asyncio.get_running_loop().time
+        self._told_at = self._clock()
+        self._told_events = 0
+        self._at: Position
+
+    async def _follow(self) -> AsyncGenerator[EventBatch, None]:
+        self._at, gap = await _start(self._customer_id, self._outdial_id, self._after)
+        if self._after is None:
+            self.place = self._at
+            yield EventBatch(cursor(self._outdial_id, self._at), [], caught_up=True)
+        else:
+            async with aclosing(self._replay(gap)) as batches:
+                async for batch in batches:
+                    yield batch
+        key = ("targets", self._customer_id, self._outdial_id)
+        async with following(key, lambda: _Log(self._customer_id, self._outdial_id, self._at)) as watch:
+            while (found := await self._next(watch)) is not None:
+                self.place = self._at
+                yield found
+
+    def move(self, leader: Self) -> None:
+        self._at = self.place = leader._at
+        self._told_at = leader._told_at
+
+    def told(self, followers: int) -> None:
+        if followers and self._told_events:
+            metrics.events_delivered.inc(followers * self._told_events)
+
+    async def _replay(self, gap: GapReason | None) -> AsyncGenerator[EventBatch, None]:
+        """What is in the log already. The first and the last batch come also if they are empty."""
+        is_first = True
         while True:
-            pace.looking()
-            owner, is_deleted = await _state(viewer, outdial_id)
-            seen = await horizon.horizon(owner)
-            if fence is None and is_deleted:
-                fence = seen.beyond  # the look is newer than the deletion
-            found = await log.read(viewer.customer_id, outdial_id, after=at, upto=seen.position, limit=BATCH_EVENTS_MAX)
-            if replaying and await retention.is_pruned(viewer.customer_id, outdial_id, at):
-                found, at, gap = [], seen.position, GapReason.CURSOR_EXPIRED
-            caught_up = len(found) < BATCH_EVENTS_MAX
-            at = max(at, seen.position) if caught_up else found[-1][0]
-            passing = [event for _, event in found if _passes(event, wanted)]
-            if passing or first or (replaying and caught_up) or clock() - told_at >= QUIET_SECONDS_MAX:
-                metrics.events_delivered.inc(len(passing))
-                yield EventBatch(cursor(outdial_id, at), passing, caught_up, gap)
-                first, gap, told_at = False, None, clock()
-            if not caught_up:
-                continue
-            replaying = False
-            if fence is None:
-                await pace.next_look(seen)
-            elif seen.position >= fence:
+            before = self._at
+            batch, seen = await (self._alone() if is_first else persistently(self._alone))
+            if await persistently(retention.is_pruned, self._customer_id, self._outdial_id, before):
+                self._at = await persistently(_end, self._customer_id, self._outdial_id, seen)
+                batch, gap = (
+                    EventBatch(cursor(self._outdial_id, self._at), [], caught_up=True),
+                    GapReason.CURSOR_EXPIRED,
+                )
+            if batch.events or is_first or batch.caught_up or self._is_quiet():
+                self._tells(batch)
+                if batch.caught_up:
+                    self.place = self._at
+                yield replace(batch, gap=gap)
+                is_first, gap = False, None
+            if batch.caught_up:
                 return
+
+    async def _next(self, watch: "_Log") -> EventBatch | None:
+        """The next batch to send; None after the last."""
+        while True:
+            begins = watch.recent.begins
+            self.is_shared = self._at >= begins
+            if not self.is_shared:
+                batch, _ = await persistently(self._alone)
+                if batch.caught_up:  # also if what was last before that place is removed by now
+                    self._at = max(self._at, begins)
+            elif self._at < watch.recent.upto:
+                batch, self._at = watch.batch(self._at, self._wanted)
+            elif watch.has_ended:
+                return None
+            elif self._is_quiet():
+                batch = EventBatch(cursor(self._outdial_id, self._at), [], watch.caught_up)
+                self._tells(batch)
+                return batch
             else:
-                await asyncio.sleep(RECHECK_SECONDS[-1])
+                watch.due = min(watch.due, self._told_at + QUIET_SECONDS_MAX)
+                await watch.news()
+                continue
+            if batch.events:
+                self._tells(batch)
+                return batch
+
+    async def _alone(self) -> tuple[EventBatch, Horizon]:
+        seen = await horizon.horizon(await epochs.owner(self._customer_id))
+        piece = await _read(self._customer_id, self._outdial_id, self._at, seen)
+        self._at = piece.upto
+        return piece.batch(self._outdial_id, self._wanted), seen
+
+    def _tells(self, batch: EventBatch) -> None:
+        self._told_at, self._told_events = self._clock(), len(batch.events)
+        if batch.events:
+            metrics.events_delivered.inc(len(batch.events))
+
+    def _is_quiet(self) -> bool:
+        return self._clock() - self._told_at >= QUIET_SECONDS_MAX
 
 
-async def _start(viewer: Viewer, outdial_id: str, after: str | None) -> tuple[Position, GapReason | None]:
-    """The position to begin at, and whether events before it are missing."""
-    cursor_position = None if after is None else position_of(after, outdial_id)
-    seen = await horizon.horizon(await epochs.owner(viewer.customer_id))
-    outdial = await models.Outdial.get_or_none(using_db=db.reader(), customer_id=viewer.customer_id, id=outdial_id)
-    # a subscriber can still read a deleted outdial to its end
-    if outdial is None or (outdial.tm_delete is not None and cursor_position is None):
-        raise NotFound("Outdial not found.")
-    if cursor_position is None:
-        return seen.position, None
-    if await _is_unknown(viewer, cursor_position, seen):
-        return seen.position, GapReason.CURSOR_UNKNOWN
-    if cursor_position < Position(outdial.pruned_epoch, outdial.pruned_tx, outdial.pruned_seq):
-        return seen.position, GapReason.CURSOR_EXPIRED
-    return cursor_position, None
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """Events that follow each other in the log, up to a position."""
+
+    events: Sequence[tuple[Position, TargetEvent]]
+    upto: Position
+    """That of the last event, and never further: see `log.ends`."""
+    caught_up: bool
+    """Whether there were no more."""
+
+    def batch(self, outdial_id: str, wanted: EventFilter) -> EventBatch:
+        passing = [event for _, event in self.events if _passes(event, wanted)]
+        return EventBatch(cursor(outdial_id, self.upto), passing, self.caught_up)
 
 
-async def _is_unknown(viewer: Viewer, position: Position, seen: Horizon) -> bool:
-    """Whether a cursor is ahead of the log: after the log's present end, or after the end of its epoch."""
-    if position.epoch == seen.position.epoch:
-        return position > seen.beyond
-    end = await epochs.epoch_end(viewer.customer_id, position.epoch)
-    return end is None or position.tx > end
-
-
-async def _state(viewer: Viewer, outdial_id: str) -> tuple[Owner | None, bool]:
-    """The customer as its log knows it, and whether the outdial is deleted, both of one moment."""
-    found = await db.fetch(
-        """
-        SELECT customer.epoch, customer.node, outdial.id AS outdial_id
-        FROM customer LEFT JOIN outdial
-            ON outdial.customer_id = customer.customer_id AND outdial.id = $2 AND outdial.tm_delete IS NULL
-        WHERE customer.customer_id = $1
-        """,
-        viewer.customer_id,
-        outdial_id,
-    )
-    if not found:
-        return None, True
-    return Owner(viewer.customer_id, found[0]["epoch"], found[0]["node"]), found[0]["outdial_id"] is None
+async def _read(customer_id: str, outdial_id: str, after: Position, seen: Horizon) -> _Piece:
+    found = await log.read(customer_id, outdial_id, after=after, upto=seen.position, limit=BATCH_EVENTS_MAX)
+    return _Piece(found, found[-1][0] if found else after, caught_up=len(found) < BATCH_EVENTS_MAX)
 
 
 def _passes(event: TargetEvent, wanted: EventFilter) -> bool:
@@ -163,85 +174,116 @@ def _passes(event: TargetEvent, wanted: EventFilter) -> bool:
     )
 
 
-# ---------------------------------------------------------------- progress
+class _Log(Watch):
+    """The recent events of one outdial."""
 
+    def __init__(self, customer_id: str, outdial_id: str, at: Position) -> None:
+        super().__init__()
+        self.recent: Recent[TargetEvent] = Recent(at)
+        self.caught_up = True
+        self.due = math.inf
+        """When a follower must get something, by the loop's clock."""
+        self._customer_id = customer_id
+        self._outdial_id = outdial_id
+        self._clock = asyncio.get_running_loop().time
+        self._batches: dict[tuple[Position, EventFilter], tuple[EventBatch, Position]] = {}
+        """Those made since the last look, by the first event that is in them."""
 
-async def progress_changes(
-    viewer: Viewer, outdial_ids: Sequence[str], *, interval_ms: int
-) -> AsyncIterator[Sequence[Outdial]]:
-    """The outdials as they are now, then those whose progress, state or name changed.
-
-    At most one message in `interval_ms`; what changes meanwhile shows in the next. Unknown and deleted outdials are
-    left out; ends when none is left.
-    """
-    sent: dict[str, tuple[Outdial, Progress]] = {}
-    first = True
-    with waiting.waiter(outdial_ids) as woken:
-        while True:
-            woken.clear()
-            now = await outdials_with_progress(viewer, outdial_ids)
-            if not now and not first:
-                return
-            changed = [
-                outdial
-                for outdial, progress in now.values()
-                if first or outdial.id not in sent or _differs(sent[outdial.id], (outdial, progress))
-            ]
-            sent = now
-            if changed or first:
-                yield changed
-                if not now:
+    async def read(self) -> None:
+        with waiting.waiter([self._outdial_id]) as woken:
+            pace = Pace(woken)
+            fence: Position | None = None
+            while True:
+                await self.wanted()
+                pace.looking()
+                owner, is_deleted = await _state(self._customer_id, self._outdial_id)
+                seen = await horizon.horizon(owner)
+                if fence is None and is_deleted:
+                    fence = seen.beyond  # the look is newer than the deletion
+                elif fence is not None:
+                    fence = min(fence, seen.beyond)  # a crash of PostgreSQL has set the ids back
+                piece = await _read(self._customer_id, self._outdial_id, self.recent.upto, seen)
+                self._keep(piece)
+                if piece.events or self._clock() >= self.due:
+                    self.due = math.inf
+                    self.tell()
+                if not piece.caught_up:
+                    continue
+                if fence is None:
+                    await pace.next_look(seen)
+                elif seen.position >= fence:
                     return
-                first = False
-            await asyncio.sleep(interval_ms / 1000)
-            try:
-                async with asyncio.timeout(POLL_SECONDS):
-                    await woken.wait()
-            except TimeoutError:
-                continue
+                else:
+                    await asyncio.sleep(RECHECK_SECONDS[-1])
+
+    def _keep(self, piece: _Piece) -> None:
+        self.caught_up = piece.caught_up
+        self._batches.clear()
+        self.recent.keep(piece.events, piece.upto, self._clock())
+
+    def batch(self, after: Position, wanted: EventFilter) -> tuple[EventBatch, Position]:
+        """What follows a position that is not before what is held, and the position after it."""
+        events, are_all = self.recent.after(after, BATCH_EVENTS_MAX)
+        key = events[0][0] if events else self.recent.upto, wanted
+        found = self._batches.get(key)
+        if found is None:
+            upto = self.recent.upto if are_all else events[-1][0]
+            piece = _Piece(events, upto, are_all and self.caught_up)
+            found = piece.batch(self._outdial_id, wanted), upto
+            if len(self._batches) < KEPT_BATCHES_MAX:
+                self._batches[key] = found
+        return found
 
 
-def _differs(before: tuple[Outdial, Progress], after: tuple[Outdial, Progress]) -> bool:
-    return (before[0].state, before[0].name, before[1]) != (after[0].state, after[0].name, after[1])
+async def _start(customer_id: str, outdial_id: str, after: str | None) -> tuple[Position, GapReason | None]:
+    """The position to begin at, and whether events before it are missing."""
+    cursor_position = None if after is None else position_of(after, outdial_id)
+    seen = await horizon.horizon(await epochs.owner(customer_id))
+    outdial = await models.Outdial.get_or_none(using_db=db.reader(), customer_id=customer_id, id=outdial_id)
+    # a subscriber can still read a deleted outdial to its end
+    if outdial is None or (outdial.tm_delete is not None and cursor_position is None):
+        raise NotFound("Outdial not found.")
+    if cursor_position is None:
+        return await _end(customer_id, outdial_id, seen), None
+    if await _is_unknown(customer_id, cursor_position, seen):
+        return await _end(customer_id, outdial_id, seen), GapReason.CURSOR_UNKNOWN
+    if cursor_position < Position(outdial.pruned_epoch, outdial.pruned_tx, outdial.pruned_seq):
+        return await _end(customer_id, outdial_id, seen), GapReason.CURSOR_EXPIRED
+    return cursor_position, None
 
 
-async def outdials_with_progress(viewer: Viewer, outdial_ids: Sequence[str]) -> dict[str, tuple[Outdial, Progress]]:
-    """The viewer's outdials with their progress, in one statement so that both are of the same moment."""
-    sums = ", ".join(f"COALESCE(sum(counter.{column}), 0) AS {column}" for column in tables.COUNTERS.kinds)
+async def ends(viewer: Viewer, outdial_ids: Sequence[str], *, upto: Position) -> dict[str, Position]:
+    """The end of the log of each of the viewer's outdials, as far as a position of the customer's log."""
+    return await log.ends(viewer.customer_id, outdial_ids, upto=upto)
+
+
+async def _end(customer_id: str, outdial_id: str, seen: Horizon) -> Position:
+    """The present end of an outdial's log. The outdial exists."""
+    return (await log.ends(customer_id, [outdial_id], upto=seen.position))[outdial_id]
+
+
+async def _is_unknown(customer_id: str, position: Position, seen: Horizon) -> bool:
+    """Whether a cursor is ahead of the log: after the log's present end, or after the end of its epoch."""
+    if position == horizon.NOTHING.position:
+        return False
+    if position.epoch == seen.position.epoch:
+        return position > seen.beyond
+    end = await epochs.epoch_end(customer_id, position.epoch)
+    return end is None or position.tx > end
+
+
+async def _state(customer_id: str, outdial_id: str) -> tuple[Owner | None, bool]:
+    """The customer as its log knows it, and whether the outdial is deleted, both of one moment."""
     found = await db.fetch(
-        f"""
-        SELECT {tables.OUTDIAL.qualified}, {sums} FROM outdial
-        LEFT JOIN outdial_counter AS counter
-            ON counter.customer_id = outdial.customer_id AND counter.outdial_id = outdial.id
-        WHERE outdial.customer_id = $1 AND outdial.id {db.any_of("$2")} AND outdial.tm_delete IS NULL
-        GROUP BY outdial.customer_id, outdial.id ORDER BY outdial.tm_create DESC, outdial.id DESC
+        """
+        SELECT customer.epoch, customer.node, outdial.id AS outdial_id
+        FROM customer LEFT JOIN outdial
+            ON outdial.customer_id = customer.customer_id AND outdial.id = $2 AND outdial.tm_delete IS NULL
+        WHERE customer.customer_id = $1
         """,
-        viewer.customer_id,
-        list(outdial_ids),
+        customer_id,
+        outdial_id,
     )
-    return {row["id"]: (rows.outdial(row), rows.progress(row)) for row in found}
-
-
-# ---------------------------------------------------------------- outdials themselves
-
-
-async def outdial_changes(viewer: Viewer) -> AsyncIterator[OutdialEvent]:
-    """Outdials of the viewer's customer that are created, changed or deleted, from now on."""
-    with waiting.waiter([viewer.customer_id]) as woken:
-        at = (await _outdials_seen(viewer)).position
-        pace = _Pace(woken)
-        while True:
-            pace.looking()
-            seen = await _outdials_seen(viewer)
-            found = await log.read_outdials(viewer.customer_id, after=at, upto=seen.position, limit=BATCH_EVENTS_MAX)
-            for _, event in found:
-                yield event
-            if len(found) == BATCH_EVENTS_MAX:
-                at = found[-1][0]
-                continue
-            at = max(at, seen.position)
-            await pace.next_look(seen)
-
-
-async def _outdials_seen(viewer: Viewer) -> Horizon:
-    return await horizon.outdial_horizon(await epochs.owner(viewer.customer_id))
+    if not found:
+        return None, True
+    return Owner(customer_id, found[0]["epoch"], found[0]["node"]), found[0]["outdial_id"] is None

@@ -30,6 +30,7 @@ YOUNG_SECONDS = 0.02
 REMEMBERED_SECONDS = 1.0
 """How far a position lags at most because of that."""
 ENTRIES_MAX = 3
+NODES_REMEMBERED = 64
 _NO_ID_IS_YOUNG = 2**62
 
 
@@ -116,10 +117,10 @@ _LOOK_ON_SQLITE = """
 """
 
 
-async def _look(customer_id: str) -> tuple[Owner, Look] | None:
-    """Look beside the customer's row; None if it has none."""
+async def _look(customer_id: str, node: str) -> tuple[Owner, Look] | None:
+    """Look beside the customer's row, which is probably at `node`; None if it has none."""
     if db.is_postgres():
-        found = await db.fetch(_LOOK_ON_POSTGRES, customer_id, _recent.young_from())
+        found = await db.fetch(_LOOK_ON_POSTGRES, customer_id, _recent(node).young_from())
     else:
         found = await db.fetch(_LOOK_ON_SQLITE, customer_id)
     if not found:
@@ -128,7 +129,7 @@ async def _look(customer_id: str) -> tuple[Owner, Look] | None:
     owner = Owner(customer_id, row["epoch"], row["node"])
     if not db.is_postgres():
         return owner, Look("", 0, 0, row["last_seq"], row["last_outdial_seq"])
-    _recent.add(row["unused"])
+    _recent(row["here"]).add(row["unused"])
     return owner, Look(row["here"], row["settled"], row["unused"])
 
 
@@ -154,7 +155,14 @@ class _Recent:
         return self._unused[0][1]
 
 
-_recent = _Recent()
+_recents: dict[str, _Recent] = {}
+
+
+def _recent(node: str) -> _Recent:
+    """Those of a node: each counts for itself. If there is one database only, its name does not matter."""
+    if len(_recents) >= NODES_REMEMBERED:
+        _recents.clear()
+    return _recents.setdefault(node if db.has_nodes() else "", _Recent())
 
 
 # ---------------------------------------------------------------- looks that are shared
@@ -182,7 +190,8 @@ def _seen(task: asyncio.Task[Look | None]) -> None:
 class _Looks:
     """The looks at one node. Each caller gets one that begins after its call; those who wait for the same share it."""
 
-    def __init__(self) -> None:
+    def __init__(self, node: str) -> None:
+        self._node = node
         self._running: _Shared | None = None
         self._next: _Shared | None = None
 
@@ -207,7 +216,7 @@ class _Looks:
         mine = self._running = self._next
         self._next = None  # this one begins too early for later callers
         try:
-            found = await _look(customer_id)
+            found = await _look(customer_id, self._node)
         finally:
             if self._running is mine:
                 self._running = None
@@ -218,7 +227,7 @@ _of_loops: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, _Looks]] = Wea
 
 
 def _looks(node: str) -> _Looks:
-    return _of_loops.setdefault(asyncio.get_running_loop(), {}).setdefault(node, _Looks())
+    return _of_loops.setdefault(asyncio.get_running_loop(), {}).setdefault(node, _Looks(node))
 
 
 async def look(owner: Owner) -> tuple[Owner, Look]:
@@ -256,7 +265,7 @@ async def outdial_horizon(owner: Owner | None) -> Horizon:
 
 async def position(customer_id: str) -> Position:
     """The present position of a customer's log: everything that is read after this call is at least as new."""
-    found = await _look(customer_id)
+    found = await _look(customer_id, "")
     if found is None:
         return NOTHING.position
     owner, seen = found

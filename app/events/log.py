@@ -39,17 +39,30 @@ async def append(tx: Transaction, events: Sequence[Event]) -> None:
     """Write events of one customer in the transaction of their change, and wake their subscribers."""
     if events:
         parameter = Parameters([events[0]["customer_id"]])
-        await tx.send([appending(tx, events, parameter)], parameter.values)
+        announce(tx, events)
+        await tx.send([appending(events, parameter)], parameter.values)
 
 
-def appending(tx: Transaction, events: Sequence[Event], parameter: Parameters) -> str:
-    """The same as a part of a larger statement, whose $1 is the customer."""
+def announce(tx: Transaction, events: Sequence[Event]) -> None:
+    """Wake the subscribers of events after the unit of work that writes them. It must have its locks."""
     if tx.writes_of is None:
         raise RuntimeError("The unit of work writes an event without tx.lock: readers may pass it by.")
     for outdial_id in {event["outdial_id"] for event in events}:
         tx.wake(outdial_id)
+
+
+def appending(events: Sequence[Event], parameter: Parameters) -> str:
+    """Writes events of one customer, as a part of a larger statement, whose $1 is the customer.
+
+    The unit of work has taken its lock.
+    """
     values = {column: f"event.{column}" for column in _GIVEN} | {"customer_id": db.typed("$1", "uuid")}
-    source = db.table_of(events, _GIVEN, "event", parameter)
+    columns: dict[str, Sequence[Any]] = {name: [event[name] for event in events] for name in _GIVEN}
+    columns["try_counts"] = [orjson.dumps(counts).decode() for counts in columns["try_counts"]]
+    if not db.is_postgres():
+        values |= {name: parameter(db.Each(columns[name])) for name in _GIVEN}
+        return _inserting(values)
+    source = db.table_of(columns, _GIVEN, "event", parameter)
     return inserting(values, source=source, ordering="event.ord")
 
 
@@ -63,9 +76,13 @@ def inserting(values: Mapping[str, str], *, source: str, ordering: str) -> str:
         source: a table, for FROM.
         ordering: of the events.
     """
+    return f"{_inserting(values)} CROSS JOIN {source} ORDER BY {ordering}"
+
+
+def _inserting(values: Mapping[str, str]) -> str:
     return f"""
         INSERT INTO target_event (epoch, tx, {", ".join(values)})
-        SELECT log.epoch, log.tx, {", ".join(values.values())} FROM {_log()} CROSS JOIN {source} ORDER BY {ordering}
+        SELECT log.epoch, log.tx, {", ".join(values.values())} FROM {_log()}
     """
 
 
@@ -137,6 +154,44 @@ async def read(
     return [_event(row) for row in rows]
 
 
+async def ends(customer_id: str, outdial_ids: Sequence[str], *, upto: Position) -> dict[str, Position]:
+    """The position of each outdial's last event up to a horizon, also if that event has been removed since.
+
+    Readers and cursors stay there, and not at the horizon itself. The transaction of an event that can be seen is on
+    disk. That of a higher id may not be, or may never have written: after a crash PostgreSQL gives such ids out again,
+    and a reader that was beyond them would miss what they write.
+
+    Returns:
+        By outdial. Unknown ones are left out.
+    """
+    if not db.is_postgres():
+        return dict.fromkeys(outdial_ids, upto)  # numbers and rows are of one file
+    found = await db.fetch(
+        f"""
+        SELECT outdial.id, last.epoch, last.tx, last.seq, pruned_epoch, pruned_tx, pruned_seq
+        FROM outdial LEFT JOIN LATERAL (
+            SELECT event.epoch, event.tx, event.seq FROM target_event AS event
+            WHERE event.customer_id = $1 AND event.outdial_id = outdial.id
+              AND (event.epoch, event.tx, event.seq) <= ($3, $4, $5)
+            ORDER BY event.epoch DESC, event.tx DESC, event.seq DESC LIMIT 1
+        ) AS last ON true
+        WHERE outdial.customer_id = $1 AND outdial.id {db.any_of("$2")}
+        """,
+        customer_id,
+        list(outdial_ids),
+        *upto,
+    )
+    return {row["id"]: _last(row, upto) for row in found}
+
+
+def _last(row: Mapping[str, Any], upto: Position) -> Position:
+    if row["epoch"] is not None:
+        return Position(row["epoch"], row["tx"], row["seq"])
+    if row["pruned_epoch"]:
+        return Position(row["pruned_epoch"], row["pruned_tx"], row["pruned_seq"])
+    return Position(upto.epoch, 0, 0)
+
+
 def _event(row: Mapping[str, Any]) -> tuple[Position, TargetEvent]:
     place = Position(row["epoch"], row["tx"], row["seq"])
     status, previous, reason = row["status"], row["previous_status"], row["done_reason"]
@@ -158,6 +213,21 @@ def _event(row: Mapping[str, Any]) -> tuple[Position, TargetEvent]:
         attempt_id=row["attempt_id"],
         disposition=None if disposition is None else Disposition(disposition),
     )
+
+
+async def outdials_end(customer_id: str, *, upto: Position) -> Position:
+    """Likewise of the events of a customer's outdials themselves, for a reader that begins."""
+    if not db.is_postgres():
+        return upto
+    found = await db.fetch(
+        """
+        SELECT epoch, tx, seq FROM outdial_event WHERE customer_id = $1 AND (epoch, tx, seq) <= ($2, $3, $4)
+        ORDER BY epoch DESC, tx DESC, seq DESC LIMIT 1
+        """,
+        customer_id,
+        *upto,
+    )
+    return Position(found[0]["epoch"], found[0]["tx"], found[0]["seq"]) if found else Position(upto.epoch, 0, 0)
 
 
 async def read_outdials(

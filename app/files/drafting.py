@@ -191,6 +191,7 @@ def _row(
         priority=reading.priority(given.get("priority"), errors),
         max_try_counts=reading.limits(given.get("max_try_counts"), errors),
         not_before=_instant(given.get("not_before"), errors),
+        time_zone=given.get("time_zone"),
         destinations=tuple(
             [
                 _destination(given, index, found.types.get(index), errors, scientific)

@@ -41,6 +41,8 @@ class Task:
     settled_line: int
     """Rows up to this line were imported by an earlier run. They are skipped, and must be the same."""
     settled_digest: str
+    needs_mapped: bool = True
+    """The file must have all columns of the mapping. If not, it has names that a column may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,6 +275,7 @@ def _target_json(target: CheckedTarget) -> dict[str, Any]:
         "priority": target.priority,
         "max_try_counts": target.max_try_counts,
         "not_before": target.not_before,
+        "time_zone": target.time_zone,
         "destinations": [rows.destination_value(value) for value in target.destinations],
     }
 
@@ -287,5 +290,6 @@ def _target(given: dict[str, Any]) -> CheckedTarget:
         priority=given["priority"],
         max_try_counts=None if limits is None else tuple(limits),
         not_before=None if instant is None else datetime.fromisoformat(instant),
+        time_zone=given["time_zone"],
         destinations=tuple(rows.destination_of(value) for value in given["destinations"]),
     )

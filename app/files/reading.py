@@ -149,7 +149,7 @@ def _csv_head(task: Task, header: Record, delimiter: str) -> Head:
     """
     plain = {columns.plain(name) for name in header.values}
     missing = [name for name in task.mapping if name not in plain]
-    if missing:
+    if missing and task.needs_mapped:
         raise FileProblem(f"The header has no column {columns.listed(missing)}, but the mapping names it.")
     try:
         found = columns.resolve(header.values, task.mapping)

@@ -22,6 +22,7 @@ COLUMNS: dict[str, str] = {
     "priority": "integer",
     "max_try_counts": "json",
     "not_before_at": "instant",
+    "time_zone": "text",
     **{f"destination_{index}": "json" for index in range(DESTINATIONS)},
 }
 """Of a staged row; `ord` is its place in the chunk."""
@@ -55,6 +56,7 @@ def _values(number: int, identity: str, target: CheckedTarget) -> tuple[Any, ...
         target.priority,
         target.max_try_counts,
         target.not_before,
+        target.time_zone,
         *[None if value is None else rows.destination_value(value) for value in target.destinations],
     )
 

@@ -3,10 +3,11 @@
 from app.imports.jobs import cancel, end_abandoned, prune
 from app.imports.keeping import file_of_rejects
 from app.imports.reading import counts, get_many, pages, progress, reject_counts, rejects
-from app.imports.running import Turns, run
+from app.imports.running import run
+from app.imports.suppressing import run as suppress
+from app.imports.turning import turns
 
 __all__ = [
-    "Turns",
     "cancel",
     "counts",
     "end_abandoned",
@@ -18,4 +19,6 @@ __all__ = [
     "reject_counts",
     "rejects",
     "run",
+    "suppress",
+    "turns",
 ]

@@ -14,8 +14,9 @@ from app.files.protocol import Chunk
 from app.imports import jobs, keeping
 from app.imports.jobs import Run
 from app.imports.seen import Earlier, Seen
-from app.lifecycle import DESTINATIONS, OutdialState, Tries
+from app.lifecycle import DESTINATIONS, DoneReason, OutdialState, Tries
 from app.records import (
+    NONE_COUNTING,
     DedupeScope,
     DuplicateAction,
     ImportCounts,
@@ -24,6 +25,7 @@ from app.records import (
     ImportStopReason,
     Outdial,
     RejectCode,
+    Target,
 )
 from app.targets import drafts, duplicates
 from app.targets.duplicates import Known, Repeat
@@ -50,10 +52,10 @@ class Decided:
     skipped: int = 0
     rejects: list[RejectedRow] = field(default_factory=list)
 
-    def counts(self, *, unchanged: int) -> ImportCounts:
+    def counts(self, *, unchanged: int, suppressed: int) -> ImportCounts:
         updated, skipped = len(self.updated) - unchanged, self.skipped + unchanged
         read = len(self.created) + len(self.updated) + self.skipped + len(self.rejects)
-        return ImportCounts(read, len(self.created), updated, skipped, len(self.rejects))
+        return ImportCounts(read, len(self.created), updated, skipped, len(self.rejects), suppressed)
 
 
 async def commit(
@@ -78,7 +80,7 @@ async def commit(
         job, decided = await db.transaction(_commit, viewer, run, chunk, options, earlier)
         taken = decided.created + decided.updated
         await seen.keep([(chunk.keys[row], chunk.addresses_of(row), chunk.content_of(row)) for row in taken])
-    counted = decided.counts(unchanged=0)
+    counted = decided.counts(unchanged=0, suppressed=0)
     metrics.count_import_rows(accepted=counted.read - counted.rejected, rejected=counted.rejected)
     return job
 
@@ -86,7 +88,7 @@ async def commit(
 async def _commit(
     tx: Transaction, viewer: Viewer, run: Run, chunk: Chunk, options: ImportOptions, earlier: Earlier
 ) -> tuple[ImportJob, Decided]:
-    outdial = await store.lock_outdial(tx, viewer, run.job.outdial_id, "outdial_id", deleted=True)
+    outdial, is_guarded = await store.lock_outdial_and_look(tx, viewer, run.job.outdial_id, "outdial_id", deleted=True)
     held = await jobs.lock(tx, run)
     reason = _reason_to_stop(outdial, began_paused=bool(held.began_paused))
     if reason is not None:
@@ -96,17 +98,27 @@ async def _commit(
     known.addresses |= dict.fromkeys(earlier.addresses)
     decided = _decide(chunk, options.on_duplicate_key, known)
     now = await tx.now()
+    is_guarded = is_guarded and bool(chunk.keys)
+    masks = await store.suppressed_rows(tx, viewer.customer_id, chunk.bulk, now=now) if is_guarded else {}
     if options.dry_run:
         unchanged = await _compare(tx, outdial, chunk, decided.updated, earlier.contents, now)
     else:
-        exhausted = _exhausted(outdial, chunk, decided.created)
-        rows = len(chunk.keys)
         await store.save_staged(
-            tx, outdial, chunk.bulk, rows=rows, created=decided.created, exhausted=exhausted, now=now
+            tx,
+            outdial,
+            chunk.bulk,
+            rows=len(chunk.keys),
+            created=decided.created,
+            done=_done(outdial, chunk, decided.created, masks),
+            is_staged=is_guarded,
+            now=now,
         )
-        unchanged = await _update(tx, outdial, chunk, decided.updated, now)
+        unchanged = await _update(tx, outdial, chunk, decided.updated, now, is_guarded=is_guarded)
+    suppressed = sum(row in masks and masks[row][0] == chunk.masks[row] for row in (*decided.created, *decided.updated))
     kept = await keeping.keep(tx, run, decided.rejects, kept_characters=held.kept_characters, now=now)
-    job = await jobs.settle(tx, held, chunk, decided.counts(unchanged=unchanged), kept_characters=kept, now=now)
+    job = await jobs.settle(
+        tx, held, chunk, decided.counts(unchanged=unchanged, suppressed=suppressed), kept_characters=kept, now=now
+    )
     if job.counts.rejected > options.rejects_max:
         job = await jobs.end(tx, held, reason=ImportStopReason.TOO_MANY_REJECTS, message=_too_many(options))
     return job, decided
@@ -171,51 +183,65 @@ def _reject(chunk: Chunk, row: int, code: RejectCode, index: int | None) -> Reje
 # ---------------------------------------------------------------- write
 
 
-def _exhausted(outdial: Outdial, chunk: Chunk, created: Sequence[int]) -> list[int]:
-    """The rows without a usable destination under the present policy."""
-    answers: dict[tuple[int, tuple[int, ...]], bool] = {}
-    found = []
+def _done(
+    outdial: Outdial, chunk: Chunk, created: Sequence[int], masks: Mapping[int, tuple[int, int]]
+) -> dict[int, DoneReason]:
+    """The rows that may never be tried under the present policy and suppressions, and why."""
+    answers: dict[tuple[int, int, tuple[int, ...]], DoneReason | None] = {}
+    found = {}
     for row in created:
         own = chunk.limits[row]
-        case = (chunk.masks[row], outdial.dial_policy.max_try_counts if own is None else tuple(own))
+        _, for_ever = masks.get(row, (0, 0))
+        limits = outdial.dial_policy.max_try_counts if own is None else tuple(own)
+        case = (chunk.masks[row], for_ever, limits)
         if case not in answers:
-            answers[case] = _untried(*case).next_index() is None
-        if answers[case]:
-            found.append(row)
+            answers[case] = _untried(*case).done_reason()
+        reason = answers[case]
+        if reason is not None:
+            found[row] = reason
     return found
 
 
-def _untried(mask: int, limits: Sequence[int]) -> Tries:
+def _untried(mask: int, for_ever: int, limits: Sequence[int]) -> Tries:
     return Tries(
         set=[bool(mask >> index & 1) for index in range(DESTINATIONS)],
         invalid=(False,) * DESTINATIONS,
         counts=(0,) * DESTINATIONS,
         limits=limits,
+        suppressed=dict.fromkeys(index for index in range(DESTINATIONS) if for_ever >> index & 1),
     )
 
 
-async def _update(tx: Transaction, outdial: Outdial, chunk: Chunk, updated: Sequence[int], now: datetime) -> int:
+async def _update(
+    tx: Transaction, outdial: Outdial, chunk: Chunk, updated: Sequence[int], now: datetime, *, is_guarded: bool
+) -> int:
     """Replace the targets with the rows' keys. Returns how many rows changed nothing."""
-    changes, unchanged = await _changes(tx, outdial, chunk, updated, now)
+    changes, unchanged = await _changes(tx, outdial, chunk, updated, now, is_guarded=is_guarded)
     await store.save(tx, changes)
     return unchanged
 
 
 async def _changes(
-    tx: Transaction, outdial: Outdial, chunk: Chunk, updated: Sequence[int], now: datetime
-) -> tuple[list[Change], int]:
+    tx: Transaction, outdial: Outdial, chunk: Chunk, updated: Sequence[int], now: datetime, *, is_guarded: bool = False
+) -> tuple[list[Change[Target]], int]:
     if not updated:
         return [], 0
     assert chunk.targets is not None
     # including those that were just created
     targets = await duplicates.with_keys(tx, outdial, sorted({chunk.keys[row] or "" for row in updated}))
-    changes: list[Change] = []
+    counting = NONE_COUNTING
+    if is_guarded:
+        given = [one.destinations for one in targets.values()]
+        given += [chunk.targets[row].destinations for row in updated]
+        places = [place.place for listed in given for place in listed if place is not None]
+        counting = await store.counting(tx, outdial.customer_id, places, now)
+    changes: list[Change[Target]] = []
     for place, row in enumerate(updated):
         if place % COMPARED_AT_ONCE == 0:
             await asyncio.sleep(0)  # let other requests run
         key = chunk.keys[row]
         assert key is not None
-        change = drafts.updated(targets[key], outdial, drafts.replacing(chunk.targets[row]), now)
+        change = drafts.updated(targets[key], outdial, drafts.replacing(chunk.targets[row]), now, counting)
         if change is not None:
             changes.append(change)
             targets[key] = change.after

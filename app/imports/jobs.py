@@ -123,7 +123,9 @@ async def _take_up(tx: Transaction, outdial: Outdial, held: models.ImportJob, op
 
 async def _start_over(tx: Transaction, held: models.ImportJob) -> None:
     await models.ImportReject.filter(customer_id=held.customer_id, job_id=held.id).using_db(tx.orm).delete()
-    nothing = dict.fromkeys(("rows_read", "rows_created", "rows_updated", "rows_skipped", "rows_rejected"), 0)
+    nothing = dict.fromkeys(
+        ("rows_read", "rows_created", "rows_updated", "rows_skipped", "rows_rejected", "rows_suppressed"), 0
+    )
     await _write(tx, held, checkpoint_line=0, checkpoint_digest="", kept_characters=0, **nothing)
 
 
@@ -234,6 +236,7 @@ async def settle(
         rows_updated=held.rows_updated + counts.updated,
         rows_skipped=held.rows_skipped + counts.skipped,
         rows_rejected=held.rows_rejected + counts.rejected,
+        rows_suppressed=held.rows_suppressed + counts.suppressed,
         checkpoint_line=chunk.last_line,
         checkpoint_digest=chunk.digest,
         column_names=chunk.column_names,
@@ -323,10 +326,11 @@ async def end_abandoned(*, seconds: float = ABANDONED_SECONDS) -> int:
     """
     found = await db.fetch(
         f"""
-        SELECT customer_id, id FROM import_job WHERE state IN ('QUEUED', 'RUNNING') AND heard_at <= $1
+        SELECT customer_id, id FROM import_job
+        WHERE state IN ('QUEUED', 'RUNNING') AND heard_at <= {db.instant_ago("$1")}
         ORDER BY heard_at LIMIT {ABANDONED_MAX}
         """,
-        await db.now() - timedelta(seconds=seconds),
+        db.ago_value(timedelta(seconds=seconds)),
     )
     by_customer: defaultdict[str, list[str]] = defaultdict(list)
     for row in found:
@@ -360,8 +364,11 @@ async def _end_abandoned(tx: Transaction, customer_id: str, job_ids: Sequence[st
 async def prune(*, days: int) -> bool:
     """Remove a part of the jobs that ended `days` ago, rows first. Returns whether there may be more."""
     old = await db.fetch(
-        "SELECT customer_id, id FROM import_job WHERE finished_at < $1 ORDER BY finished_at LIMIT 1",
-        await db.now() - timedelta(days=days),
+        f"""
+        SELECT customer_id, id FROM import_job WHERE finished_at < {db.instant_ago("$1")}
+        ORDER BY finished_at LIMIT 1
+        """,
+        db.ago_value(timedelta(days=days)),
     )
     if old:
         await db.transaction(_prune, old[0]["customer_id"], old[0]["id"], days)

@@ -1,12 +1,11 @@
 """Reads import jobs: by id, in pages, live, and with their rejected rows."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 
 from app import db, rows, tables, validation
 from app.auth import Viewer
-from app.db import waiting
 from app.errors import NotFound
+from app.events import Changes, Following, Subject
 from app.listing import Listing, Parameters
 from app.listing import counts as listing_counts
 from app.listing import pages as listing_pages
@@ -16,16 +15,14 @@ from app.records import ImportFilter, ImportJob, ImportReject, ImportState
 LISTING = Listing(tables.IMPORT_JOB, parent="outdial_id", instant="tm_create")
 REJECTS = Listing(tables.IMPORT_REJECT, parent="job_id", instant="recorded_at")
 UNDER_WAY = frozenset({ImportState.QUEUED, ImportState.RUNNING})
-POLL_SECONDS = 2.0
-"""The fallback if a wake-up is lost."""
 
 
 async def get_many(viewer: Viewer, job_ids: Sequence[str]) -> dict[str, ImportJob]:
     """The viewer's jobs by id, including those of deleted outdials, for their senders."""
-    found = await db.fetch(
+    found = await db.fetch_by_ids(
         f"SELECT {tables.IMPORT_JOB} FROM import_job WHERE customer_id = $1 AND id {db.any_of('$2')}",
         viewer.customer_id,
-        list(job_ids),
+        job_ids,
     )
     return {row["id"]: rows.import_job(row) for row in found}
 
@@ -73,29 +70,33 @@ def _of_customer(viewer: Viewer) -> Callable[[Parameters], str]:
     return lambda parameter: f"customer_id = {parameter(viewer.customer_id)}"
 
 
-async def progress(viewer: Viewer, job_id: str, *, interval_ms: int) -> AsyncIterator[ImportJob]:
+def progress(viewer: Viewer, job_id: str, *, interval_ms: int) -> Following[ImportJob]:
     """The job as it is now, then whenever it changed, at most once in `interval_ms`; ends when the job has ended.
+
+    Those who follow the same job at the same interval share one reader.
 
     Raises:
         NotFound: the viewer has no such job.
     """
-    told: ImportJob | None = None
-    with waiting.waiter([job_id]) as woken:
-        while True:
-            woken.clear()
-            job = (await get_many(viewer, [job_id])).get(job_id)
-            if job is None and told is None:
-                raise NotFound("Import not found.")
-            if job is None:  # removed meanwhile because of its age
-                return
-            if job != told:
-                yield job
-                told = job
-            if job.state not in UNDER_WAY:
-                return
-            await asyncio.sleep(interval_ms / 1000)
-            try:
-                async with asyncio.timeout(POLL_SECONDS):
-                    await woken.wait()
-            except TimeoutError:
-                continue
+    customer = Viewer(viewer.customer_id, "", viewer.scopes, None)  # not the first follower's token: others outlive it
+
+    async def read() -> ImportJob | None:
+        return (await get_many(customer, [job_id])).get(job_id)
+
+    return Changes(
+        Subject(
+            key=("import", viewer.customer_id, job_id),
+            topics=(job_id,),
+            interval_seconds=interval_ms / 1000,
+            read=read,
+            first=_found,
+            difference=lambda before, now: now if now != before else None,
+            is_last=lambda job: job is None or job.state not in UNDER_WAY,  # removed because of its age, or ended
+        )
+    )
+
+
+def _found(job: ImportJob | None) -> ImportJob:
+    if job is None:
+        raise NotFound("Import not found.")
+    return job

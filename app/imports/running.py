@@ -1,9 +1,8 @@
 """Runs an import: waits for its turn, starts the processes that read the file, and commits each chunk."""
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncIterator, Coroutine, Iterable
-from contextlib import asynccontextmanager, nullcontext, suppress
+from contextlib import nullcontext
 from typing import Any, TypeVar
 
 import phonenumbers
@@ -11,7 +10,7 @@ import structlog
 
 from app import db, idempotency, ids, metrics, validation
 from app.auth import Viewer
-from app.errors import Rejected, SenderLost, Unavailable, UserError, invalid
+from app.errors import RateLimited, Rejected, SenderLost, Unavailable, UserError, invalid
 from app.files import columns, parsing
 from app.files.columns import ColumnProblem
 from app.files.protocol import Ended, Task
@@ -19,12 +18,9 @@ from app.imports import chunks, jobs, readers
 from app.imports.jobs import Run, Superseded
 from app.imports.readers import Readers
 from app.imports.seen import Seen
+from app.imports.turning import ImportTurns, Place
 from app.records import DedupeScope, DuplicateAction, ImportJob, ImportOptions, ImportState, ImportStopReason
 
-RUNNING_MAX = 2
-"""At once in one server process. Each has its own processes that read the file."""
-WAITING_MAX = 16
-TURN_SECONDS_MAX = 600.0
 REJECTS_MAX = 1_000_000
 MAPPED_MAX = 1_000
 FILE_NAME_CHARACTERS_MAX = 255
@@ -39,7 +35,8 @@ class Stopping(Exception):  # noqa: N818 - not an error
 
 
 INTERRUPTIONS = (
-    Unavailable,  # the database is away, its turn did not come, or a process that reads the file was killed
+    RateLimited,  # too many of the customer's wait
+    Unavailable,  # the database is away, another has its place, or a process that reads the file was killed
     SenderLost,
     ConnectionError,  # the same for callers that pass a file without a request
     asyncio.CancelledError,  # the request was dropped
@@ -48,56 +45,6 @@ INTERRUPTIONS = (
 )
 """Exceptions that interrupt an import. If the file is sent again, it continues. All other exceptions are bugs."""
 _INTERNAL = "An internal error stopped the import. Quote the id {error_id} when you report it."
-
-
-class Turns:
-    """Which imports may run: a few at once, the others in the order of arrival. One for each server process."""
-
-    def __init__(self) -> None:
-        self._running = 0
-        self._waiting: deque[asyncio.Future[None]] = deque()
-
-    @asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
-        """Wait for a turn and keep it during the context.
-
-        Raises:
-            Unavailable: too many wait already, or it took too long.
-        """
-        if self._running < RUNNING_MAX:
-            self._running += 1
-        else:
-            await self._wait()
-        try:
-            yield
-        finally:
-            self._pass_on()
-
-    async def _wait(self) -> None:
-        if len(self._waiting) >= WAITING_MAX:
-            raise Unavailable("Too many imports are waiting. Try again later.")
-        told: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(told)
-        try:
-            async with asyncio.timeout(TURN_SECONDS_MAX):
-                await told
-        except BaseException as error:
-            if told.done() and not told.cancelled():
-                self._pass_on()  # its turn came, but the caller has left
-            else:
-                with suppress(ValueError):  # the one that passes a turn on sees that it is gone
-                    self._waiting.remove(told)
-            if isinstance(error, TimeoutError):
-                raise Unavailable("The import waited too long for its turn. Try again later.") from None
-            raise
-
-    def _pass_on(self) -> None:
-        while self._waiting:
-            told = self._waiting.popleft()
-            if not told.done():  # one that was just cancelled has not run since
-                told.set_result(None)
-                return
-        self._running -= 1
 
 
 # ---------------------------------------------------------------- options
@@ -167,7 +114,7 @@ async def run(
     *,
     options: ImportOptions,
     pieces: AsyncIterator[bytes],
-    turns: Turns,
+    turns: ImportTurns,
     stopping: asyncio.Event,
     idempotency_key: str | None = None,
     is_gzip: bool = False,
@@ -186,8 +133,8 @@ async def run(
 
     Raises:
         Rejected: INVALID, NOT_FOUND, or CONFLICT of the idempotency key.
-        Unavailable: the database is away, too many imports wait, or a process that reads the file was killed; send
-            it again with the same key.
+        Unavailable: the database is away, too many imports wait, the file came too slowly while others waited, or a
+            process that reads it was killed; send it again with the same key.
     """
     errors: list[UserError] = []
     validation.object_id(outdial_id, errors, "outdial_id")
@@ -201,7 +148,7 @@ async def run(
     with metrics.imports_under_way.track_inprogress():
         try:
             work = _work(viewer, hold, options, pieces, turns, is_gzip=is_gzip)
-            return await _beside(work, [_show_life(hold), _until(stopping)])
+            return await beside(work, [_show_life(hold), until(stopping)])
         except Superseded as superseded:
             return superseded.job
         except Stopping:
@@ -225,25 +172,34 @@ async def _interrupt(hold: Run) -> None:
 async def _end_by_fault(hold: Run, error: Exception) -> ImportJob:
     """End a job because of a bug. Its owner gets an id, and the log has the bug."""
     error_id = ids.new()
+    metrics.internal_errors.inc()
     log.error("import_failed", error_id=error_id, job=hold.job.id, exc_info=error)
     return await jobs.finish(hold, reason=ImportStopReason.INTERNAL, message=_INTERNAL.format(error_id=error_id))
 
 
 async def _work(
-    viewer: Viewer, hold: Run, options: ImportOptions, pieces: AsyncIterator[bytes], turns: Turns, *, is_gzip: bool
+    viewer: Viewer,
+    hold: Run,
+    options: ImportOptions,
+    pieces: AsyncIterator[bytes],
+    turns: ImportTurns,
+    *,
+    is_gzip: bool,
 ) -> ImportJob:
-    async with turns.turn():
+    async with turns.place(viewer.customer_id) as place:
         await jobs.start(hold)
         async with readers.started(_task(hold, options, is_gzip=is_gzip)) as both:
-            return await _beside(_take_in(viewer, hold, options, both), [both.feed(pieces), both.watch()])
+            others = [both.feed(place.pace.of(pieces)), both.watch(), place.until_displaced()]
+            return await beside(_take_in(viewer, hold, options, both, place), others)
 
 
-async def _take_in(viewer: Viewer, hold: Run, options: ImportOptions, both: Readers) -> ImportJob:
+async def _take_in(viewer: Viewer, hold: Run, options: ImportOptions, both: Readers, place: Place) -> ImportJob:
     async with Seen() if options.dry_run else nullcontext() as seen:
         async for part in both.chunks():
             if isinstance(part, Ended):
                 return await jobs.finish(hold, reason=part.reason, message=part.message, warnings=part.warnings)
-            job = await chunks.commit(viewer, hold, part, options=options, seen=seen)
+            async with place.storing():
+                job = await chunks.commit(viewer, hold, part, options=options, seen=seen)
             if job.state is not ImportState.RUNNING:
                 return job
     raise AssertionError("a file ends with its end")
@@ -258,12 +214,12 @@ async def _show_life(hold: Run) -> None:
             continue  # the next chunk sees it too, and ends the import
 
 
-async def _until(stopping: asyncio.Event) -> None:
+async def until(stopping: asyncio.Event) -> None:
     await stopping.wait()
     raise Stopping
 
 
-async def _beside(work: Coroutine[Any, Any, T], others: Iterable[Coroutine[Any, Any, None]]) -> T:
+async def beside(work: Coroutine[Any, Any, T], others: Iterable[Coroutine[Any, Any, None]]) -> T:
     """The result of `work`, unless one of the others raises first. All of them end with it."""
     first = asyncio.ensure_future(work)
     tasks: list[asyncio.Future[Any]] = [first, *map(asyncio.ensure_future, others)]

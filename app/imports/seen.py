@@ -41,7 +41,7 @@ class Seen:
         self._thread = ThreadPoolExecutor(1, "seen")
         try:
             self._database = await self._there(_open)
-        except BaseException:
+        except BaseException:  # also if the caller is cancelled: no thread may stay
             self._thread.shutdown(wait=False)
             raise
         return self

@@ -136,6 +136,9 @@ class WorkerProcess:
 
 
 def _environment() -> dict[str, str]:
-    """The server's environment, without its settings, which have secrets, and with the paths of its modules."""
-    kept = {name: value for name, value in os.environ.items() if not name.upper().startswith("OUTDIAL_")}
+    """The server's environment, without its settings, which have secrets, and with the paths of its modules.
+
+    OpenTelemetry's variables may have the collector's token.
+    """
+    kept = {name: value for name, value in os.environ.items() if not name.upper().startswith(("OUTDIAL_", "OTEL_"))}
     return {**kept, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}

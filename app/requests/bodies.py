@@ -6,11 +6,21 @@ from collections.abc import AsyncIterator, Container
 from contextlib import suppress
 from typing import Any, NoReturn
 
-import orjson
 from starlette.datastructures import Headers
 from starlette.types import Receive
 
-from app.errors import BadUserInput, Expected, LimitExceeded, SenderLost
+from app import bounds
+from app.errors import (
+    RETRY_AFTER_SECONDS,
+    BadUserInput,
+    Expected,
+    LimitExceeded,
+    RateLimited,
+    SenderLost,
+    Unavailable,
+)
+from app.requests import decoding
+from app.requests.arriving import Share
 
 DISCARDED_BYTES_MAX = 32 * 1024 * 1024
 """How much is read of a body that is too long: most clients read no answer before they have sent everything."""
@@ -63,11 +73,20 @@ def check_headers(headers: Headers, media_types: Container[str]) -> None:
         raise HttpRefusal(415, BadUserInput("The body must not be compressed."))
 
 
-async def read(receive: Receive, headers: Headers, *, bytes_max: int, seconds_max: float) -> bytes:
+async def read(
+    receive: Receive, headers: Headers, *, bytes_max: int, seconds_max: float, share: Share | None = None
+) -> bytes:
     """The whole body.
 
+    Args:
+        receive: of the request.
+        headers: of the request.
+        bytes_max: of the body.
+        seconds_max: for all of it to arrive.
+        share: counts its bytes. They stay counted when it is whole, until the caller has used it.
+
     Raises:
-        HttpRefusal: 413 or 408.
+        HttpRefusal: 413 or 408; with a share also 429 or 503.
         Disconnected: the client disconnected before it had sent all of it.
     """
     announced = headers.get("content-length", "")
@@ -88,6 +107,8 @@ async def read(receive: Receive, headers: Headers, *, bytes_max: int, seconds_ma
                     chunks.append(chunk)
                 else:
                     chunks.clear()
+                if share is not None:
+                    _hold(share, length if chunks else 0)
                 more = message.get("more_body", False)
     except TimeoutError:
         error = BadUserInput(f"The request body took longer than {seconds_max} seconds to arrive.")
@@ -103,12 +124,15 @@ class Upload:
     Args:
         receive: of the request.
         headers: of the request.
-        seconds_max: how long to wait for the next piece.
+        seconds_max: how long to wait for the next piece. A sender that is slower than the settings allow may be so for
+            this long, too.
     """
 
     def __init__(self, receive: Receive, headers: Headers, *, seconds_max: float) -> None:
         self._receive = receive
         self._seconds_max = seconds_max
+        self._waited_seconds = 0.0
+        self._received_bytes = 0
         self._is_over = False
         self._is_held_back = "expect" in headers
         """The client waits for 100 Continue before it sends the body."""
@@ -121,20 +145,31 @@ class Upload:
             Disconnected: the client disconnected before it had sent all of it.
         """
         self._is_held_back = False
+        clock = asyncio.get_running_loop().time
         while not self._is_over:
+            began_at = clock()
             try:
-                async with asyncio.timeout(self._seconds_max):
+                async with asyncio.timeout(min(self._seconds_max, self._spare_seconds())):
                     message = await self._receive()
             except TimeoutError:
-                error = BadUserInput(f"No data of the request body arrived for {self._seconds_max:g} seconds.")
+                error = BadUserInput(
+                    f"No data of the request body arrived for {self._seconds_max:g} seconds, or too little of it."
+                )
                 raise Silent(408, error, {"Connection": "close"}) from None
+            self._waited_seconds += clock() - began_at
             if message["type"] == "http.disconnect":
                 self._is_over = True
                 raise Disconnected
             self._is_over = not message.get("more_body", False)
             piece: bytes = message.get("body", b"")
+            self._received_bytes += len(piece)
             if piece:
                 yield piece
+
+    def _spare_seconds(self) -> float:
+        """How much longer the sender may be waited for. Only waiting counts: the server may be the slower one."""
+        rate = bounds.now().body_bytes_per_second_min
+        return self._seconds_max + self._received_bytes / rate - self._waited_seconds if rate else self._seconds_max
 
     async def discard(self) -> None:
         """Read on for a while if the answer comes before the end of the body: most clients read it only then."""
@@ -149,6 +184,15 @@ class Upload:
                         return
 
 
+def _hold(share: Share, size: int) -> None:
+    try:
+        share.hold(size)
+    except (RateLimited, Unavailable) as error:
+        status = 429 if isinstance(error, RateLimited) else 503
+        headers = {"Connection": "close", "Retry-After": str(RETRY_AFTER_SECONDS)}
+        raise HttpRefusal(status, error, headers) from None
+
+
 def _refuse(bytes_max: int) -> NoReturn:
     error = LimitExceeded(f"The request is too large: at most {bytes_max:,} bytes.")
     raise HttpRefusal(413, error, {"Connection": "close"})
@@ -161,7 +205,6 @@ def decode(text: bytes | str) -> Any:
         HttpRefusal: 400.
     """
     try:
-        # Refuses invalid UTF-8, lone surrogates, and more than 1,024 levels.
-        return orjson.loads(text)
-    except orjson.JSONDecodeError as error:
-        raise HttpRefusal(400, BadUserInput(f"Invalid JSON: {error.msg}.")) from None
+        return decoding.decode(text)
+    except (BadUserInput, LimitExceeded) as error:
+        raise HttpRefusal(400, error) from None

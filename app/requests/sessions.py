@@ -10,7 +10,6 @@ import hashlib
 import hmac
 import re
 from collections.abc import Iterator
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.requests import cookie_parser
@@ -76,9 +75,9 @@ def is_foreign(headers: Headers) -> bool:
 
 def is_own_origin(headers: Headers) -> bool:
     """Whether Origin is the origin that the request goes to."""
-    # The scheme is left out: behind a proxy that ends TLS this process does not know it.
+    # Either scheme: behind a proxy that ends TLS this process does not know its own. But an origin has one.
     host = headers.get("host", "").lower()
-    return bool(host) and urlsplit(headers.get("origin", "").lower()).netloc == host
+    return bool(host) and headers.get("origin", "").lower() in {f"http://{host}", f"https://{host}"}
 
 
 def _cookies(headers: Headers) -> Iterator[tuple[str, str]]:

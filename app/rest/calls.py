@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from app import outdials, targets
+from app import costs, outdials, targets
 from app.auth import Scope, Viewer
 from app.pagination import PageRequest
 from app.records import Outdial, OutdialDraft, Target, TargetDraft
@@ -67,6 +67,18 @@ class Call:
     @property
     def id_names(self) -> list[str]:
         return [name for name in ("id", "target_id") if f"{{{name}}}" in self.path]
+
+    def points(self, request: Request) -> int:
+        """What the call costs: see `app.costs`."""
+        return costs.points(**self._size(request), rows=0 if self.scope is Scope.READ else 1)
+
+    def is_long(self, request: Request) -> bool:
+        """Whether the answer takes long to compute."""
+        return costs.is_long(**self._size(request))
+
+    def _size(self, request: Request) -> dict[str, int]:
+        objects = request.page.size if self.is_list else 1
+        return {"fields": objects * len(self.answers.members), "characters": objects * self.answers.characters_max}
 
     @property
     def missing(self) -> Reason:

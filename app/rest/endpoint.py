@@ -11,11 +11,13 @@ from starlette.types import Receive, Scope, Send
 from app import ids
 from app.auth import Viewer
 from app.pagination import PageRequest
+from app.rates import Limiter
 from app.requests import bodies, tokens
 from app.requests.tokens import TokenReader
 from app.rest import members, paging, problems
 from app.rest.calls import Call, Request
 from app.rest.problems import Problem, Reason
+from app.turns import Lanes
 
 BODY_BYTES_MAX = 1024 * 1024
 """The longest possible data takes 786 kB, if every character is escaped like \\ud83d\\ude00."""
@@ -29,11 +31,15 @@ class Endpoint:
     Args:
         calls: those of the path.
         reader: of tokens.
+        lanes: whose turn it is.
+        limiter: who may ask for more.
     """
 
-    def __init__(self, calls: Mapping[str, Call], reader: TokenReader) -> None:
+    def __init__(self, calls: Mapping[str, Call], reader: TokenReader, lanes: Lanes, limiter: Limiter) -> None:
         self._calls = calls
         self._reader = reader
+        self._lanes = lanes
+        self._limiter = limiter
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         method: str = scope["method"]
@@ -41,15 +47,20 @@ class Endpoint:
         if call is None:
             await refuse(send, not_allowed(method, self._calls))
             return
+        customer_id = None
         try:
             request = await self._request(call, scope, receive)
-            body = orjson.dumps(await call.run(request))
+            customer_id = request.viewer.customer_id
+            await self._limiter.admit(customer_id, call.points(request))
+            async with self._lanes.turn(customer_id, is_dialing=False, is_long=call.is_long(request)):
+                body = orjson.dumps(await call.run(request))
         except bodies.Disconnected:
             pass
         except Exception as error:  # noqa: BLE001 - the client gets the envelope for every error
-            await refuse(send, problems.of(error, missing=call.missing, body_path=call.body_path))
+            problem = problems.of(error, missing=call.missing, body_path=call.body_path)
+            await refuse(send, problem, rate_headers(self._limiter, customer_id))
         else:
-            await respond(send, 200, body)
+            await respond(send, 200, body, headers=rate_headers(self._limiter, customer_id))
 
     async def _request(self, call: Call, scope: Scope, receive: Receive) -> Request:
         headers = Headers(scope=scope)
@@ -102,8 +113,13 @@ def not_allowed(method: str, allowed: Mapping[str, Any]) -> Problem:
     return Problem(Reason.METHOD_NOT_ALLOWED, f"{method} is not supported here.", headers={"Allow": ", ".join(names)})
 
 
-async def refuse(send: Send, problem: Problem) -> None:
-    headers = problem.headers
+def rate_headers(limiter: Limiter, customer_id: str | None) -> Mapping[str, str]:
+    """What an answer says of the customer's rate limit; nothing if it is not known whose call it is."""
+    return {} if customer_id is None else limiter.headers(customer_id)
+
+
+async def refuse(send: Send, problem: Problem, headers: Mapping[str, str] | None = None) -> None:
+    headers = {**(headers or {}), **problem.headers}
     await respond(send, problem.reason.http_status, orjson.dumps(problem.envelope), headers=headers)
 
 

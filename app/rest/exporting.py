@@ -11,11 +11,12 @@ from app.auth import Viewer
 from app.errors import NotFound
 from app.exports import Form
 from app.lifecycle import AttemptState, Disposition, DoneReason, TargetStatus
-from app.records import AttemptFilter, TargetFilter
+from app.rates import Limiter
+from app.records import AttemptFilter, SuppressionFilter, SuppressionSource, TargetFilter
 from app.requests.tokens import TokenReader
 from app.rest import parameters
 from app.rest.calls import PREFIX
-from app.rest.downloads import CSV, MEDIA_TYPES, NDJSON, Download, DownloadEndpoint
+from app.rest.downloads import CSV, MEDIA_TYPES, NDJSON, Download, DownloadEndpoint, Sharing
 from app.rest.members import Field
 from app.rest.parameters import Given
 from app.rest.problems import Problem, Reason
@@ -48,6 +49,10 @@ _TARGET_FILTERS = (
     _filter("done_reason", DoneReason, "Targets that are DONE for this reason."),
     Field("destination", {"type": "string"}, "Targets with this address in any destination, in any spelling."),
     Field("key", {"type": "string"}, "The target with this key."),
+)
+_SUPPRESSION_FILTERS = (
+    _filter("source", SuppressionSource, "Addresses from this source."),
+    Field("target", {"type": "string"}, "This address, in any spelling."),
 )
 _ATTEMPT_FILTERS = (
     _filter("state", AttemptState, "Attempts in this state."),
@@ -108,6 +113,21 @@ EXPORTS = (
         _of_attempts,
     ),
 )
+
+
+def _of_suppressions(viewer: Viewer, _outdial_id: str, form: Form, given: Given) -> Awaitable[AsyncIterator[bytes]]:
+    where = SuppressionFilter(target=given.get("target"), sources=tuple(given.get("source", ())))
+    return exports.of_suppressions(viewer, form=form, where=where)
+
+
+OF_SUPPRESSIONS = Export(
+    f"{PREFIX}/suppressions/export",
+    "exportSuppressions",
+    "suppressions",
+    "Export the do-not-call list, oldest first. The file can be imported again.",
+    (*_COMMON, *_SUPPRESSION_FILTERS),
+    _of_suppressions,
+)
 REASONS = tuple(
     reason
     for reason in Reason
@@ -127,7 +147,7 @@ REASONS = tuple(
 """Every reason for another answer than 200."""
 
 
-def endpoint_of(export: Export, reader: TokenReader) -> DownloadEndpoint:
+def endpoint_of(export: Export, reader: TokenReader, limiter: Limiter, sharing: Sharing) -> DownloadEndpoint:
     """The ASGI application that sends one kind of export."""
 
     async def open_export(viewer: Viewer, ids: dict[str, str], query: QueryParams) -> Download:
@@ -135,9 +155,10 @@ def endpoint_of(export: Export, reader: TokenReader) -> DownloadEndpoint:
         kind = given.get("format", CSV)
         form = Form.NDJSON if kind == NDJSON else Form.MARKED_CSV if given.get("bom") else Form.CSV
         try:
-            parts = await export.open(viewer, ids["id"], form, given)
+            parts = await export.open(viewer, ids.get("id", ""), form, given)
         except NotFound:
             raise Problem(Reason.OUTDIAL_NOT_FOUND) from None
-        return Download(f"outdial-{ids['id']}-{export.noun}.{kind}", MEDIA_TYPES[kind], parts)
+        name = f"outdial-{ids['id']}-{export.noun}" if ids else f"outdial-{export.noun}"
+        return Download(f"{name}.{kind}", MEDIA_TYPES[kind], parts)
 
-    return DownloadEndpoint(open_export, reader)
+    return DownloadEndpoint(open_export, reader, limiter, sharing)

@@ -8,11 +8,13 @@ import orjson
 from starlette.datastructures import Headers, QueryParams
 from starlette.types import Receive, Scope, Send
 
-from app import auth, imports
+from app import auth, costs, imports
 from app.auth import Viewer
 from app.errors import BadUserInput
 from app.imports import running
+from app.imports.turning import ImportTurns
 from app.pagination import PageRequest
+from app.rates import Limiter
 from app.records import DedupeScope, DuplicateAction, ImportJob, ImportOptions, ImportState, ImportStopReason
 from app.requests import bodies
 from app.requests.bodies import Upload
@@ -115,7 +117,7 @@ def _options(query: QueryParams, headers: Headers) -> ImportOptions:
     """
     given = parameters.read(query, PARAMETERS)
     return ImportOptions(
-        is_ndjson=_format(given.get("format"), headers) == NDJSON,
+        is_ndjson=format_of(given.get("format"), headers) == NDJSON,
         mapping=tuple(given.get("map", ())),
         extra_kept="extra" in given,
         encoding=given.get("encoding") or bodies.charset(headers),
@@ -128,7 +130,7 @@ def _options(query: QueryParams, headers: Headers) -> ImportOptions:
     )
 
 
-def _format(named: str | None, headers: Headers) -> str:
+def format_of(named: str | None, headers: Headers) -> str:
     # Without a preflight, a page of another origin can send any body as a form or as plain text, with the viewer's
     # cookie. So these content types are never accepted, even if the query has a format.
     media_type = bodies.media_type(headers)
@@ -139,7 +141,7 @@ def _format(named: str | None, headers: Headers) -> str:
     return found
 
 
-def _is_gzip(headers: Headers) -> bool:
+def is_gzip(headers: Headers) -> bool:
     coding = headers.get("content-encoding", "identity").lower()
     if coding not in {"identity", "gzip", "x-gzip"}:
         raise bodies.HttpRefusal(415, BadUserInput("The body's Content-Encoding must be gzip or identity."))
@@ -148,7 +150,7 @@ def _is_gzip(headers: Headers) -> bool:
 
 # ---------------------------------------------------------------- the answer
 
-_COUNTS = ("read", "created", "updated", "skipped", "rejected")
+_COUNTS = ("read", "created", "updated", "skipped", "rejected", "suppressed")
 
 
 def _lower(value: Any) -> str | None:
@@ -233,7 +235,7 @@ REJECTS_SCHEMA = {
     "description": f"The first {REJECTS_SHOWN_MAX} rows that were not accepted. The file of rejected rows has "
     "all of them.",
 }
-_REASONS = {
+REASONS_OF = {
     ImportStopReason.FILE: Reason.INVALID_FILE,
     ImportStopReason.TOO_LARGE: Reason.PAYLOAD_TOO_LARGE,
     ImportStopReason.TOO_MANY_REJECTS: Reason.TOO_MANY_REJECTS,
@@ -249,7 +251,7 @@ REASONS = tuple(
     for reason in Reason
     if reason
     in {
-        *_REASONS.values(),
+        *REASONS_OF.values(),
         Reason.INVALID_ID,
         Reason.INVALID_ARGUMENT,
         Reason.AUTHENTICATION_REQUIRED,
@@ -276,7 +278,7 @@ def _problem(job: ImportJob, rendered: Rendered) -> Problem | None:
         return None
     if job.stop_reason is None:
         return Problem(Reason.CONFLICT, _TAKEN_OVER, besides={"import": rendered})
-    return Problem(_REASONS[job.stop_reason], job.message, besides={"import": rendered})
+    return Problem(REASONS_OF[job.stop_reason], job.message, besides={"import": rendered})
 
 
 # ---------------------------------------------------------------- the endpoint
@@ -287,35 +289,42 @@ class ImportEndpoint:
 
     Args:
         reader: of tokens.
+        limiter: who may ask for more.
+        turns: whose file is read.
         stopping: set when the server begins to stop.
     """
 
-    def __init__(self, reader: TokenReader, *, stopping: asyncio.Event) -> None:
+    def __init__(self, reader: TokenReader, limiter: Limiter, turns: ImportTurns, *, stopping: asyncio.Event) -> None:
         self._reader = reader
+        self._limiter = limiter
         self._stopping = stopping
-        self._turns = imports.Turns()
+        self._turns = turns
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] != HTTPMethod.POST:
             await endpoint.refuse(send, endpoint.not_allowed(scope["method"], {HTTPMethod.POST: self}))
             return
         upload = Upload(receive, Headers(scope=scope), seconds_max=PIECE_SECONDS_MAX)
+        customer_id = None
         try:
-            rendered, problem = await self._import(scope, upload)
+            viewer = await endpoint.viewer(self._reader, Headers(scope=scope), QueryParams(scope["query_string"]))
+            viewer.require(auth.Scope.WRITE)
+            customer_id = viewer.customer_id
+            await self._limiter.admit(customer_id, costs.FILE_POINTS)
+            rendered, problem = await self._import(viewer, scope, upload)
         except bodies.Disconnected:
             return
         except Exception as error:  # noqa: BLE001 - the client gets the envelope for every error
             rendered, problem = {}, problems.of(error, missing=Reason.OUTDIAL_NOT_FOUND)
         await upload.discard()
+        told = endpoint.rate_headers(self._limiter, customer_id)
         if problem is not None:
-            await endpoint.refuse(send, problem)
+            await endpoint.refuse(send, problem, told)
         else:
-            await endpoint.respond(send, 200, orjson.dumps(rendered))
+            await endpoint.respond(send, 200, orjson.dumps(rendered), headers=told)
 
-    async def _import(self, scope: Scope, upload: Upload) -> tuple[Rendered, Problem | None]:
+    async def _import(self, viewer: Viewer, scope: Scope, upload: Upload) -> tuple[Rendered, Problem | None]:
         headers, query = Headers(scope=scope), QueryParams(scope["query_string"])
-        viewer = await endpoint.viewer(self._reader, headers, query)
-        viewer.require(auth.Scope.WRITE)
         job = await imports.run(
             viewer,
             endpoint.path_id(scope["path_params"]["id"]),
@@ -324,7 +333,7 @@ class ImportEndpoint:
             turns=self._turns,
             stopping=self._stopping,
             idempotency_key=headers.get(IDEMPOTENCY_KEY_HEADER),
-            is_gzip=_is_gzip(headers),
+            is_gzip=is_gzip(headers),
         )
         rendered = await _render(viewer, job)
         return rendered, _problem(job, rendered)

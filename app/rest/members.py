@@ -39,6 +39,11 @@ class Shape:
     def render(self, record: Any) -> Rendered:
         return {member.name: member.of(record) for member in self.members}
 
+    @property
+    def characters_max(self) -> int:
+        """Of all texts whose longest is known."""
+        return sum(member.schema.get("maxLength", 0) for member in self.members)
+
 
 def _as_given(value: Any, _errors: list[UserError], *_path: str) -> Any:
     return value

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from app.requests import tokens
-from app.rest import importing, paging, rejects
+from app.rest import importing, paging, rejects, suppressing
 from app.rest.calls import CALLS, PREFIX, Call
 from app.rest.downloads import MEDIA_TYPES
 from app.rest.endpoint import BODY_BYTES_MAX, JSON
-from app.rest.exporting import EXPORTS, REASONS, Export
+from app.rest.exporting import EXPORTS, OF_SUPPRESSIONS, REASONS, Export
 from app.rest.members import DESTINATION, ID_SCHEMA, OUTDIAL, TARGET, Field, Schema, Shape, object_schema
 from app.rest.problems import HEADERS, STATUSES, Reason
 from app.validation import IDEMPOTENCY_KEY_CHARACTERS_MAX
@@ -44,7 +44,8 @@ def document(base_path: str = "") -> Document:
         paths.setdefault(call.path, {})[call.method.lower()] = _operation(call)
     paths[importing.PATH] = {"post": _import_operation()}
     paths[rejects.PATH] = {"get": _rejects_operation()}
-    paths |= {export.path: {"get": _export_operation(export)} for export in EXPORTS}
+    paths |= {export.path: {"get": _export_operation(export)} for export in (*EXPORTS, OF_SUPPRESSIONS)}
+    paths[suppressing.PATH] = {"post": _suppressions_operation()}
     return {
         "openapi": "3.1.1",
         "info": {
@@ -63,6 +64,7 @@ def document(base_path: str = "") -> Document:
                 **{_list_name(shape): _list_schema(shape) for shape in (OUTDIAL, TARGET)},
                 importing.REJECT.name: _shape_schema(importing.REJECT),
                 importing.IMPORT.name: _import_schema(),
+                suppressing.SHAPE.name: _shape_schema(suppressing.SHAPE),
                 _ERROR: _error_schema(),
             },
         },
@@ -103,8 +105,26 @@ def _import_operation() -> Document:
 
 
 def _export_operation(export: Export) -> Document:
-    parameters = [_id_parameter("id"), *map(_query_parameter, export.parameters)]
-    return _download_operation(export.name, export.summary, parameters, REASONS)
+    is_of_outdial = "{id}" in export.path
+    parameters = [_id_parameter("id")] if is_of_outdial else []
+    parameters += map(_query_parameter, export.parameters)
+    of_outdials = {Reason.INVALID_ID, Reason.OUTDIAL_NOT_FOUND}
+    reasons = [reason for reason in REASONS if is_of_outdial or reason not in of_outdials]
+    return _download_operation(export.name, export.summary, parameters, reasons)
+
+
+def _suppressions_operation() -> Document:
+    file = {"schema": {"type": "string", "contentMediaType": "text/csv"}}
+    return {
+        "operationId": "importSuppressions",
+        "summary": "Put the addresses of a file on the do-not-call list. If it was cut off, send it again.",
+        "parameters": [*map(_query_parameter, suppressing.PARAMETERS)],
+        "requestBody": {"required": True, "content": dict.fromkeys(importing.MEDIA_TYPES, file)},
+        "responses": {
+            "200": {"description": "The whole file was read.", "content": _content(suppressing.SHAPE.name)},
+            **dict(_refusals(suppressing.REASONS)),
+        },
+    }
 
 
 def _rejects_operation() -> Document:

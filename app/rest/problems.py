@@ -6,8 +6,9 @@ from typing import Any
 
 import structlog
 
-from app import logs
+from app import logs, metrics
 from app.errors import (
+    RETRY_AFTER_SECONDS,
     Expected,
     Forbidden,
     RateLimited,
@@ -18,9 +19,6 @@ from app.errors import (
     UserErrorCode,
 )
 from app.requests import bodies
-
-RETRY_AFTER_SECONDS = 1
-"""Most outages of a database are shorter."""
 
 
 class Reason(StrEnum):
@@ -173,7 +171,9 @@ def of(error: Exception, *, missing: Reason, body_path: tuple[str, ...] = ()) ->
     if isinstance(error, Expected):
         if isinstance(error, Unavailable):
             _log.warning("unavailable", reason=error.message)
-        return Problem(_EXPECTED_REASONS.get(type(error), Reason.INVALID_ARGUMENT), error.message)
+        later = {"Retry-After": str(error.retry_after_seconds)} if isinstance(error, RateLimited) else None
+        return Problem(_EXPECTED_REASONS.get(type(error), Reason.INVALID_ARGUMENT), error.message, headers=later)
+    metrics.internal_errors.inc()
     _log.error("internal_error", exc_info=error)
     return Problem(Reason.INTERNAL)
 

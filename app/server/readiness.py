@@ -42,7 +42,7 @@ async def _find_problem() -> str | None:
         return error.message
     except TimeoutError:
         return "The database does not answer."
-    except Exception:
+    except Exception:  # whatever it is, the server is not ready, and the log says why
         log.exception("readiness_check_failed")
         return "The database cannot be checked."
     return None if is_current else "The database's schema is not up to date. Run: outdial migrate"

@@ -1,7 +1,8 @@
-"""Runs the server, for `serve`, its worker processes and the demo: one listener, one set of uvicorn's options."""
+"""Runs the server, for `serve`, its worker processes and the demo: its listeners, one set of uvicorn's options."""
 
 import os
 import shutil
+import signal
 import socket
 import tempfile
 from contextlib import ExitStack, suppress
@@ -11,13 +12,15 @@ import uvicorn
 from starlette.applications import Starlette
 from uvicorn.supervisors import Multiprocess
 
-from app import server
-from app.server import sockets
-from app.settings import Settings
+from app import logs, server
+from app.server import connections
+from app.server.connections import counting
+from app.settings import Settings, SettingsError
 
 BACKLOG_MAX = 2048
 SHUTDOWN_SECONDS = 10
-"""After SIGTERM, requests in progress have this long to finish. WebSockets are closed at once: reconnect."""
+"""After SIGTERM, requests and operations in progress have this long to finish. What has no end of its own, such as a
+subscription, is ended at once: reconnect."""
 FACTORY = "app.server:create"
 
 
@@ -53,7 +56,7 @@ def config(
     """
     return uvicorn.Config(
         app,
-        **sockets.options(settings),
+        **connections.options(settings),
         log_config=None,  # everything goes through app.logs
         lifespan="on",  # a start that fails ends the process
         proxy_headers=False,  # any client can send these headers
@@ -62,19 +65,38 @@ def config(
     )
 
 
-def serve_here(settings: Settings, listener: socket.socket) -> bool:
+def serve_here(settings: Settings, listeners: list[socket.socket]) -> bool:
     """Serve in this process until it is stopped. Returns whether it ever served."""
-    runner = uvicorn.Server(config(server.create_app(settings), settings))
-    with suppress(KeyboardInterrupt):  # raised again by uvicorn once everything is closed
-        runner.run(sockets=[listener])
+    counting.raise_descriptors()
+    runner = uvicorn.Server(config(server.create_app(settings, is_read_again=True), settings))
+    # Once everything is closed, uvicorn raises the signal again. To stop when asked to is no failure: the exit is 0.
+    before = signal.signal(signal.SIGTERM, runner.handle_exit)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the server that has started reads its settings again
+    try:
+        with suppress(KeyboardInterrupt):
+            runner.run(sockets=listeners)
+    finally:
+        signal.signal(signal.SIGTERM, before)
     return runner.started
 
 
-def serve_by_workers(settings: Settings, workers: int, listener: socket.socket) -> None:
+class _Workers(Multiprocess):
+    """uvicorn's, but SIGHUP replaces no worker: each reads its settings again, as a server without workers does."""
+
+    def handle_hup(self) -> None:
+        with suppress(SettingsError):  # each worker says so
+            logs.configure(Settings.load())
+        for process in self.processes:
+            if process.pid is not None and process.exitcode is None:
+                os.kill(process.pid, signal.SIGHUP)
+
+
+def serve_by_workers(settings: Settings, workers: int, listeners: list[socket.socket]) -> None:
     """Serve with several processes until they are stopped.
 
     Each reads the environment itself. No made secret must be passed on, because only SQLite has one.
     """
+    counting.raise_descriptors()
     directory = tempfile.mkdtemp(prefix="outdial-metrics-")
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = directory  # before any worker imports prometheus_client
     # By default, a new process looks for the standard library's modules in its working folder first: a csv.py there
@@ -82,6 +104,6 @@ def serve_by_workers(settings: Settings, workers: int, listener: socket.socket) 
     os.environ["PYTHONSAFEPATH"] = "1"
     try:
         with suppress(KeyboardInterrupt):
-            Multiprocess(config(FACTORY, settings, factory=True, workers=workers), sockets=[listener]).run()
+            _Workers(config(FACTORY, settings, factory=True, workers=workers), sockets=listeners).run()
     finally:
         shutil.rmtree(directory, ignore_errors=True)

@@ -4,30 +4,72 @@ A use-case reads what it needs under locks, decides, makes changes (`app.changes
 The row, the counts and the event always agree, because they are made from the same change. Its modules:
 
 - `locks`: locks on what a use-case decides about.
+- `desks`: what reports work on, with or without locks.
 - `creating`: new targets, all at once.
 - `saving`: writes changes, with one event each or one for all.
 - `claims`: takes due targets, with all that a claim writes.
+- `awake`: what claims know of calling hours.
+- `capping`: how claims look for targets at which caps leave a try.
+- `grouping`: sorts targets by their time zones.
 - `staged`: stores new targets of a file, thousands at once.
+- `suppressions`: addresses that must not be called, and what they are the end of.
 - `counters`: the counters that all of them update.
 """
 
+from app.store.awake import closed, of_zone
+from app.store.capping import of_owners as caps_of_owners
+from app.store.capping import wake_up
 from app.store.claims import Taken, Wish, take_due
 from app.store.creating import save_new
-from app.store.locks import POLICY, lock_attempts, lock_outdial, lock_targets, read_desk, read_revoked
+from app.store.desks import POLICY, lock_attempts, read_desk, save_unchanged
+from app.store.due import DUE_AT
+from app.store.due import topic as due_topic
+from app.store.grouping import sort
+from app.store.locks import lock_outdial, lock_outdial_and_look, lock_targets, read_revoked
 from app.store.saving import save
-from app.store.staged import save_staged
+from app.store.staged import save_staged, suppressed_rows
+from app.store.suppressions import add as add_suppressions
+from app.store.suppressions import (
+    barred,
+    claimed,
+    counting,
+    outdials_with,
+    pending,
+    places_of,
+    settled,
+)
+from app.store.suppressions import new as new_suppression
 
 __all__ = [
+    "DUE_AT",
     "POLICY",
     "Taken",
     "Wish",
+    "add_suppressions",
+    "barred",
+    "caps_of_owners",
+    "claimed",
+    "closed",
+    "counting",
+    "due_topic",
     "lock_attempts",
     "lock_outdial",
+    "lock_outdial_and_look",
     "lock_targets",
+    "new_suppression",
+    "of_zone",
+    "outdials_with",
+    "pending",
+    "places_of",
     "read_desk",
     "read_revoked",
     "save",
     "save_new",
     "save_staged",
+    "save_unchanged",
+    "settled",
+    "sort",
+    "suppressed_rows",
     "take_due",
+    "wake_up",
 ]

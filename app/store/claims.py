@@ -1,31 +1,39 @@
 """Claims: takes due targets, and writes their attempts, counts and events, with the idempotency key.
 
-On PostgreSQL that is one statement after the locks. SQLite, which is in this process and allows no writing statement
-inside another, runs the same parts one after the other.
+On PostgreSQL that is one statement after the locks, and both take one trip. SQLite, which is in this process and allows
+no writing statement inside another, runs the same parts one after the other.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import islice
+from typing import Any
 
-import orjson
-
-from app import clock, db, destinations, events, idempotency, ids, rows, tables, validation
+from app import clock, db, destinations, idempotency, ids, rows, tables
 from app.db import Transaction
-from app.lifecycle import DESTINATIONS, AttemptState, OutdialState, TargetEventType, TargetStatus
+from app.errors import Unavailable
+from app.gathering import Gathering
+from app.lifecycle import DESTINATIONS, OutdialState
 from app.listing import Parameters
 from app.records import Attempt
-from app.store import counters
+from app.store import awake, capping, counters, due, grouping, taking
+from app.store.capping import Look
+from app.stored import StoredTarget, stored_target
+from app.turns import working_for
 
-_PLACES = {"place": "integer", "attempt_id": "uuid"}
-_BEGUN = tables.ATTEMPT.but("disposition", "call_id", "dialed_at", "ended_at")
-"""The columns that a new attempt has; the others are set when it is dialed and ended."""
+Fetch = Callable[..., Awaitable[list[db.Row]]]
 
-_TAKEN = tables.TARGET_ROW.only(
-    *("id", "last_attempt_id", "last_index", "version"),
-    *(f"{column}_{index}" for column in ("destination", "try_count") for index in range(DESTINATIONS)),
-)
-"""What an attempt and an event are made of."""
+_PLACES = {"place": "integer", "attempt_id": "uuid", "dialer": "text", "lease_seconds": "integer"}
+GATHERED_TARGETS_MAX = 50
+"""Of the claims on an outdial that are one unit of work."""
+_HAS_SUPPRESSIONS = "(SELECT suppressions_version > 0 FROM customer WHERE customer_id = $1)"
+_OPEN = f"state = '{OutdialState.ACTIVE}' AND tm_delete IS NULL"
+"""A condition on an outdial: targets may be claimed from it."""
+_ATTEMPT = tables.ATTEMPT.only(*rows.ATTEMPT_VALUES)
+_FEW = stored_target(frozenset({"id", "outdial_id", "key", "name", "priority", "tm_create"}))
+"""Targets with what most dialers read of them. There are few such classes, because each makes another statement."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +46,8 @@ class Wish:
     dialer: str | None
     lease_seconds: int | None
     key: idempotency.Key | None
+    reads: frozenset[str] | None = None
+    """What is read of the targets, as `stored.stored_target` takes it; None if they are not wanted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,160 +59,245 @@ class Taken:
     known: idempotency.Stored | None
     """An earlier claim with the same key. Nothing was taken then."""
     attempts: Sequence[Attempt]
+    """New ones, with their targets if these are wanted; or those of the earlier claim as they are now, without, if its
+    input was the same."""
 
 
-async def take_due(tx: Transaction, wish: Wish) -> Taken:
-    """Lease due targets: of higher priority first, then the longest due.
+async def take_due(wish: Wish) -> Taken:
+    """Lease due targets: of higher priority first, then the longest due. Claims at the same time are one unit of work.
 
     Nothing is taken from an outdial that is paused or deleted, nor if the key is known. If nothing is due, the key is
     not stored.
     """
-    exclusive = () if wish.key is None else (wish.key.lock,)
-    await tx.lock(wish.customer_id, exclusive=exclusive, shared=(wish.outdial_id,))
-    return await (_take_at_once(tx, wish) if db.is_postgres() else _take_in_steps(tx, wish))
+    if wish.key is None:
+        return await _together.ask((wish.customer_id, wish.outdial_id), wish)
+    [taken] = await _take_all((wish.customer_id, wish.outdial_id), [wish])
+    return taken
 
 
-# ---------------------------------------------------------------- the parts
+async def _take_all(owner: tuple[str, str], wishes: Sequence[Wish]) -> list[Taken]:
+    """The claims on one outdial, the first one first. One with a key is alone."""
+    working_for.set(owner[0])
+    look: Look | None = capping.first(owner[1], sum(wish.limit for wish in wishes))
+    taken: list[Taken] = []
+    while look is not None:
+        taken, look = await _look(wishes, look)
+    return taken
 
 
-def _placing(due: str) -> str:
-    """The rows to take, each with its place in the claim."""
-    # MATERIALIZED: run once. If a plan ran it again for each row, it would lock and take more than the limit.
-    return f"""
-        due AS MATERIALIZED ({due}),
-        placed AS MATERIALIZED (
-            SELECT id, row_number() OVER (ORDER BY priority DESC, next_try_at, id) AS place FROM due
-        )
-    """
+async def _look(wishes: Sequence[Wish], look: Look) -> tuple[list[Taken], Look | None]:
+    """What was taken, and what to send then."""
+    if db.has_scripts():
+        with suppress(db.Refused):  # the customer is unknown, or has moved: the transaction below sees to that
+            return await _take_in_one_trip(wishes, look)
+    return await db.transaction(_take, wishes, look)
 
 
-def _taking(*, now: str, leases: str, next_index: str) -> str:
-    """Marks the rows of `placed` as progressing and counts the try. Attempt ids are given in the order of the claim.
-
-    Args:
-        now: the instant, in SQL.
-        leases: the parameter with the places and the attempts' ids.
-        next_index: the next destination, in SQL.
-    """
-    counts = ", ".join(
-        f"try_count_{index} = try_count_{index} + CASE WHEN {next_index} = {index} THEN 1 ELSE 0 END"
-        for index in range(DESTINATIONS)
-    )
-    return f"""
-        UPDATE target SET status = '{TargetStatus.PROGRESSING}', next_try_at = NULL, version = version + 1,
-            tm_update = CASE WHEN tm_update > {now} THEN tm_update ELSE {now} END,
-            last_attempt_id = lease.attempt_id, last_index = {next_index}, {counts}
-        FROM placed JOIN {db.rowset(leases, _PLACES, "lease")} ON lease.place = placed.place
-        WHERE target.id = placed.id AND target.customer_id = $1
-        RETURNING {_TAKEN.qualified}
-    """
+_together: Gathering[tuple[str, str], Wish, Taken] = Gathering(
+    _take_all,
+    size=lambda wish: wish.limit,
+    size_max=GATHERED_TARGETS_MAX,
+    is_final=lambda error: isinstance(error, Unavailable),
+)
 
 
-def _due_targets(limit: str, bound: int, now: str, next_index: str, condition: str) -> str:
-    """Due targets, of higher priority first, then the longest due, then by id.
-
-    Each priority is its own range in the index, read only as far as it is due: in one range over all priorities, a
-    million targets of priority 9 that wait for tomorrow would be read before the one of priority 0 that is due.
-
-    Args:
-        limit: the parameter with the number to take.
-        bound: at least as many, in the text: with a parameter alone, PostgreSQL plans for a tenth of the list, and
-            sorts all of it.
-        now: the instant, in SQL.
-        next_index: the next destination, in SQL.
-        condition: whether to take any.
-    """
-    branch = f"""
-        SELECT id, priority, next_try_at FROM target
-        WHERE customer_id = $1 AND outdial_id = $2 AND status = '{TargetStatus.IDLE}' AND tm_delete IS NULL
-          AND priority = {{priority}} AND next_try_at <= {now} AND {next_index} IS NOT NULL
-        ORDER BY next_try_at, id LIMIT {bound} {db.for_update("FOR UPDATE SKIP LOCKED")}
-    """
+async def _take(tx: Transaction, wishes: Sequence[Wish], look: Look) -> tuple[list[Taken], Look | None]:
+    wish = wishes[0]
+    of_key = () if wish.key is None else (wish.key.lock,)
+    alone, beside = look.split(capping.lock_of(wish.customer_id))
+    await tx.lock(wish.customer_id, exclusive=(*of_key, *alone), shared=(*beside, wish.outdial_id))
+    following = None
     if db.is_postgres():
-        # The join runs branch by branch and stops at the limit, so no more rows are locked than are taken. It keeps
-        # the order of VALUES, because a lateral join has no other way to run; sorting would lock every branch's rows.
-        priorities = ", ".join(f"({priority})" for priority in range(validation.PRIORITY_MAX, -1, -1))
-        lateral = branch.format(priority="level.priority")
-        return (
-            f"SELECT ready.* FROM (VALUES {priorities}) AS level(priority) CROSS JOIN LATERAL ({lateral}) AS ready"
-            f" WHERE {condition} LIMIT {limit}"
-        )
-    branches = " UNION ALL ".join(
-        f"SELECT * FROM ({branch.format(priority=priority)})" for priority in range(validation.PRIORITY_MAX, -1, -1)
+        taken, following = await _take_at_once(tx, wishes, look)
+    else:
+        taken = [await _take_in_steps(tx, one) for one in wishes]
+    known = [await _with_known(tx.fetch, one, of_one) for one, of_one in zip(wishes, taken, strict=True)]
+    return known, following
+
+
+async def _with_known(fetch: Fetch, wish: Wish, taken: Taken) -> Taken:
+    """With the attempts of the earlier claim."""
+    if wish.key is None or taken.known is None or taken.known.input_hash != wish.key.input_hash:
+        return taken
+    return replace(taken, attempts=await _attempts(fetch, wish.customer_id, taken.known.answer))
+
+
+async def _attempts(fetch: Fetch, customer_id: str, attempt_ids: Sequence[str]) -> list[Attempt]:
+    """In the order of their ids, which is that of the claim."""
+    found = await fetch(
+        f"SELECT {_ATTEMPT} FROM attempt WHERE customer_id = $1 AND id {db.any_of('$2')} ORDER BY id",
+        customer_id,
+        list(attempt_ids),
     )
-    return f"SELECT * FROM ({branches}) WHERE {condition} ORDER BY priority DESC, next_try_at, id LIMIT {limit}"
+    reader = rows.Reader()
+    return [reader.attempt(tuple(row.values())) for row in found]
 
 
-_OPEN = f"state = '{OutdialState.ACTIVE}' AND tm_delete IS NULL"
-"""A condition on an outdial: targets may be claimed from it."""
+def _kind(wishes: Sequence[Wish]) -> type[StoredTarget] | None:
+    """The targets that all wishes can read; None if none wants them."""
+    wanted = [wish.reads for wish in wishes if wish.reads is not None]
+    if not wanted:
+        return None
+    return _FEW if all(reads.issubset(_FEW.LAYOUT) for reads in wanted) else StoredTarget
 
 
-def _chosen(column: str) -> str:
-    """The value of `column` with the number of the destination that the claim chose."""
-    cases = " ".join(f"WHEN {index} THEN taken.{column}_{index}" for index in range(DESTINATIONS))
-    return f"CASE taken.last_index {cases} END"
-
-
-def _beginning(taken: str, *, now: str, expires: str, dialer: str, seconds: str) -> str:
-    """Inserts an attempt for each taken target."""
-    values = {
-        "id": "taken.last_attempt_id",
-        "customer_id": db.typed("$1", "uuid"),
-        "outdial_id": db.typed("$2", "uuid"),
-        "target_id": "taken.id",
-        "destination_index": "taken.last_index",
-        "destination": _chosen("destination"),
-        "try_number": _chosen("try_count"),
-        "state": f"'{AttemptState.CLAIMED}'",
-        "detail": "''",
-        "dialer": db.typed(dialer, "text"),
-        "lease_seconds": seconds,
-        "expires_at": expires,
-        "claimed_at": now,
-    }
-    listed = ", ".join(values[column] for column in _BEGUN.kinds)
-    return f"INSERT INTO attempt ({_BEGUN}) SELECT {listed} FROM {taken}"
-
-
-def _telling(taken: str, *, now: str) -> str:
-    """Inserts an event for each taken target, in the order of the claim."""
-    counts = ", ".join(f"taken.try_count_{index}" for index in range(DESTINATIONS))
-    values = {
-        "customer_id": db.typed("$1", "uuid"),
-        "outdial_id": db.typed("$2", "uuid"),
-        "target_id": "taken.id",
-        "type": f"'{TargetEventType.CLAIMED}'",
-        "occurred_at": now,
-        "count": "1",
-        "status": f"'{TargetStatus.PROGRESSING}'",
-        "previous_status": f"'{TargetStatus.IDLE}'",
-        "try_counts": db.json_list(counts),
-        "version": "taken.version",
-        "destination_index": "taken.last_index",
-        "attempt_id": "taken.last_attempt_id",
-    }
-    return events.inserting(values, source=taken, ordering="taken.last_attempt_id")
+def _shown(kind: type[StoredTarget] | None) -> list[str]:
+    """The columns of such targets, in SQL."""
+    return [] if kind is None else [f'target.{name} AS "shown.{name}"' for name in kind.LAYOUT]
 
 
 # ---------------------------------------------------------------- PostgreSQL
 
 
-async def _take_at_once(tx: Transaction, wish: Wish) -> Taken:
+async def _take_in_one_trip(wishes: Sequence[Wish], look: Look) -> tuple[list[Taken], Look | None]:
+    leases, kind, wish = _leases(wishes), _kind(wishes), wishes[0]
+    marks = due.marks.of(wish.outdial_id)
+
+    async def take(sql: str, values: list[Any]) -> list[db.Row]:
+        return await _in_one_trip(wish, look, sql, values)
+
+    found, by_zone = await _as_the_hours_say(wish, leases, marks, kind, look, take, db.fetch)
+    taken = _shared(wishes, leases, None if by_zone else marks, kind, found)
+    known = [await _with_known(db.fetch, one, of_one) for one, of_one in zip(wishes, taken, strict=True)]
+    return known, capping.following(look, found)
+
+
+async def _in_one_trip(wish: Wish, look: Look, sql: str, values: list[Any]) -> list[db.Row]:
+    names = [] if wish.key is None else [db.lock_name(wish.key.lock)]
+    placeholders = [f"${number}" for number in range(len(values) + 1, len(values) + len(names) + 1)]
+    alone, beside = look.split(capping.LOCK)
+    locked = db.Guard(db.locking([*placeholders, *alone], [*beside, "CAST($2 AS text)"], writers=True), rows="1")
+    script = db.Script((locked,), sql, ("text",) * len(names))
+    topics = frozenset([wish.outdial_id])
+    # with a key, a claim that was saved is found again
+    return await db.at_once(
+        script,
+        [*values, *names],
+        topics=lambda found: topics if found and found[0]["id"] is not None else frozenset(),
+        twice=wish.key is not None,
+    )
+
+
+async def _as_the_hours_say(
+    wish: Wish,
+    leases: Sequence[Mapping[str, Any]],
+    marks: Sequence[due.Mark],
+    kind: type[StoredTarget] | None,
+    look: Look,
+    take: Callable[[str, list[Any]], Awaitable[list[db.Row]]],
+    fetch: Fetch,
+) -> tuple[list[db.Row], bool]:
+    """The rows of the statement, sent again if it has found hours that were not known; and whether it went by zones."""
+    found: list[db.Row] = []
+    known = awake.NOTHING
+
+    async def read() -> list[db.Row]:
+        return await fetch(grouping.READING, wish.customer_id, wish.outdial_id)
+
+    for _ in range(awake.ASKED_MAX):
+        known = awake.of(wish.outdial_id)
+        found = await take(*_taking_at_once(wish, leases, marks, kind, known, look))
+        if not found or not await awake.learn(wish.outdial_id, known, found[0], read):
+            break
+    return found, known.zones is not None
+
+
+async def _take_at_once(tx: Transaction, wishes: Sequence[Wish], look: Look) -> tuple[list[Taken], Look | None]:
+    leases, kind, marks = _leases(wishes), _kind(wishes), due.marks.of(wishes[0].outdial_id)
+
+    async def take(sql: str, values: list[Any]) -> list[db.Row]:
+        return await tx.fetch(sql, *values)
+
+    found, by_zone = await _as_the_hours_say(wishes[0], leases, marks, kind, look, take, tx.fetch)
+    if found and found[0]["id"] is not None:
+        tx.wake(wishes[0].outdial_id)
+    return _shared(wishes, leases, None if by_zone else marks, kind, found), capping.following(look, found)
+
+
+def _leases(wishes: Sequence[Wish]) -> list[dict[str, Any]]:
+    """A lease for each target that may be taken: the first wish has the first places."""
+    asked = [wish for wish in wishes for _ in range(wish.limit)]
+    return [
+        {"place": place, "attempt_id": ids.new(), "dialer": wish.dialer, "lease_seconds": wish.lease_seconds}
+        for place, wish in enumerate(asked, start=1)
+    ]
+
+
+def _shared(
+    wishes: Sequence[Wish],
+    leases: Sequence[Mapping[str, Any]],
+    marks: list[due.Mark] | None,
+    kind: type[StoredTarget] | None,
+    found: Sequence[db.Row],
+) -> list[Taken]:
+    """What each wish has got."""
+    if not found:
+        return [Taken(None, None, ())] * len(wishes)
+    state = None if found[0]["gone_at"] is not None else OutdialState(found[0]["outdial_state"])
+    known = idempotency.stored(found[0])
+    # not if it left some of those that it looked at as they were: others at an address that it has taken
+    is_all = "looked" not in found[0] or found[0]["looked"] == found[0]["slept"] + len(found)
+    if found[0]["lowest"] is not None and is_all and marks is not None:
+        oldest = found[0]["oldest"], found[0]["oldest_id"]
+        due.marks.note(wishes[0].outdial_id, marks, found[0]["lowest"], oldest, found[0]["now_at"])
+    reader = rows.Reader()
+    begun = {row["id"]: _begun(reader, tuple(row.values()), kind) for row in found if row["id"] is not None}
+    mine = iter(leases)
+    given = [[lease["attempt_id"] for lease in islice(mine, wish.limit)] for wish in wishes]
+    return [Taken(state, known, [begun[one] for one in attempt_ids if one in begun]) for attempt_ids in given]
+
+
+def _begun(reader: rows.Reader, values: Sequence[Any], kind: type[StoredTarget] | None) -> Attempt:
+    """Of an attempt's values, and those of its target."""
+    attempt, target = values[: len(_ATTEMPT.kinds)], values[len(_ATTEMPT.kinds) :]
+    return reader.attempt(attempt) if kind is None else reader.claimed_attempt(attempt, kind(target))
+
+
+def _taking_at_once(
+    wish: Wish,
+    leases: Sequence[Mapping[str, Any]],
+    marks: Sequence[due.Mark],
+    kind: type[StoredTarget] | None,
+    hours: awake.Known,
+    look: Look,
+) -> tuple[str, list[Any]]:
+    """The statement and its values. Its rows begin with the values of `_begun`.
+
+    Args:
+        wish: the only one with its key, or the first of several without.
+        leases: of all of them.
+        marks: where to begin.
+        kind: of the targets that are wanted.
+        hours: what is known of the calling hours.
+        look: at how many it looks, and whether the outdial is taken to have caps.
+    """
     parameter = Parameters([wish.customer_id, wish.outdial_id])
-    limit, leases, dialer = parameter(wish.limit), parameter(_leases(wish.limit)), parameter(wish.dialer)
+    limit, lease = parameter(look.rows), parameter(db.rows_value(leases))
     now = "(SELECT now_at FROM moment)"
-    seconds = f"COALESCE({db.typed(parameter(wish.lease_seconds), 'integer')}, (SELECT lease_seconds FROM owner))"
+    seconds = "COALESCE(taken.lease_seconds, (SELECT lease_seconds FROM owner))"
     limits = [f"(SELECT CAST(max_try_counts ->> {index} AS INTEGER) FROM owner)" for index in range(DESTINATIONS)]
-    next_index = destinations.next_index(limits)
-    condition = f"EXISTS (SELECT 1 FROM owner WHERE {_OPEN}) AND NOT EXISTS (SELECT 1 FROM known)"
+    suppressed = destinations.Suppressed("$1", now, has_any="(SELECT has_suppressions FROM owner)")
+    by_zone = None
+    if hours.zones is not None:
+        open_zones = f"= ANY({db.array(parameter(db.array_value(hours.zones)), 'integer')})"
+        by_zone = destinations.Awake(open_zones, hours.keeps_order)
+    given = (hours.version, hours.since, hours.until, hours.open_until)
+    version, known_since, known_until, open_until = (parameter(value) for value in given)
+    holds = f"policy_version = {version} AND {now} >= {known_since} AND {now} < {known_until}"
+    is_awake = f"{holds} AND {now} < {open_until}"
+    if by_zone is None:
+        is_awake = f"(NOT has_hours OR ({is_awake}))"
+    is_as_known = f"{is_awake} AND {'' if look.is_capped else 'NOT '}has_caps"
+    condition = f"EXISTS (SELECT 1 FROM owner WHERE {_OPEN} AND {is_as_known}) AND NOT EXISTS (SELECT 1 FROM known)"
+    returning = ", ".join([taking.TAKEN.qualified, "lease.dialer", "lease.lease_seconds", *_shown(kind)])
+    expires = f"{now} + make_interval(secs => {seconds})"
+    source = f"placed JOIN {db.rowset(lease, _PLACES, 'lease')} ON lease.place = placed.place"
     parts = {
-        "taken": _taking(now=now, leases=leases, next_index=next_index),
-        "begun": _beginning(
-            "taken", now=now, expires=f"{now} + make_interval(secs => {seconds})", dialer=dialer, seconds=seconds
-        )
-        + f" RETURNING {tables.ATTEMPT}",
+        "taken": taking.marking(source, now=now, attempt_id="lease.attempt_id", returning=returning),
+        "begun": taking.beginning("taken", now=now, expires=expires, dialer="taken.dialer", seconds=seconds)
+        + f" RETURNING {_ATTEMPT}",
         "counted": counters.moving(_COUNTED, slot=parameter(counters.slot()), source=_IF_ANY),
-        "told": _telling("taken", now=now),
+        "told": taking.telling("taken", now=now),
     }
     if wish.key is None:
         known = "SELECT NULL AS input_hash, NULL AS answer WHERE FALSE"
@@ -211,43 +306,47 @@ async def _take_at_once(tx: Transaction, wish: Wish) -> Taken:
         answer = "jsonb_agg(last_attempt_id ORDER BY last_attempt_id)"
         parts["kept"] = idempotency.keeping(wish.key, parameter, now=now, answer=answer, source=_IF_ANY)
     shift = db.typed(parameter(clock.shift), "interval")
+    looked, free, cap, counted = capping.looking(limits, suppressed, awake=by_zone), "due", "", ""
+    if look.is_capped:
+        capped = destinations.Capped("$1", "$2", (capping.CAP,), "cap", db.later)
+        looked, free = capping.looking(limits, suppressed, capped, by_zone, is_judged=True), capping.FREE
+        cap, counted = f"cap AS MATERIALIZED ({capping.caps(now)}),", f"{capping.COUNTED},"
+        soon = db.later(now, str(capping.SLEEP_SECONDS))
+        parts["slept"] = f"""
+            UPDATE target SET wakes_at = {destinations.wakes_at(limits, capped, soon=soon)} FROM due
+            WHERE due.next_index IS NULL AND target.id = due.id AND target.customer_id = $1 RETURNING target.id
+        """
+    if by_zone is None:
+        since, first = (parameter(db.array_value([mark[place] for mark in marks])) for place in (0, 1))
+        taken_from = due.after_marks(limit, look.rows, now, looked, condition, since=since, first=first)
+    else:
+        groups = parameter(db.array_value(hours.groups))
+        taken_from = due.awake_on_postgres(limit, look.rows, now, looked, condition, groups=groups)
     written = ", ".join(f"{name} AS ({sql})" for name, sql in parts.items())
-    found = await tx.fetch(
-        f"""
+    hours_of_owner = ", ".join(f"owner.{name}" for name in awake.POLICY.split(", "))
+    shown = "" if kind is None else "".join(f', "shown.{name}"' for name in kind.LAYOUT)
+    join = "" if kind is None else "LEFT JOIN taken ON taken.last_attempt_id = begun.id"
+    sql = f"""
         WITH moment AS MATERIALIZED (SELECT clock_timestamp() + {shift} AS now_at),
         owner AS MATERIALIZED (
-            SELECT state, tm_delete, max_try_counts, lease_seconds FROM outdial WHERE customer_id = $1 AND id = $2
+            SELECT state, tm_delete, max_try_counts, lease_seconds, {_HAS_SUPPRESSIONS} AS has_suppressions,
+                calling_hours IS NOT NULL AS has_hours,
+                CASE WHEN {holds} THEN NULL ELSE calling_hours END AS calling_hours,
+                policy_version, on_unknown_time_zone, keep_order, time_zone, caps, caps <> '[]' AS has_caps
+            FROM outdial WHERE customer_id = $1 AND id = $2
         ),
-        known AS MATERIALIZED ({known}),
-        {_placing(_due_targets(limit, _bound(wish.limit), now, next_index, condition))},
+        known AS MATERIALIZED ({known}), {cap}
+        {due.placing(taken_from, free)},
         {written}
-        SELECT owner.state AS outdial_state, owner.tm_delete AS gone_at, known.input_hash, known.answer, begun.*
-        FROM owner LEFT JOIN known ON TRUE LEFT JOIN begun ON TRUE ORDER BY begun.id
-        """,
-        *parameter.values,
-    )
-    if not found:
-        return Taken(None, None, ())
-    if found[0]["id"] is not None:
-        tx.wake(wish.outdial_id)
-    return Taken(
-        None if found[0]["gone_at"] is not None else OutdialState(found[0]["outdial_state"]),
-        idempotency.stored(found[0]),
-        [rows.attempt(row) for row in found if row["id"] is not None],
-    )
+        SELECT begun.*{shown}, owner.state AS outdial_state, owner.tm_delete AS gone_at, known.input_hash, known.answer,
+            owner.has_hours, {hours_of_owner}, owner.has_caps, {counted} {due.REACHED}
+        FROM owner LEFT JOIN known ON TRUE {due.REACHED_FROM} LEFT JOIN begun ON TRUE {join} ORDER BY begun.id
+    """
+    return sql, parameter.values
 
 
 _COUNTED = {"idle": "-count(*)", "progressing": "count(*)", "attempts": "count(*)"}
 _IF_ANY = "taken HAVING count(*) > 0"
-
-
-def _bound(limit: int) -> int:
-    """One of a few numbers, so that there are few different statements to plan."""
-    return next(bound for bound in (1, 10, 50, 100, 500) if bound >= limit)
-
-
-def _leases(limit: int) -> str:
-    return db.rows_value([{"place": place, "attempt_id": ids.new()} for place in range(1, limit + 1)])
 
 
 # ---------------------------------------------------------------- SQLite
@@ -255,7 +354,11 @@ def _leases(limit: int) -> str:
 
 async def _take_in_steps(tx: Transaction, wish: Wish) -> Taken:
     owner = await tx.fetch(
-        "SELECT state, tm_delete, max_try_counts, lease_seconds FROM outdial WHERE customer_id = $1 AND id = $2",
+        f"""
+        SELECT state, tm_delete, max_try_counts, lease_seconds, {_HAS_SUPPRESSIONS} AS has_suppressions,
+            {awake.POLICY}, caps
+        FROM outdial WHERE customer_id = $1 AND id = $2
+        """,
         wish.customer_id,
         wish.outdial_id,
     )
@@ -266,15 +369,35 @@ async def _take_in_steps(tx: Transaction, wish: Wish) -> Taken:
     state = None if owner[0]["tm_delete"] is not None else OutdialState(owner[0]["state"])
     if known is not None or state is not OutdialState.ACTIVE:
         return Taken(state, known, ())
+
+    async def read() -> list[db.Row]:
+        return await tx.fetch(grouping.READING, wish.customer_id, wish.outdial_id)
+
+    has_hours = owner[0]["calling_hours"] is not None
+    hours = await awake.look(wish.outdial_id, owner[0], instant, read) if has_hours else None
+    if hours is not None and not hours.is_open:
+        return Taken(state, None, ())
+    placed = (
+        await capping.take_place(
+            tx, owner[0], instant, hours, ids_of=(wish.customer_id, wish.outdial_id), limit=wish.limit
+        )
+        if owner[0]["caps"] != "[]"
+        else None
+    )
     parameter = Parameters([wish.customer_id, wish.outdial_id])
-    limit, leases, now = parameter(wish.limit), parameter(_leases(wish.limit)), parameter(instant)
-    next_index = destinations.next_index([parameter(tries) for tries in orjson.loads(owner[0]["max_try_counts"])])
+    given, limit, now = parameter([ids.new() for _ in range(wish.limit)]), parameter(wish.limit), parameter(instant)
+    # a join would compare each place with each attempt
+    attempt_id = f"json_extract({given}, '$[' || (placed.place - 1) || ']')"
+    kind = _kind([wish])
+    returning = ", ".join([taking.TAKEN.qualified, *_shown(kind)])
+    if placed is None:
+        limits, suppressed = capping.rules(owner[0], now, parameter)
+        looked = capping.due_on_sqlite(limit, wish.limit, now, limits, suppressed, None, hours, parameter)
+        chosen, source = f"WITH {due.placing(looked)}", "placed"
+    else:
+        chosen, source = "", db.rowset(parameter(db.rows_value(placed)), _PLACED, "placed")
     taken = await tx.fetch(
-        f"""
-        WITH {_placing(_due_targets(limit, _bound(wish.limit), now, next_index, "1 = 1"))}
-        {_taking(now=now, leases=leases, next_index=next_index)}
-        """,
-        *parameter.values,
+        f"{chosen} {taking.marking(source, now=now, attempt_id=attempt_id, returning=returning)}", *parameter.values
     )
     if not taken:
         return Taken(state, None, ())
@@ -282,24 +405,26 @@ async def _take_in_steps(tx: Transaction, wish: Wish) -> Taken:
     await _write_taken(tx, wish, [row["id"] for row in taken], instant, seconds)
     attempt_ids = sorted(row["last_attempt_id"] for row in taken)
     await idempotency.keep(tx, wish.key, attempt_ids, instant)
-    begun = await tx.fetch(
-        f"SELECT {tables.ATTEMPT} FROM attempt WHERE customer_id = $1 AND id {db.any_of('$2')} ORDER BY id",
-        wish.customer_id,
-        attempt_ids,
-    )
     tx.wake(wish.outdial_id)
-    return Taken(state, None, [rows.attempt(row) for row in begun])
+    made = await _attempts(tx.fetch, wish.customer_id, attempt_ids)
+    if kind is None:
+        return Taken(state, None, made)
+    targets = {row["id"]: kind(tuple(row.values())[len(taking.TAKEN.kinds) :]) for row in taken}
+    return Taken(state, None, [rows.with_target(attempt, targets[attempt.target_id]) for attempt in made])
+
+
+_PLACED = {"id": "uuid", "next_index": "integer", "place": "integer"}
 
 
 async def _write_taken(tx: Transaction, wish: Wish, target_ids: Sequence[str], now: datetime, seconds: int) -> None:
     owner = [wish.customer_id, wish.outdial_id, list(target_ids)]
-    taken = f"(SELECT {_TAKEN} FROM target WHERE customer_id = $1 AND id {db.any_of('$3')}) AS taken"
+    taken = f"(SELECT {taking.TAKEN} FROM target WHERE customer_id = $1 AND id {db.any_of('$3')}) AS taken"
     await tx.fetch(
-        _beginning(taken, now="$4", expires="$5", dialer="$6", seconds="$7"),
+        taking.beginning(taken, now="$4", expires="$5", dialer="$6", seconds="$7"),
         *(*owner, now, now + timedelta(seconds=seconds), wish.dialer, seconds),
     )
     await tx.fetch(
         counters.moving(_COUNTED, slot="$4", source=f"{taken} WHERE 1 = 1"),
         *(*owner, counters.slot()),
     )
-    await tx.fetch(_telling(taken, now="$4"), *owner, now)
+    await tx.fetch(taking.telling(taken, now="$4"), *owner, now)

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from app import db, tables
 from app.db import Transaction
@@ -18,17 +19,16 @@ def moving_all(deltas_by_outdial: Mapping[str, Mapping[str, int]], parameter: Pa
         deltas_by_outdial: by the outdial's id.
         parameter: of the statement; $1 is the customer.
     """
-    rows = [
-        {"outdial_id": outdial_id, "slot": slot()} | {column: deltas.get(column, 0) for column in tables.COUNTERS.kinds}
-        for outdial_id, deltas in sorted(deltas_by_outdial.items())
-        if any(deltas.values())
-    ]
-    if not rows:
+    moved = [(outdial_id, deltas) for outdial_id, deltas in sorted(deltas_by_outdial.items()) if any(deltas.values())]
+    if not moved:
         return None
+    columns: dict[str, list[Any]] = {"outdial_id": [outdial_id for outdial_id, _ in moved]}
+    columns["slot"] = [slot() for _ in moved]
+    columns |= {name: [deltas.get(name, 0) for _, deltas in moved] for name in tables.COUNTERS.kinds}
     kinds = {"outdial_id": "uuid", "slot": "integer", **tables.COUNTERS.kinds}
     return f"""
         INSERT INTO outdial_counter (customer_id, {", ".join(kinds)})
-        SELECT {db.typed("$1", "uuid")}, {", ".join(kinds)} FROM {db.table_of(rows, kinds, "delta", parameter)}
+        SELECT {db.typed("$1", "uuid")}, {", ".join(kinds)} FROM {db.table_of(columns, kinds, "delta", parameter)}
         WHERE 1 = 1 ORDER BY outdial_id
         ON CONFLICT (customer_id, outdial_id, slot) DO UPDATE SET {_sums(tables.COUNTERS.kinds)}
     """

@@ -7,7 +7,7 @@ from app import events, rows
 from app.changes import counted_new, created_all
 from app.db import Transaction
 from app.records import Outdial, Target
-from app.store import counters
+from app.store import counters, grouping
 
 
 async def save_new(tx: Transaction, outdial: Outdial, parts: Iterable[Sequence[Target]]) -> None:
@@ -30,3 +30,5 @@ async def save_new(tx: Transaction, outdial: Outdial, parts: Iterable[Sequence[T
     if made:
         await counters.move(tx, outdial.customer_id, outdial.id, counted_new(made))
         await events.append_columns(tx, created_all(made))
+        if outdial.dial_policy.sorts_by_zone:
+            await grouping.sort(tx, outdial.id, made)

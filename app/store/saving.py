@@ -1,31 +1,39 @@
 """Writes changes: targets, attempts, counters and events, on PostgreSQL in one statement."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter
 from typing import Any
 
-from app import db, events, rows, tables
+from app import events, rows, tables
 from app.changes import Change, Event, counted
 from app.db import Transaction
 from app.listing import Parameters
 from app.records import Attempt, Target
-from app.store import counters
+from app.store import counters, due, grouping
+from app.store.updating import updating
 
 _TARGET_CHANGED = tables.TARGET.but("id", "customer_id", "outdial_id", "tm_create")
 """All columns of a target that can change."""
 _TARGET_CALLED = _TARGET_CHANGED.but(
-    *("key", "name", "detail", "data", "priority", "max_try_counts"), *(f"destination_{index}" for index in range(5))
+    *("key", "name", "detail", "data", "priority", "time_zone", "max_try_counts", "tm_delete"),
+    *(f"destination_{index}" for index in range(5)),
 )
 """Those that calls change."""
+_TARGET_STEPPED = _TARGET_CALLED.only("version", "tm_update")
+"""Those that each change of a target changes."""
 _ATTEMPT_CHANGED = tables.ATTEMPT.but(
     *("id", "customer_id", "outdial_id", "target_id", "destination_index", "destination", "try_number"),
     *("dialer", "claimed_at"),
 )
 """All columns of an attempt that can change."""
 
+_REPORTED = ("id", *_ATTEMPT_CHANGED.kinds)
+_reported = attrgetter(*_REPORTED)
+
 
 async def save(
     tx: Transaction,
-    changes: Sequence[Change],
+    changes: Sequence[Change[Any]],
     *,
     attempts: Sequence[Attempt] = (),
     attempts_made: Mapping[str, int] | None = None,
@@ -40,54 +48,108 @@ async def save(
         attempts_made: by outdial, the number of new tries; negative if tries were released.
         one_event: one for all changes, instead of one for each.
     """
+    told = [change.event for change in changes] if one_event is None else [one_event]
+    parameter, writings = saving(changes, attempts, attempts_made or {}, told)
+    if writings:
+        if told:
+            events.announce(tx, told)
+        for topic in due.topics(changes):
+            tx.wake(topic)
+        await tx.send(writings, parameter.values)
+        await _sort_again(tx, changes)
+
+
+async def _sort_again(tx: Transaction, changes: Sequence[Change[Any]]) -> None:
+    """Sort targets whose owner has changed where they may be."""
+    changed = {
+        change.after.id: change.after
+        for change in changes
+        if isinstance(change.after, Target) and _places(change.before) != _places(change.after)
+    }
+    if changed:
+        await grouping.sort_if_needed(tx, list(changed.values()))
+
+
+_places = attrgetter("destinations", "time_zone")
+
+
+def saving(
+    changes: Sequence[Change[Any]],
+    attempts: Sequence[Attempt],
+    attempts_made: Mapping[str, int],
+    told: Sequence[Event],
+) -> tuple[Parameters, list[str]]:
+    """The same as statements that change different rows, with the parameters of all. The first one is the customer.
+
+    Args:
+        changes: as in `save`.
+        attempts: likewise.
+        attempts_made: likewise.
+        told: the events.
+    """
     assert all(change.before is not None for change in changes)
     if not changes and not attempts:
-        return
-    customer_id = changes[0].after.customer_id if changes else attempts[0].customer_id
+        return Parameters(), []
+    parameter = Parameters([changes[0].after.customer_id if changes else attempts[0].customer_id])
     last = {change.after.id: change.after for change in changes}
-    parameter = Parameters([customer_id])
-    columns = _TARGET_CALLED if all(map(_is_of_a_call, changes)) else _TARGET_CHANGED
-    told = [change.event for change in changes] if one_event is None else [one_event]
+    columns = next(columns for columns, suffice in _SHAPES if all(map(suffice, changes)))
     writings = [
         _updating_targets(list(last.values()), columns, parameter),
         _updating_attempts(attempts, parameter),
-        counters.moving_all(counted(changes, attempts_made or {}), parameter),
-        events.appending(tx, told, parameter) if told else None,
+        counters.moving_all(counted(changes, attempts_made), parameter),
+        events.appending(told, parameter) if told else None,
     ]
-    await tx.send([sql for sql in writings if sql is not None], parameter.values)
+    return parameter, [sql for sql in writings if sql is not None]
 
 
-def _is_of_a_call(change: Change) -> bool:
-    """Whether only columns change that calls change."""
-    before, after = change.before, change.after
-    return before is not None and (
-        before.destinations is after.destinations
-        and (before.key, before.name, before.detail, before.data, before.priority, before.max_try_counts)
-        == (after.key, after.name, after.detail, after.data, after.priority, after.max_try_counts)
+def _is_a_step(change: Change[Any]) -> bool:
+    """Whether nothing but the version and the time has changed, as when a call is placed."""
+    before: Any = change.before
+    after = change.after
+    return (
+        before.status is after.status
+        and before.done_reason is after.done_reason  # a late result may change it alone
+        and before.invalid_destinations == after.invalid_destinations
+        and before.next_try_at is after.next_try_at
+        and before.last_attempt_id is after.last_attempt_id
+        and before.try_counts is after.try_counts
+        and _is_of_a_call(change)
     )
 
 
-def _updating_targets(targets: Sequence[Target], columns: tables.Columns, parameter: Parameters) -> str | None:
-    values = rows.target_call_values if columns is _TARGET_CALLED else rows.target_values
-    return _updating("UPDATE target", [values(target) for target in targets], columns, parameter)
+_owned = attrgetter("key", "name", "detail", "data", "priority", "max_try_counts", "time_zone")
+
+
+def _is_of_a_call(change: Change[Any]) -> bool:
+    """Whether only columns change that calls change."""
+    before: Any = change.before
+    after = change.after
+    return not isinstance(after, Target) or (
+        before.destinations is after.destinations
+        and before.tm_delete is after.tm_delete
+        and _owned(before) == _owned(after)
+    )
+
+
+_SHAPES: Sequence[tuple[tables.Columns, Callable[[Change[Any]], bool]]] = (
+    (_TARGET_STEPPED, _is_a_step),
+    (_TARGET_CALLED, _is_of_a_call),
+    (_TARGET_CHANGED, lambda _: True),
+)
+"""Which columns to write, fewest first: each index of a column takes its time, also if the value stays."""
+
+
+def _updating_targets(targets: Sequence[Any], columns: tables.Columns, parameter: Parameters) -> str | None:
+    if not targets:
+        return None
+    made = rows.target_columns(targets) if columns is _TARGET_CHANGED else rows.called_columns(targets)
+    return updating("UPDATE target", made, columns, parameter)
 
 
 def _updating_attempts(attempts: Sequence[Attempt], parameter: Parameters) -> str | None:
-    values = [
-        {"id": attempt.id} | {column: getattr(attempt, column) for column in _ATTEMPT_CHANGED.kinds}
-        for attempt in attempts
-    ]
-    return _updating("UPDATE attempt", values, _ATTEMPT_CHANGED, parameter)
-
-
-def _updating(
-    update: str, values: Sequence[Mapping[str, Any]], columns: tables.Columns, parameter: Parameters
-) -> str | None:
-    if not values:
+    if not attempts:
         return None
-    given = db.table_of(values, {"id": "uuid", **columns.kinds}, "new", parameter)
-    assigned = ", ".join(f"{column} = new.{column}" for column in columns.kinds)
-    table = update.removeprefix("UPDATE ")
-    # SQLite would go through all rows of the customer, and for each through the given ones: so it must begin with these
-    customer = "$1" if db.is_postgres() else "CASE WHEN new.id IS NULL THEN NULL ELSE $1 END"
-    return f"{update} SET {assigned} FROM {given} WHERE {table}.customer_id = {customer} AND {table}.id = new.id"
+    made: dict[str, Sequence[Any]] = dict(zip(_REPORTED, zip(*map(_reported, attempts), strict=True), strict=True))
+    made["state"] = [state._value_ for state in made["state"]]
+    made["disposition"] = [disposition and disposition._value_ for disposition in made["disposition"]]
+    return updating("UPDATE attempt", made, _ATTEMPT_CHANGED, parameter)

@@ -1,6 +1,6 @@
 """New targets of their owner: one, or up to 1,000 in a call with a result for each row."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -9,7 +9,18 @@ from app.auth import Viewer
 from app.changes import Change
 from app.db import Transaction
 from app.errors import Rejected, UserError, UserErrorCode, invalid, rejected
-from app.records import CheckedTarget, CreatedTargets, DedupeScope, DuplicateAction, Outdial, Target, TargetDraft
+from app.records import (
+    NONE_COUNTING,
+    CheckedTarget,
+    Counting,
+    CreatedTargets,
+    DedupeScope,
+    DuplicateAction,
+    Outdial,
+    Target,
+    TargetDraft,
+    suppressed_among,
+)
 from app.targets import drafts, duplicates
 from app.targets.duplicates import Known, Repeat
 
@@ -40,7 +51,7 @@ async def _create(
     first = await idempotency.begin(tx, key)
     if first is not None:
         return (await _read(tx, viewer, [first]))[first]
-    outdial = await store.lock_outdial(tx, viewer, outdial_id, "outdial_id")
+    outdial, is_guarded = await store.lock_outdial_and_look(tx, viewer, outdial_id, "outdial_id")
     if draft.key is not None and await duplicates.taken_keys(tx, outdial, [draft.key]):
         raise rejected(
             UserErrorCode.CONFLICT,
@@ -49,10 +60,17 @@ async def _create(
             "key",
         )
     now = await tx.now()
-    target = drafts.new_target(outdial, draft, now)
+    counting = await _counting(tx, viewer, [draft], now) if is_guarded else NONE_COUNTING
+    target = drafts.new_target(outdial, draft, now, suppressed_among(draft.destinations, counting))
     await idempotency.keep(tx, key, target.id, now)
     await store.save_new(tx, outdial, [[target]])
     return target
+
+
+async def _counting(tx: Transaction, viewer: Viewer, given: Iterable[CheckedTarget], now: datetime) -> Counting:
+    """The suppressions that count of the drafts' addresses."""
+    places = [place.place for draft in given for place in draft.destinations if place is not None]
+    return await store.counting(tx, viewer.customer_id, places, now)
 
 
 async def _read(tx: Transaction, viewer: Viewer, target_ids: Sequence[str]) -> dict[str, Target]:
@@ -143,10 +161,12 @@ async def _create_many(
         errors = [UserError(UserErrorCode(code), message, tuple(path)) for code, message, path in first["errors"]]
         outcome = Outcome(first["ids"], errors, [], first["created"], first["updated"], first["skipped"])
         return outcome.answer(await _read(tx, viewer, [known for known in outcome.ids if known is not None]))
-    outdial = await store.lock_outdial(tx, viewer, outdial_id, "outdial_id")
-    stored = await _stored(tx, viewer, outdial, [row.draft for row in given if not row.errors], dedupe)
+    outdial, is_guarded = await store.lock_outdial_and_look(tx, viewer, outdial_id, "outdial_id")
+    checked = [row.draft for row in given if not row.errors]
+    stored = await _stored(tx, viewer, outdial, checked, dedupe)
     now = await tx.now()
-    decisions = Decisions(outdial, action, stored, compares_addresses=dedupe is not DedupeScope.NONE, now=now)
+    counting = await _counting(tx, viewer, checked, now) if is_guarded else NONE_COUNTING
+    decisions = Decisions(outdial, action, stored, dedupe is not DedupeScope.NONE, now, counting)
     await store.save_new(tx, outdial, decisions.new_targets(given))
     outcome = decisions.outcome
     await store.save(tx, outcome.changes)
@@ -164,7 +184,7 @@ class Outcome:
 
     ids: list[str | None] = field(default_factory=list)
     errors: list[UserError] = field(default_factory=list)
-    changes: list[Change] = field(default_factory=list)
+    changes: list[Change[Target]] = field(default_factory=list)
     """Of stored targets, and of new ones that a later row replaces."""
     created: int = 0
     updated: int = 0
@@ -243,6 +263,8 @@ class Decisions:
     stored: Stored
     compares_addresses: bool
     now: datetime
+    counting: Counting
+    """The suppressions that count of the rows' addresses."""
     outcome: Outcome = field(default_factory=Outcome)
 
     def new_targets(self, given: Sequence[Given]) -> Iterator[list[Target]]:
@@ -261,7 +283,8 @@ class Decisions:
         addresses = draft.addresses if self.compares_addresses else ()
         found = duplicates.judge(self.stored.known, draft.key, addresses, self.action)
         if found is None:
-            target = drafts.new_target(self.outdial, draft, self.now)
+            suppressed = suppressed_among(draft.destinations, self.counting)
+            target = drafts.new_target(self.outdial, draft, self.now, suppressed)
             self.stored.add(target, addresses)
             outcome.created += 1
             outcome.ids.append(target.id)
@@ -274,7 +297,7 @@ class Decisions:
         outcome.ids.append(target.id)
         change = None
         if not isinstance(found, Repeat):
-            change = drafts.updated(target, self.outdial, drafts.replacing(draft), self.now)
+            change = drafts.updated(target, self.outdial, drafts.replacing(draft), self.now, self.counting)
         if change is None:
             outcome.skipped += 1
         else:

@@ -7,17 +7,32 @@ from functools import lru_cache
 from typing import Any
 
 from app import ids, validation
-from app.changes import Change, changed, moved
+from app.changes import FINISHING, Change, changed, moved
 from app.errors import Rejected, UserError, invalid
-from app.lifecycle import DESTINATIONS, Standing, TargetEventType, TargetStatus, Tries, idle_or_exhausted
-from app.records import CheckedTarget, Destination, Outdial, Target
+from app.lifecycle import (
+    DESTINATIONS,
+    NOTHING_SUPPRESSED,
+    Standing,
+    TargetEventType,
+    TargetStatus,
+    Tries,
+    idle_or_done,
+)
+from app.records import NONE_COUNTING, CheckedTarget, Counting, Destination, Outdial, Target, suppressed_among
 
 
-def new_target(outdial: Outdial, draft: CheckedTarget, now: datetime) -> Target:
-    """A target that was never tried: due at once or when the draft says, or exhausted if no try is allowed."""
+def new_target(
+    outdial: Outdial,
+    draft: CheckedTarget,
+    now: datetime,
+    suppressed: Mapping[int, datetime | None] = NOTHING_SUPPRESSED,
+) -> Target:
+    """A target that was never tried: due at once or when the draft says, or done if nothing may ever be tried."""
     limits = outdial.dial_policy.max_try_counts if draft.max_try_counts is None else draft.max_try_counts
     due = max(now, draft.not_before or now)
-    standing = _first_standing(tuple([place is not None for place in draft.destinations]), limits, due)
+    standing = _first_standing(
+        tuple([place is not None for place in draft.destinations]), limits, due, tuple(suppressed.items())
+    )
     return Target(
         id=ids.new(),
         customer_id=outdial.customer_id,
@@ -29,6 +44,7 @@ def new_target(outdial: Outdial, draft: CheckedTarget, now: datetime) -> Target:
         status=standing.status,
         done_reason=standing.done_reason,
         priority=draft.priority,
+        time_zone=draft.time_zone,
         max_try_counts=draft.max_try_counts,
         destinations=draft.destinations,
         try_counts=_UNTRIED,
@@ -47,9 +63,14 @@ _UNTRIED = (0,) * DESTINATIONS
 
 # most of a thousand targets in a call have the same answer
 @lru_cache(maxsize=256)
-def _first_standing(is_set: tuple[bool, ...], limits: tuple[int, ...], due: datetime) -> Standing:
-    tries = Tries(set=is_set, invalid=(False,) * DESTINATIONS, counts=_UNTRIED, limits=limits)
-    return idle_or_exhausted(tries, due)
+def _first_standing(
+    is_set: tuple[bool, ...],
+    limits: tuple[int, ...],
+    due: datetime,
+    suppressed: tuple[tuple[int, datetime | None], ...],
+) -> Standing:
+    tries = Tries(is_set, (False,) * DESTINATIONS, _UNTRIED, limits, dict(suppressed))
+    return idle_or_done(tries, due)
 
 
 def checked_changes(changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -64,6 +85,8 @@ def checked_changes(changes: Mapping[str, Any]) -> dict[str, Any]:
         given["priority"] = validation.number(changes["priority"], 0, validation.PRIORITY_MAX, errors, "priority")
     if "max_try_counts" in changes:
         given["max_try_counts"] = validation.try_counts(changes["max_try_counts"], errors, "max_try_counts")
+    if "time_zone" in changes:
+        given["time_zone"] = validation.time_zone(changes["time_zone"], errors, "time_zone")
     if "not_before" in changes:
         given["not_before"] = validation.instant(changes["not_before"], errors, "not_before")
     for name in destination_names(changes):
@@ -85,17 +108,32 @@ def replacing(draft: CheckedTarget) -> dict[str, Any]:
         "data": draft.data,
         "priority": draft.priority,
         "max_try_counts": draft.max_try_counts,
+        "time_zone": draft.time_zone,
     }
     if draft.not_before is not None:
         changes["not_before"] = draft.not_before
     return changes | {f"destination_{index}": value for index, value in enumerate(draft.destinations)}
 
 
-def updated(target: Target, outdial: Outdial, changes: Mapping[str, Any], now: datetime) -> Change | None:
+def updated(
+    target: Target,
+    outdial: Outdial,
+    changes: Mapping[str, Any],
+    now: datetime,
+    counting: Counting = NONE_COUNTING,
+) -> Change[Target] | None:
     """What an update makes of a target; None if it changes nothing.
 
     A changed address loses the invalid mark of the old one, and keeps its try count. An idle target without a usable
-    destination is finished; a progressing one is checked when its attempt ends; a done one stays done.
+    destination, or whose usable ones must never be called, is finished; a progressing one is checked when its attempt
+    ends; a done one stays done.
+
+    Args:
+        target: as it is.
+        outdial: its outdial.
+        changes: the given fields, checked.
+        now: the instant.
+        counting: the suppressions that count of its addresses, old and new.
 
     Raises:
         Rejected: INVALID, if no destination would be left.
@@ -123,13 +161,14 @@ def updated(target: Target, outdial: Outdial, changes: Mapping[str, Any], now: d
     if target.status is TargetStatus.IDLE:
         assert target.next_try_at is not None
         due = _due(target.next_try_at, changes, now)
-        after = moved(after, idle_or_exhausted(after.tries(outdial.dial_policy), due))
+        suppressed = suppressed_among(destinations, counting)
+        after = moved(after, idle_or_done(after.tries(outdial.dial_policy, suppressed), due))
         if after.status is TargetStatus.DONE:
-            event_type = TargetEventType.EXHAUSTED
+            event_type = FINISHING[after.done_reason]
     return None if after == target else changed(target, after, event_type, now)
 
 
-_PLAIN = {"name", "detail", "data", "priority", "max_try_counts"}
+_PLAIN = {"name", "detail", "data", "priority", "max_try_counts", "time_zone"}
 
 
 def _address(destination: Destination | None) -> tuple[str, str] | None:

@@ -2,37 +2,47 @@
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime
+from functools import cache, partial
 
 from app import addresses, db, rows, tables, validation
 from app.auth import Viewer
 from app.lifecycle import DESTINATIONS, DoneReason, TargetStatus
-from app.listing import Listing, Parameters
+from app.listing import Listing, Parameters, Stored
 from app.listing import counts as listing_counts
 from app.listing import pages as listing_pages
 from app.listing import walk as listing_walk
 from app.outdials import progress
 from app.pagination import Page, PageRequest
 from app.records import Progress, Target, TargetFilter, TargetOrder
+from app.stored import StoredTarget, StoredTargets, stored_target
+from app.tables import Columns
 
 LISTING = Listing(tables.TARGET, parent="outdial_id", instant="tm_create")
 
 
-async def get_many(viewer: Viewer, target_ids: Sequence[str], *, deleted: bool = False) -> dict[str, Target]:
-    """The viewer's targets by id; deleted ones, and those of deleted outdials, only if `deleted`."""
+async def get_many(
+    viewer: Viewer, target_ids: Sequence[str], *, deleted: bool = False, stored: bool = False
+) -> dict[str, Target]:
+    """The viewer's targets by id; deleted ones, and those of deleted outdials, only if `deleted`.
+
+    If `stored`, each value is made of the row when something asks for it.
+    """
     alive = """
         AND tm_delete IS NULL AND EXISTS (
             SELECT 1 FROM outdial WHERE outdial.id = target.outdial_id AND outdial.customer_id = target.customer_id
             AND outdial.tm_delete IS NULL
         )
     """
-    found = await db.fetch(
+    found = await db.fetch_by_ids(
         f"""
         SELECT {tables.TARGET} FROM target WHERE customer_id = $1 AND id {db.any_of("$2")}
         {"" if deleted else alive}
         """,
         viewer.customer_id,
-        list(target_ids),
+        target_ids,
     )
+    if stored:
+        return {row["id"]: StoredTarget(tuple(row.values())) for row in found}
     return {row["id"]: rows.target(row) for row in found}
 
 
@@ -43,17 +53,33 @@ async def pages(
     request: PageRequest,
     where: TargetFilter | None = None,
     order: TargetOrder = TargetOrder.NEWEST_FIRST,
+    reads: frozenset[str] | None = None,
 ) -> dict[str, Page[Target]]:
-    """A page of each outdial's targets."""
+    """A page of each outdial's targets.
+
+    Args:
+        viewer: whose.
+        outdial_ids: of which outdials.
+        request: which page, the same for all.
+        where: only targets that match.
+        order: of the list.
+        reads: the values of a target that will be asked for, as in `stored_target`. None for all.
+    """
+    kind = stored_target(reads)
     return await listing_pages(
-        LISTING,
+        LISTING.of(_columns(kind.LAYOUT)),
         outdial_ids,
         request,
         ascending=order is TargetOrder.OLDEST_FIRST,
         conditions=_conditions(viewer, where or TargetFilter()),
-        make=rows.target,
+        make=Stored(partial(StoredTargets, kind)),
         few=_is_of_few(where),
     )
+
+
+@cache
+def _columns(names: tuple[str, ...]) -> Columns:
+    return tables.TARGET.only(*names)
 
 
 def walk(
@@ -113,7 +139,7 @@ def _conditions(viewer: Viewer, where: TargetFilter) -> Callable[[Parameters], s
             met.append(f"key = {parameter(validation.sought(where.key))}")
         if where.destination is not None:
             spellings = addresses.spellings(validation.sought(where.destination), validation.default_region())
-            met.append(f"id IN ({_with_address(customer, parameter(list(spellings)))})")
+            met.append(f"id {db.any_found(_with_address(customer, parameter(list(spellings))))}")
         return " AND ".join(met)
 
     return conditions

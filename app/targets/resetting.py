@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from app import db, destinations, rows, store, tables, validation
 from app.auth import Viewer
@@ -28,7 +29,8 @@ async def reset(
 ) -> Reset:
     """Bring done targets back to idle, due now: at most 10,000 in a call, in steps with a transaction each.
 
-    Targets without a usable destination stay as they are and do not count. Targets that are done with DO_NOT_CALL come
+    Targets without a usable destination that may be called now stay as they are and do not count. Those that are done
+    with DO_NOT_CALL come
     back only if `done_reasons` has that reason.
 
     Raises:
@@ -61,16 +63,24 @@ async def reset(
 
 
 def _matching(
-    outdial: Outdial, done_reasons: Sequence[DoneReason] | None, target_ids: Sequence[str] | None, parameter: Parameters
+    outdial: Outdial,
+    done_reasons: Sequence[DoneReason] | None,
+    target_ids: Sequence[str] | None,
+    parameter: Parameters,
+    *,
+    is_guarded: bool,
+    now: datetime,
 ) -> str:
     if done_reasons:
         reasons = db.any_of(parameter([reason.value for reason in done_reasons]), "text")
         which = f"done_reason {reasons}"
     else:
         which = f"id {db.any_of(parameter(list(target_ids or ())))} AND done_reason <> 'DO_NOT_CALL'"
-    usable = destinations.any_usable(outdial.dial_policy.max_try_counts, from_zero=True)
+    customer = parameter(outdial.customer_id)
+    suppressed = destinations.Suppressed(customer, parameter(now)) if is_guarded else None
+    usable = destinations.any_usable(outdial.dial_policy.max_try_counts, suppressed, from_zero=True)
     return (
-        f"customer_id = {parameter(outdial.customer_id)} AND outdial_id = {parameter(outdial.id)}"
+        f"customer_id = {customer} AND outdial_id = {parameter(outdial.id)}"
         f" AND status = 'DONE' AND tm_delete IS NULL AND {which} AND {usable}"
     )
 
@@ -82,9 +92,9 @@ async def _count(
     done_reasons: Sequence[DoneReason] | None,
     target_ids: Sequence[str] | None,
 ) -> int:
-    outdial = await store.lock_outdial(tx, viewer, outdial_id, "outdial_id")
-    parameter = Parameters()
-    met = _matching(outdial, done_reasons, target_ids, parameter)
+    outdial, is_guarded = await store.lock_outdial_and_look(tx, viewer, outdial_id, "outdial_id")
+    parameter, now = Parameters(), await tx.now()
+    met = _matching(outdial, done_reasons, target_ids, parameter, is_guarded=is_guarded, now=now)
     total: int = (await tx.fetch(f"SELECT count(*) AS total FROM target WHERE {met}", *parameter.values))[0]["total"]
     return total
 
@@ -97,9 +107,9 @@ async def _chunk(
     target_ids: Sequence[str] | None,
 ) -> int:
     """Reset some of the targets that match. Returns how many."""
-    outdial = await store.lock_outdial(tx, viewer, outdial_id, "outdial_id")
-    parameter = Parameters()
-    met = _matching(outdial, done_reasons, target_ids, parameter)
+    outdial, is_guarded = await store.lock_outdial_and_look(tx, viewer, outdial_id, "outdial_id")
+    parameter, now = Parameters(), await tx.now()
+    met = _matching(outdial, done_reasons, target_ids, parameter, is_guarded=is_guarded, now=now)
     # The condition is there twice: if PostgreSQL waited for a row, it checks only the outer condition again.
     found = await tx.fetch(
         f"""
@@ -111,7 +121,6 @@ async def _chunk(
     )
     if not found:
         return 0
-    now = await tx.now()
     changes = []
     for target in map(rows.target, found):
         idle = moved(target, Standing(TargetStatus.IDLE, next_try_at=now))

@@ -10,7 +10,7 @@ from app.changes import canceled, changed, moved
 from app.db import Transaction
 from app.errors import Rejected, UserError, UserErrorCode, rejected
 from app.lifecycle import DoneReason, Standing, TargetEventType, TargetStatus
-from app.records import Outdial, Target
+from app.records import NONE_COUNTING, Outdial, Target
 from app.targets import drafts
 
 
@@ -22,7 +22,8 @@ async def update(
     Args:
         viewer: the caller.
         target_id: the target.
-        changes: any of name, detail, data, priority, max_try_counts, not_before and destination_0 … destination_4.
+        changes: any of name, detail, data, priority, max_try_counts, not_before, time_zone and destination_0 …
+            destination_4.
         if_version: change it only if it still has this version.
 
     Raises:
@@ -40,36 +41,45 @@ def _known_id(target_id: str) -> str:
     return parsed
 
 
-async def _lock(tx: Transaction, viewer: Viewer, target_id: str) -> tuple[Outdial, Target]:
-    """Lock and return a target and its outdial.
+async def _lock(tx: Transaction, viewer: Viewer, target_id: str) -> tuple[Outdial, Target, bool]:
+    """Lock and return a target and its outdial, and whether the customer has ever suppressed an address.
 
     Raises:
         Rejected: NOT_FOUND.
     """
-    gone = rejected(UserErrorCode.NOT_FOUND, "Target not found.", "id")
     found = await tx.fetch(
         "SELECT outdial_id FROM target WHERE customer_id = $1 AND id = $2", viewer.customer_id, target_id
     )
     if not found:
-        raise gone
-    outdial = await store.lock_outdial(tx, viewer, found[0]["outdial_id"], "id", deleted=True)
+        raise _gone()
+    outdial, is_guarded = await store.lock_outdial_and_look(tx, viewer, found[0]["outdial_id"], "id", deleted=True)
     target = (await store.lock_targets(tx, viewer.customer_id, [target_id]))[target_id]
     if outdial.tm_delete is not None or target.tm_delete is not None:
-        raise gone
-    return outdial, target
+        raise _gone()
+    return outdial, target, is_guarded
+
+
+def _gone() -> Rejected:
+    return rejected(UserErrorCode.NOT_FOUND, "Target not found.", "id")
 
 
 async def _update(
     tx: Transaction, viewer: Viewer, target_id: str, changes: Mapping[str, Any], if_version: int | None
 ) -> Target:
-    outdial, target = await _lock(tx, viewer, target_id)
+    outdial, target, is_guarded = await _lock(tx, viewer, target_id)
     if if_version is not None and if_version != target.version:
         raise rejected(
             UserErrorCode.CONFLICT,
             f"The target now has version {target.version}. Read it again before you change it.",
             "if_version",
         )
-    change = drafts.updated(target, outdial, changes, await tx.now())
+    now = await tx.now()
+    counting = NONE_COUNTING
+    if is_guarded:
+        there = [*target.destinations, *(changes[name] for name in drafts.destination_names(changes))]
+        places = [place.place for place in there if place is not None]
+        counting = await store.counting(tx, viewer.customer_id, places, now)
+    change = drafts.updated(target, outdial, changes, now, counting)
     if change is None:
         return target
     await store.save(tx, [change])
@@ -89,7 +99,7 @@ async def cancel(viewer: Viewer, target_id: str) -> Target:
 
 
 async def _cancel(tx: Transaction, viewer: Viewer, target_id: str) -> Target:
-    _, target = await _lock(tx, viewer, target_id)
+    _, target, _ = await _lock(tx, viewer, target_id)
     if target.status is TargetStatus.DONE:
         return target
     now = await tx.now()
@@ -108,7 +118,7 @@ async def delete(viewer: Viewer, target_id: str) -> Target:
 
 
 async def _delete(tx: Transaction, viewer: Viewer, target_id: str) -> Target:
-    _, target = await _lock(tx, viewer, target_id)
+    _, target, _ = await _lock(tx, viewer, target_id)
     now = await tx.now()
     after = target
     if target.status is TargetStatus.PROGRESSING:

@@ -10,7 +10,8 @@ from typing import BinaryIO, cast
 
 import httpx
 
-from app.transfers.remote import PASSING, Passing, Remote, TransferFailed, error_of, failure, refusal, retry_after
+from app.transfers.failures import TransferFailed
+from app.transfers.remote import PASSING, Passing, Remote, error_of, failure, refusal, retry_after
 from app.transfers.sending import MEDIA_TYPES, Parameters
 
 TRIES_MAX = 6

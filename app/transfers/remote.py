@@ -9,6 +9,7 @@ from urllib.request import getproxies
 import httpx
 
 from app import logs
+from app.transfers.failures import TransferFailed
 
 CONNECT_SECONDS_MAX = 10
 ANSWER_SECONDS_MAX = 30
@@ -22,10 +23,6 @@ _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 
 JsonObject = dict[str, Any]
 E = TypeVar("E", bound=BaseException)
-
-
-class TransferFailed(Exception):  # noqa: N818 - an answer of the server
-    """An error that another try does not solve. The message is for the person who runs the command."""
 
 
 class Passing(Exception):  # noqa: N818 - a state of the server or the network
@@ -219,7 +216,7 @@ class Remote:
         except httpx.RequestError as error:
             raise failure(error) from None
         self.has_answered = True
-        body = _object(response)
+        body = json_object(response)
         if problem := _first_error(body):
             message = str(problem.get("message"))
             extensions = problem.get("extensions")
@@ -244,7 +241,7 @@ class Remote:
         return TransferFailed(f"{message}: it answered {response.status_code}.")
 
 
-def _object(response: httpx.Response) -> JsonObject:
+def json_object(response: httpx.Response) -> JsonObject:
     """The JSON object of an answer; an empty one if there is none."""
     try:
         body = response.json()
@@ -261,7 +258,7 @@ def _first_error(body: JsonObject) -> JsonObject | None:
 
 def error_of(response: httpx.Response) -> JsonObject:
     """The error of a REST answer; an empty one if there is none."""
-    error = _object(response).get("error")
+    error = json_object(response).get("error")
     return error if isinstance(error, dict) else {}
 
 

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import httpx
 
+from app.transfers.failures import TransferFailed
 from app.transfers.remote import (
     PASSING,
     JsonObject,
     Passing,
     Remote,
-    TransferFailed,
     error_of,
     failure,
     refusal,
@@ -47,7 +47,7 @@ Parameters = Mapping[str, str | Sequence[str]]
 COUNTS = ("read", "created", "updated", "skipped", "rejected")
 _JOB_FIELDS = {"id", "state", "stopReason", "message", "dryRun", "warnings", "counts"}
 _JOB = """id fileName state stopReason message dryRun warnings tmCreate startedAt finishedAt
-  counts { read created updated skipped rejected }"""
+  counts { read created updated skipped rejected suppressed }"""
 _BY_KEY = f"""query ByKey($id: ID!, $key: String!) {{ outdial(id: $id) {{
   name imports(first: 1, where: {{ idempotencyKey: $key }}) {{ nodes {{ {_JOB} }} }} }} }}"""
 _REJECTS = """query Rejects($id: ID!, $first: Int!, $after: String) { importJob(id: $id) {
@@ -192,7 +192,7 @@ def _first_job(nodes: Sequence[JsonObject]) -> JsonObject | None:
         return None
     job = nodes[0]
     has_all = isinstance(job, dict) and job.keys() >= _JOB_FIELDS and isinstance(job["warnings"], list)
-    if not has_all or not all(isinstance(job["counts"][name], int) for name in COUNTS):
+    if not has_all or not all(isinstance(job["counts"][name], int) for name in (*COUNTS, "suppressed")):
         raise TypeError("this is no import job")
     return job
 

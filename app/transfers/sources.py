@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Self
 
-from app.transfers.remote import TransferFailed
+from app.transfers.failures import TransferFailed
 
 PIECE_BYTES = 64 * 1024
 SPOOLED_BYTES_MAX = 8 * 1024**3
@@ -106,7 +106,7 @@ def _spooled(source: BinaryIO) -> BinaryIO:
             _check_size(total)
             kept.write(piece)
         kept.flush()
-    except BaseException:
+    except BaseException:  # also Ctrl-C: the file on the disk goes with it
         kept.close()
         raise
     return kept

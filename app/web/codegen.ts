@@ -14,7 +14,7 @@ const config: CodegenConfig = {
         enumsAsTypes: true,
         useTypeImports: true,
         strictScalars: true,
-        scalars: { DateTime: "string", EventCursor: "string" },
+        scalars: { Date: "string", DateTime: "string", LocalTime: "string", EventCursor: "string" },
       },
     },
   },

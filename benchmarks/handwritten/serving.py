@@ -1,17 +1,15 @@
 """The hand-written endpoint: `python -m benchmarks.handwritten.serving URL PORT POOL_SIZE`."""
 
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import orjson
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from benchmarks.handwritten import Dialing
+from benchmarks.handwritten import Dialing, running
 from benchmarks.handwritten.postgres import Postgres
 from benchmarks.handwritten.sqlite import Sqlite
 
@@ -67,12 +65,4 @@ def _answer(value: object) -> Response:
 
 
 if __name__ == "__main__":
-    uvicorn.run(
-        application(sys.argv[1], int(sys.argv[3])),
-        host="127.0.0.1",
-        port=int(sys.argv[2]),
-        loop="uvloop",
-        http="httptools",
-        access_log=False,
-        log_level="warning",
-    )
+    running.run(application)

@@ -104,7 +104,7 @@ class Sqlite:
         try:
             yield clock.now()
             self._file.execute("COMMIT")
-        except BaseException:
+        except BaseException:  # whatever ends it, the next one must find no open transaction
             self._file.rollback()
             raise
 

@@ -1,6 +1,5 @@
 """Calls a list to its end, one call at a time: OUTDIAL_TOKEN=… python dialer.py http://127.0.0.1:8000 OUTDIAL_ID"""
-import os, random, sys, time, uuid
-import httpx
+import os, random, sys, time, uuid, httpx
 
 CLAIM = """mutation ($input: ClaimTargetsInput!) { claimTargets(input: $input) {
   attempts { id destination { type target } target { name } } } }"""
@@ -13,9 +12,10 @@ def send(query, **variables):
     while True:
         try:
             answer = http.post("/graphql", json={"query": query, "variables": variables}).json()
-            return next(iter(answer["data"].values())) if "errors" not in answer else sys.exit(str(answer["errors"]))
-        except (httpx.TransportError, ValueError):
-            time.sleep(1)  # everything here may be sent again, so a lost answer costs nothing
+            if "errors" not in answer: return next(iter(answer["data"].values()))
+            if answer["errors"][0]["extensions"]["code"] not in {"RATE_LIMITED", "UNAVAILABLE"}: sys.exit(str(answer))
+        except (httpx.TransportError, ValueError): pass
+        time.sleep(1)  # everything here may be sent again, so a lost answer costs nothing
 
 def call(attempt):  # put a telephone here; if calls may outlast the lease of 120 s, call extendAttempts meanwhile
     print("calling", attempt["target"]["name"], attempt["destination"]["target"], flush=True)

@@ -57,6 +57,9 @@ async def tour(seen: Sight, client: Client, outdial_id: str, file: Path):
         await seen.open(f"/?outdial={outdial_id}")
         await page.get_by_role("button", name=name).first.click()
         await expect(page.get_by_role("dialog", name=name)).to_be_visible()
+        if name == "Policy":
+            await page.get_by_label("Only at certain hours").check()
+            await page.get_by_role("button", name="Add a cap").click()
         yield name.lower()
     target = (await client.run("query($id: ID!) { outdial(id: $id) { targets(first: 1, where: {statuses: [DONE]}) "
         "{ nodes { id } } } }", id=outdial_id))["outdial"]["targets"]["nodes"][0]["id"]  # fmt: skip

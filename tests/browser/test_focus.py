@@ -135,6 +135,7 @@ async def test_keys_that_are_typed_while_a_dialog_opens_go_into_it(seen: Sight, 
         await expect(page.get_by_role("dialog")).to_have_count(0)
 
 
+@pytest.mark.slow
 async def test_a_dialog_that_is_opened_right_after_another_stays_open(seen: Sight, client: Client) -> None:
     outdial = await client.outdial(name="Spring list")
     page = await opened(seen, client, outdial["id"])

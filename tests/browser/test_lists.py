@@ -1,8 +1,14 @@
 """The list of outdials: logging in, creating, renaming, pausing, deleting."""
 
+import re
+from datetime import timedelta
+
 from playwright.async_api import Page, expect
 
+from app import clock
+from app.hours import Weekday
 from tests.support.browsing import Sight, becomes, connection
+from tests.support.factories import phone_number
 from tests.support.graphql_client import Client
 
 
@@ -114,3 +120,22 @@ async def test_what_others_do_shows_by_itself_over_one_socket(seen: Sight, clien
 
 def _row(page: Page, name: str):
     return page.locator("[data-outdial]").filter(has=page.get_by_role("link", name=name))
+
+
+async def test_a_list_that_sleeps_says_until_when(seen: Sight, client: Client) -> None:
+    """Outside of its calling hours, and not before somebody is on it."""
+    day = list(Weekday)[(clock.now() + timedelta(days=3)).weekday()]
+    hours = {"timeZone": "UTC", "windows": [{"weekday": day.value, "from": "09:00", "to": "10:00"}]}
+    outdial = await client.outdial(name="Spring list", dialPolicy={"callingHours": hours})
+    await client.outdial(name="Nobody", dialPolicy={"callingHours": hours})
+    awake = await client.outdial(name="Autumn list")
+    for listed in (outdial, awake):
+        await client.good(
+            "createTargets", outdialId=listed["id"], targets=[{"destination0": {"target": phone_number()}}]
+        )
+    await seen.open("/", token=client.token)
+    row = seen.page.locator(f'[data-outdial="{outdial["id"]}"]')
+    await expect(row.locator("[data-field=sleeps]")).to_have_text(
+        re.compile(r"^sleeps until \w{3},? \d+ \w+, \d\d:\d\d$")
+    )
+    await expect(seen.page.locator("[data-field=sleeps]")).to_have_count(1)

@@ -243,6 +243,102 @@ async def test_the_policy_is_changed(seen: Sight, client: Client) -> None:
     await becomes(stored, 30)
 
 
+async def test_calling_hours_are_set_seen_as_a_week_and_taken_away(seen: Sight, client: Client) -> None:
+    outdial = await client.outdial(name="Spring list")
+    page = await opened(seen, client, outdial["id"])
+    dialog = page.get_by_role("dialog")
+    query = "query($id: ID!) { outdial(id: $id) { dialPolicy { callingHours { timeZone windows { weekday from to } "
+    query += "exceptions { date name windows { from } } } } } }"
+
+    async def stored() -> Any:
+        return (await client.run(query, id=outdial["id"]))["outdial"]["dialPolicy"]["callingHours"]
+
+    await page.get_by_role("button", name="Policy").click()
+    await dialog.get_by_label("Only at certain hours").check()
+    await dialog.get_by_label("Time zone").fill("Mars/Olympus")
+    for number in (5, 4, 3, 2):
+        await dialog.get_by_role("button", name=f"Remove hours {number}").click()
+    await dialog.get_by_label("Day 1", exact=True).select_option("Saturday")
+    await dialog.get_by_label("To 1", exact=True).fill("12:30")
+    await expect(dialog.get_by_role("img", name="Saturday 09:00 to 12:30")).to_be_visible()
+    await dialog.get_by_role("button", name="Add a date without calls").click()
+    await dialog.get_by_label("Date 1", exact=True).fill("2030-12-25")
+    await dialog.get_by_label("Name of date 1").fill("Christmas")
+    await dialog.get_by_role("button", name="Save").click()
+    await expect(dialog.get_by_text("Unknown time zone").first).to_be_visible()
+    await dialog.get_by_label("Time zone").fill("Asia/Tokyo")
+    await dialog.get_by_role("button", name="Save").click()
+    await becomes(
+        stored,
+        {
+            "timeZone": "Asia/Tokyo",
+            "windows": [{"weekday": "SATURDAY", "from": "09:00", "to": "12:30"}],
+            "exceptions": [{"date": "2030-12-25", "name": "Christmas", "windows": []}],
+        },
+    )
+    await expect(dialog).to_have_count(0)
+    await becomes(lambda: connection(page), "live")
+    await page.reload()
+    await page.get_by_role("button", name="Policy").click()
+    await expect(dialog.get_by_role("img", name="Saturday 09:00 to 12:30")).to_be_visible()
+    await dialog.get_by_label("Only at certain hours").uncheck()
+    await dialog.get_by_role("button", name="Save").click()
+    await becomes(stored, None)
+
+
+async def test_hours_by_each_destinations_clock_are_set_with_what_happens_to_unknown_ones(
+    seen: Sight, client: Client
+) -> None:
+    outdial = await client.outdial(name="Spring list")
+    page = await opened(seen, client, outdial["id"])
+    await page.get_by_role("button", name="Policy").click()
+    dialog = page.get_by_role("dialog")
+    await dialog.get_by_label("Only at certain hours").check()
+    await dialog.get_by_label("By the clocks of").select_option("Each destination's own place")
+    await dialog.get_by_label("If nobody knows a destination's time zone").select_option("Use the outdial's time zone")
+    await dialog.get_by_label("Wait for a destination that is closed").check()
+    await dialog.get_by_role("button", name="Save").click()
+    await expect(dialog).to_have_count(0)
+    query = (
+        "query($id: ID!) { outdial(id: $id) { dialPolicy { onUnknownTimeZone keepOrder callingHours { timeZone } } } }"
+    )
+    policy = (await client.run(query, id=outdial["id"]))["outdial"]["dialPolicy"]
+    assert policy == {"onUnknownTimeZone": "USE_OUTDIAL", "keepOrder": True, "callingHours": {"timeZone": None}}
+
+
+async def test_caps_are_set_read_in_words_and_taken_away(seen: Sight, client: Client) -> None:
+    outdial = await client.outdial(name="Spring list")
+    page = await opened(seen, client, outdial["id"])
+    dialog = page.get_by_role("dialog")
+    query = "query($id: ID!) { outdial(id: $id) { dialPolicy { caps { tries windowSeconds per over } } } }"
+
+    async def stored() -> Any:
+        return (await client.run(query, id=outdial["id"]))["outdial"]["dialPolicy"]["caps"]
+
+    await page.get_by_role("button", name="Policy").click()
+    await dialog.get_by_role("button", name="Add a cap").click()
+    words = "At most 3 calls to one number or address in 24 hours, on all lists together."
+    await expect(dialog.get_by_text(words)).to_be_visible()
+    await dialog.get_by_role("button", name="Add a cap").click()
+    await dialog.get_by_label("Calls of cap 2").fill("1")
+    await dialog.get_by_label("Counted by cap 2").select_option("to one target")
+    await dialog.get_by_label("Unit of cap 2").select_option("days")
+    await dialog.get_by_label("Time of cap 2").fill("7")
+    await dialog.get_by_label("Lists of cap 2").select_option("on this list")
+    await dialog.get_by_role("button", name="Save").click()
+    first = {"tries": 3, "windowSeconds": 86_400, "per": "ADDRESS", "over": "CUSTOMER"}
+    await becomes(stored, [first, {"tries": 1, "windowSeconds": 604_800, "per": "TARGET", "over": "OUTDIAL"}])
+    await expect(dialog).to_have_count(0)
+    await becomes(lambda: connection(page), "live")
+    await page.reload()
+    await page.get_by_role("button", name="Policy").click()
+    await expect(dialog.get_by_text("At most 1 call to one target in 7 days, on this list.")).to_be_visible()
+    await dialog.get_by_role("button", name="Remove cap 2").click()
+    await dialog.get_by_role("button", name="Remove cap 1").click()
+    await dialog.get_by_role("button", name="Save").click()
+    await becomes(stored, [])
+
+
 async def test_an_outdial_that_is_not_there_is_said_to_be_none(seen: Sight, client: Client) -> None:
     await seen.open("/?outdial=0190d0c0-0000-7000-8000-000000000001", token=client.token)
     await expect(seen.page.get_by_text("no such outdial").first).to_be_visible()

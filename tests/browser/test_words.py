@@ -29,6 +29,7 @@ FOREIGN = re.compile(
 OTHER_WORDS = re.compile(r"\b(Idle|Progressing|being called|tries|try)\b", re.IGNORECASE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("locale", ["de-DE", "ar-EG", "ja-JP"])
 async def test_every_view_is_in_english_whatever_the_browsers_language(
     browser: Browser, service: ServerProcess, client: Client, file_to_import: Any, locale: str
@@ -131,6 +132,7 @@ async def statuses(page: Page) -> list[str]:
     return sorted(row["status"] for row in (await rows(page)).values())
 
 
+@pytest.mark.slow
 async def test_a_filter_shows_what_matches_now_and_says_how_many_that_are(seen: Sight, client: Client) -> None:
     outdial = await client.outdial(name="Spring list", dialPolicy={"maxTryCounts": [3, 0, 0, 0, 0]})
     await people(client, outdial["id"], 6)

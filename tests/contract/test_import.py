@@ -137,6 +137,31 @@ async def test_one_event_tells_of_each_chunk_and_its_counts_are_the_progress(cli
     assert await progress(client, outdial) == {"total": 1_500, "idle": 1_125, "done": 375}
 
 
+async def test_a_row_says_the_time_zone_of_its_target_and_an_export_says_it_again(client: Client, outdial: str) -> None:
+    body = "phone,Time zone\n+14155550100,america/los_angeles\n+14155550101,\n+14155550102,Mars/Olympus\n"
+    job = await taken(client, outdial, body)
+    assert (counts(job), rejects(job)) == ((3, 2, 0, 0, 1), [(4, "Time zone", "invalid")])
+    lines = await client.http.get(f"/v1.0/outdials/{outdial}/targets/export", params={"format": "ndjson"})
+    found = [json.loads(line) for line in lines.text.splitlines()]
+    assert [line["time_zone"] for line in found] == ["America/Los_Angeles", None]
+    job = await taken(client, outdial, lines.text.replace('"key":null', '"key":"again"', 1), kind=NDJSON)
+    assert counts(job) == (2, 2, 0, 0, 0)
+
+
+async def test_imported_targets_go_by_the_calling_hours_of_their_places(client: Client, outdial: str) -> None:
+    days = ("MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY", "SUNDAY")
+    always = [{"weekday": day, "from": "00:00", "to": "00:00"} for day in days]
+    await client.good("updateOutdial", id=outdial, dialPolicy={"callingHours": {"windows": always}})
+    body = "key,phone,time_zone\na,+493023125000,\nb,+18005550100,\nc,+18005550101,Asia/Tokyo\n"
+    assert counts(await taken(client, outdial, body)) == (3, 3, 0, 0, 0)
+    job = await taken(client, outdial, "key,phone\nc,+18005550102\na,+493023125001\n", on_duplicate_key="update")
+    assert counts(job) == (2, 0, 2, 0, 0)
+    claimed = (await client.good("claimTargets", outdialId=outdial, limit=9))["attempts"]
+    query = "query($ids: [ID!]!) { nodes(ids: $ids) { ... on Attempt { destination { target } } } }"
+    called = (await client.run(query, ids=[attempt["id"] for attempt in claimed]))["nodes"]
+    assert called == [{"destination": {"target": "+493023125001"}}]
+
+
 async def test_a_gzipped_file_is_taken_for_what_it_is(client: Client, outdial: str) -> None:
     packed = gzip.compress(importing.table(50).encode())
     assert counts(await taken(client, outdial, packed)) == (50, 50, 0, 0, 0)
@@ -194,6 +219,7 @@ async def test_a_formula_that_an_export_neutralised_is_what_it_was(client: Clien
     assert (target["name"], target["detail"], target["data"]) == ("=1+1", "'-x", "'plain")
 
 
+@pytest.mark.alternate
 @pytest.mark.parametrize(
     ("body", "parameters", "said"),
     [
@@ -216,6 +242,7 @@ async def test_a_file_without_a_good_header_is_refused_and_says_why(
     assert (job["state"], job["stop_reason"], counts(job)) == ("failed", "file", (0, 0, 0, 0, 0))
 
 
+@pytest.mark.alternate
 @pytest.mark.parametrize(
     "parameters",
     [

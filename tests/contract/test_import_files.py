@@ -39,6 +39,7 @@ CALC = [
 CALC_PLACES = {"kunde-1": "Köln", "kunde-2": "Bath", "kunde-4": None, "kunde-5": "Zürich", "kunde-7": "Liège"}
 
 
+@pytest.mark.alternate
 @pytest.mark.parametrize(("name", "parameters", "row"), CALC)
 async def test_a_list_saved_by_calc_goes_in_as_it_was_on_the_screen(
     client: Client, outdial: str, name: str, parameters: dict[str, str], row: str
@@ -71,6 +72,7 @@ async def test_a_list_saved_by_calc_goes_in_as_it_was_on_the_screen(
     ]
 
 
+@pytest.mark.alternate
 @pytest.mark.parametrize(("name", "parameters", "row"), CALC)
 async def test_a_column_of_ones_own_is_kept_in_data_in_every_encoding(
     client: Client, outdial: str, name: str, parameters: dict[str, str], row: str
@@ -165,6 +167,7 @@ EXCEL_FILES = [
 ]
 
 
+@pytest.mark.alternate
 @pytest.mark.parametrize(("body", "parameters", "lines_before"), EXCEL_FILES)
 async def test_a_list_saved_by_excel_goes_in_as_it_was_on_the_screen(
     client: Client, outdial: str, body: bytes, parameters: dict[str, str], lines_before: int
@@ -195,6 +198,7 @@ async def test_empty_columns_beside_the_list_are_nobodys(client: Client, outdial
 # ---------------------------------------------------------------- encodings
 
 
+@pytest.mark.alternate
 @pytest.mark.parametrize(
     ("encoding", "name"),
     [
@@ -229,6 +233,7 @@ async def test_a_file_is_read_in_the_encoding_that_is_named(
     assert await stored(client, outdial) == [("a", name, "", "", [("TEL", "+447700900123")])]
 
 
+@pytest.mark.alternate
 @pytest.mark.parametrize("encoding", ["klingon", "rot13", "base64", "zip", "idna", "unicode_escape", "undefined", "ü"])
 async def test_an_encoding_that_is_none_is_refused_before_a_job_is_made(
     client: Client, outdial: str, encoding: str
@@ -243,6 +248,7 @@ async def test_an_encoding_that_is_none_is_refused_before_a_job_is_made(
 GOOD_ROWS = "key,name,phone\r\na,Ann,+44 7700 900123\r\nb,Bo,+44 7700 900124\r\n"
 
 
+@pytest.mark.alternate
 @pytest.mark.parametrize(
     ("body", "parameters", "line"),
     [
@@ -290,6 +296,7 @@ async def test_a_wrong_encoding_far_below_leaves_the_thousands_of_rows_before_it
     assert (await client.run(query, id=outdial))["outdial"] == {"progress": {"total": 4_321}}
 
 
+@pytest.mark.alternate
 @pytest.mark.parametrize(
     ("body", "parameters"),
     [
@@ -314,12 +321,14 @@ async def test_a_file_whose_header_is_no_text_is_refused_whole(
 # ---------------------------------------------------------------- headers
 
 
+@pytest.mark.alternate
 @pytest.mark.parametrize("body", [b"", UTF_8_MARK, b"\xff\xfe", b"\r\n\r\n", gzip.compress(b"", mtime=0)])
 async def test_an_empty_file_is_refused(client: Client, outdial: str, body: bytes) -> None:
     _, job = await refused(client, outdial, body)
     assert counts(job) == (0, 0, 0, 0, 0)
 
 
+@pytest.mark.alternate
 @pytest.mark.parametrize("body", ["key,name,phone", "key;name;phone\r\n", "\ufeffkey\tname\tphone\r\n\t\t\r\n"])
 async def test_a_header_alone_is_a_list_of_nobody(client: Client, outdial: str, body: str) -> None:
     job = await taken(client, outdial, body)
@@ -336,6 +345,7 @@ async def test_a_header_without_any_known_column_is_refused_until_it_is_mapped(c
     assert await stored(client, outdial) == [(None, "Jörg", "", "", [("TEL", "+493023125001")])]
 
 
+@pytest.mark.alternate
 @pytest.mark.parametrize(
     ("header", "parameters"),
     [

@@ -77,7 +77,7 @@ async def test_an_import_is_watched_from_its_begin_to_its_end(client: Client, ou
     assert seen[0]["state"] == "RUNNING"
     assert seen[-1]["state"] == "COMPLETED"
     assert seen[-1]["counts"] == job["counts"] == {
-        "read": 4 * CHUNK, "created": 4 * CHUNK, "updated": 0, "skipped": 0, "rejected": 0
+        "read": 4 * CHUNK, "created": 4 * CHUNK, "updated": 0, "skipped": 0, "rejected": 0, "suppressed": 0
     }  # fmt: skip
     created = [one["counts"]["created"] for one in seen]
     assert created == sorted(created)
@@ -126,6 +126,7 @@ async def test_rejects_are_paged_in_the_order_of_the_file(client: Client, outdia
 # ---------------------------------------------------------------- stopped
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["cancel", "pause", "delete"])
 async def test_an_import_stops_at_its_next_chunk(client: Client, outdial: str, how: str) -> None:
     file = SlowFile(2 * CHUNK + 10, after=3 * CHUNK)

@@ -188,6 +188,7 @@ REFUSED: list[tuple[str, dict[str, Any], str, list[str]]] = [
 FIELDS = sorted({case[0] for case in REFUSED})
 
 
+@pytest.mark.alternate
 @pytest.mark.parametrize("field", FIELDS)
 async def test_a_mutation_refuses_bad_input_by_its_path_and_writes_nothing(
     field: str, client: Client, own: Own, service: ServerProcess
@@ -293,6 +294,7 @@ async def test_the_defaults_are_those_of_the_contract(client: Client) -> None:
     assert target["destinations"] == [{"index": 0, "tryCount": 0, "maxTryCount": 3, "usable": True}]
 
 
+@pytest.mark.alternate
 @pytest.mark.parametrize("text", MALFORMED_IDS, ids=ascii)
 async def test_a_malformed_id_in_an_argument_is_bad_user_input(text: str, client: Client, own: Own) -> None:
     for document in (

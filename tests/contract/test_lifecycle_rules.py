@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from app import attempts, db, outdials, targets
+from app import attempts, db, outdials, suppressions, targets
 from app.auth import Viewer
 from app.errors import Rejected, UserErrorCode
 from app.lifecycle import AttemptState, Disposition, DoneReason, OutdialState, TargetStatus
-from app.records import AttemptResult, AttemptStart, DestinationDraft, PolicyDraft, Target
+from app.records import AttemptResult, AttemptStart, DestinationDraft, PolicyDraft, SuppressionDraft, Target
 from tests.support import factories as make
 from tests.support import rows
 
@@ -242,6 +242,9 @@ async def test_do_not_call_comes_back_only_where_it_is_named(viewer: Viewer, out
     others = [reason for reason in DoneReason if reason is not DoneReason.DO_NOT_CALL]
     assert (await targets.reset(viewer, outdial_id, done_reasons=others)).count == 0
     assert (await targets.reset(viewer, outdial_id, target_ids=[target.id])).count == 0
+    # the address is on the do-not-call list now
+    assert (await targets.reset(viewer, outdial_id, done_reasons=[DoneReason.DO_NOT_CALL])).count == 0
+    await suppressions.remove(viewer, drafts=[SuppressionDraft(target.destinations[0].target)])
     dry = await targets.reset(viewer, outdial_id, done_reasons=[DoneReason.DO_NOT_CALL], dry_run=True)
     assert dry.count == 1
     assert (await make.read(viewer, target.id)).done_reason is DoneReason.DO_NOT_CALL

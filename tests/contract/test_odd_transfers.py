@@ -14,13 +14,15 @@ from uuid import uuid4
 import pytest
 
 from app.transfers import sending, sources
-from app.transfers.remote import TransferFailed
+from app.transfers.failures import TransferFailed
 from app.transfers.sources import Source
 from tests.conftest import Services
 from tests.support import importing
 from tests.support.cutting import CuttingProxy
 from tests.support.graphql_client import Client
 from tests.support.server import REPOSITORY, ServerProcess
+
+pytestmark = pytest.mark.slow
 
 SECONDS_MAX = 60
 AT_ONCE_SECONDS_MAX = 20

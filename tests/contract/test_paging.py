@@ -162,6 +162,35 @@ async def test_the_flags_are_exact_at_every_place(client: Client) -> None:
                     assert found["pageInfo"]["hasNextPage"] == (wanted[-1] != ids[-1])
 
 
+async def test_the_flags_of_a_page_without_rows_are_exact(client: Client) -> None:
+    """Also beside pages with rows: one cursor is for the lists of all outdials."""
+    outdial_id, ids = await outdial_of(client, 3)
+    later_id, _ = await outdial_of(client, 2)
+    whole = await page(client, TARGETS, id=outdial_id, order="OLDEST_FIRST")
+    first, last = whole["edges"][0]["cursor"], whole["edges"][-1]["cursor"]
+    for between, previous, following in (
+        ({"after": last}, True, False),
+        ({"before": first}, False, True),
+        ({"after": last, "before": first}, True, True),
+        ({"after": first, "before": first}, True, True),
+    ):
+        for number in ("first", "last"):
+            found = await page(client, TARGETS, id=outdial_id, order="OLDEST_FIRST", **between, **{number: 2})
+            assert found["nodes"] == []
+            assert found["pageInfo"]["hasPreviousPage"] is previous
+            assert found["pageInfo"]["hasNextPage"] is following
+    both = await client.run(
+        """query ($after: String) { outdials { nodes { id
+            targets(first: 2, after: $after, orderBy: OLDEST_FIRST) {
+                nodes { id } pageInfo { hasPreviousPage } } } } }""",
+        after=last,
+    )
+    shown = {one["id"]: one["targets"] for one in both["outdials"]["nodes"]}
+    assert (shown[outdial_id]["nodes"], shown[outdial_id]["pageInfo"]["hasPreviousPage"]) == ([], True)
+    assert (len(shown[later_id]["nodes"]), shown[later_id]["pageInfo"]["hasPreviousPage"]) == (2, False)
+    assert len(ids) == 3
+
+
 async def test_a_page_has_fifty_where_nobody_says_how_many(client: Client) -> None:
     outdial_id, ids = await outdial_of(client, 51)
     found = await page(client, TARGETS, id=outdial_id, order="OLDEST_FIRST")
@@ -194,6 +223,7 @@ MALFORMED = [
 ]
 
 
+@pytest.mark.alternate
 @pytest.mark.parametrize(
     "variables",
     [

@@ -64,6 +64,8 @@ LIST = [
 ENCODINGS = ["utf-8", "utf-8-sig", "utf-16", "windows-1252"]
 
 
+@pytest.mark.slow
+@pytest.mark.alternate
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
 @pytest.mark.parametrize("encoding", ENCODINGS)
 async def test_a_file_of_rejected_rows_is_mended_and_imported_as_it_is(
@@ -221,6 +223,7 @@ async def test_any_number_of_rows_is_sent_in_the_order_of_the_file_and_in_consta
 # ---------------------------------------------------------------- which, when, whose
 
 
+@pytest.mark.alternate
 @pytest.mark.parametrize(
     ("given", "name"),
     [

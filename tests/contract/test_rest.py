@@ -341,6 +341,7 @@ async def test_a_bare_timestamp_means_created_before(caller: httpx.AsyncClient) 
     assert await named(page_token=first["next_page_token"], page_size=100) == ["2", "1", "0"]
 
 
+@pytest.mark.alternate
 @pytest.mark.parametrize(
     ("name", "value"),
     [

@@ -38,7 +38,7 @@ CHECKS = [
     "ensure_resource_availability",
 ]
 SUCCESSES = re.compile(
-    r'^outdial_http_requests_total\{method="(\w+)",route="(/v1\.0/outdials[^"]*)",status="200"\} (\S+)$', re.MULTILINE
+    r'^outdial_http_requests_total\{method="(\w+)",route="(/v1\.0/[^"]*)",status="200"\} (\S+)$', re.MULTILINE
 )
 
 
@@ -113,6 +113,8 @@ async def test_the_description_is_public_and_of_every_call(service: ServerProces
         ("get", f"{outdial}/targets/export"),
         ("get", f"{outdial}/attempts/export"),
         ("get", f"{outdial}/imports/{{import_id}}/rejects"),
+        ("post", "/v1.0/suppressions/import"),
+        ("get", "/v1.0/suppressions/export"),
     }
     assert {tuple(way) for way in described["security"]} == {("cookie",), ("query",), ("header",)}
 

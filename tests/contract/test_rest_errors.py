@@ -19,6 +19,8 @@ from tests.support.server import ServerProcess, token
 
 JSON = {"Content-Type": "application/json"}
 UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+VARYING = {b"date", b"x-request-id", b"ratelimit"}
+"""Headers of which the last says what the caller itself has left."""
 TIMINGS = 60
 
 
@@ -154,7 +156,7 @@ BODIES = [
             "null for text": {"name": None, "data": None},
             "an array for text": {"name": ["x"], "data": ["x"]},
             "an object for text": {"name": {}, "data": {}},
-            "deep but legal": {"name": json.loads("[" * 900 + "]" * 900), "data": 1},
+            "deep but legal": {"name": json.loads("[" * 60 + "]" * 60), "data": 1},
             "NUL": {"name": "a\x00b", "data": "\x00"},
             "too long": {"name": "x" * 256, "data": "x" * 65_537},
         }.items()
@@ -172,6 +174,7 @@ BODIES = [
 ]
 
 
+@pytest.mark.alternate
 @pytest.mark.parametrize(("body", "headers", "expected"), BODIES)
 async def test_bodies_that_are_refused_store_nothing(
     service: ServerProcess,
@@ -196,6 +199,7 @@ async def test_bodies_that_are_refused_store_nothing(
     assert await rows.of(service.database_url, client.customer_id) == before
 
 
+@pytest.mark.alternate
 @pytest.mark.parametrize(
     ("body", "expected"),
     [
@@ -240,6 +244,7 @@ async def test_details_name_every_value_that_is_wrong(
     assert await rows.of(service.database_url, client.customer_id) == before
 
 
+@pytest.mark.alternate
 @pytest.mark.parametrize("bad", [5, "", "nonsense", True, [], {}, "0" * 36])
 async def test_what_is_no_campaign_id_is_refused(caller: httpx.AsyncClient, outdial: str, bad: Any) -> None:
     assert rest.paths(await caller.post("/outdials", json={"campaign_id": bad})) == [["campaign_id"]]
@@ -283,7 +288,7 @@ async def test_another_customers_id_is_like_one_that_never_existed(
         found = []
         for method, path, body in calls(outdial_id, target_id):
             response = await caller.request(method, path, json=body)
-            headers = [(name, value) for name, value in response.headers.raw if name not in {b"date", b"x-request-id"}]
+            headers = [(name, value) for name, value in response.headers.raw if name not in VARYING]
             assert reason(response)[0] == 404
             found.append((headers, UUID.sub("ID", response.text)))
         return found

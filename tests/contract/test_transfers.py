@@ -9,14 +9,16 @@ import pty
 import re
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
+from app import cli
 from app.transfers import fetching
-from app.transfers.remote import Remote, TransferFailed
+from app.transfers.failures import TransferFailed
+from app.transfers.remote import Remote
 from tests.conftest import Services
 from tests.support import importing
 from tests.support.cutting import CuttingProxy
@@ -78,6 +80,29 @@ async def run(client: Client, *arguments: str | Path, url: str | None = None) ->
     return process.returncode, out.decode(), err.decode()
 
 
+Here = Callable[..., Awaitable[tuple[int, str, str]]]
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Here:
+    """Runs a command like `run`, in this process: for commands that end before anything is sent, or soon after."""
+
+    async def run_here(client: Client, *arguments: str | Path) -> tuple[int, str, str]:
+        for name, value in environment(client).items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(sys, "argv", ["outdial", *map(str, arguments)])
+
+        def program() -> int:
+            with pytest.raises(SystemExit) as caught:
+                cli.main()
+            return int(caught.value.code or 0)
+
+        code = await asyncio.to_thread(program)
+        return code, *capsys.readouterr()
+
+    return run_here
+
+
 def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
@@ -131,6 +156,7 @@ async def test_what_became_of_the_rows_is_told(owner: Client, outdial: str, tmp_
     assert lines[2].startswith("  Line 3, phone: ")
 
 
+@pytest.mark.slow
 async def test_the_same_file_is_in_once_unless_it_is_asked_for_again(
     owner: Client, outdial: str, tmp_path: Path
 ) -> None:
@@ -205,7 +231,14 @@ async def test_parameters_reach_the_server(owner: Client, outdial: str, tmp_path
     more = ("--region", "DE", "--extra", "data", "--on-duplicate-key", "update", "--dedupe", "outdial")
     code, out, err = await run(owner, "import", leads, "--outdial", outdial, *options, *more, "--json")
     assert (code, err) == (0, "")
-    assert json.loads(out)["counts"] == {"read": 2, "created": 1, "updated": 1, "skipped": 0, "rejected": 0}
+    assert json.loads(out)["counts"] == {
+        "read": 2,
+        "created": 1,
+        "updated": 1,
+        "skipped": 0,
+        "rejected": 0,
+        "suppressed": 0,
+    }
     [target] = await importing.targets(owner, outdial)
     assert (target["name"], target["data"], target["destination0"]["target"]) == (
         "Ann",
@@ -233,11 +266,12 @@ async def test_parameters_reach_the_server(owner: Client, outdial: str, tmp_path
     ],
 )
 async def test_what_keeps_a_file_out_is_said_in_words(
-    owner: Client, outdial: str, tmp_path: Path, name: str, content: bytes, options: tuple[str, ...], words: str
-) -> None:
+    here: Here, owner: Client, outdial: str, tmp_path: Path, name: str, content: bytes, options: tuple[str, ...],
+    words: str,
+) -> None:  # fmt: skip
     file = tmp_path / name
     file.write_bytes(content)
-    code, out, err = await run(owner, "import", file, "--outdial", outdial, *options)
+    code, out, err = await here(owner, "import", file, "--outdial", outdial, *options)
     assert code == 1
     assert words in out + err
     assert "Traceback" not in err
@@ -254,10 +288,18 @@ async def test_a_cut_connection_costs_and_doubles_no_row(
         assert wire.cuts_left == 0
     assert code == 0
     assert "It continues after the last imported row." in err
-    assert json.loads(out)["counts"] == {"read": 30_000, "created": 30_000, "updated": 0, "skipped": 0, "rejected": 0}
+    assert json.loads(out)["counts"] == {
+        "read": 30_000,
+        "created": 30_000,
+        "updated": 0,
+        "skipped": 0,
+        "rejected": 0,
+        "suppressed": 0,
+    }
     assert await total(owner, outdial) == 30_000
 
 
+@pytest.mark.slow
 async def test_a_command_that_is_stopped_goes_on_when_it_is_given_again(
     owner: Client, near: ServerProcess, outdial: str, tmp_path: Path
 ) -> None:
@@ -314,6 +356,7 @@ async def test_a_terminal_shows_how_far_it_is(owner: Client, outdial: str, tmp_p
 # ---------------------------------------------------------------- export
 
 
+@pytest.mark.slow
 async def test_an_export_goes_to_standard_output_or_into_a_file(owner: Client, outdial: str, tmp_path: Path) -> None:
     await importing.taken(owner, outdial, LEADS)
     code, out, err = await run(owner, "export", "--outdial", outdial, "--format", "ndjson")
@@ -348,10 +391,10 @@ async def test_attempts_are_exported_too(owner: Client, outdial: str) -> None:
 )
 @pytest.mark.parametrize("into_file", [False, True])
 async def test_what_keeps_an_export_back_is_said_in_words(
-    owner: Client, outdial: str, tmp_path: Path, options: tuple[str, ...], words: str, into_file: bool
+    here: Here, owner: Client, outdial: str, tmp_path: Path, options: tuple[str, ...], words: str, into_file: bool
 ) -> None:
     target = ("--output", tmp_path / "out.csv") if into_file else ()
-    code, out, err = await run(owner, "export", "--outdial", outdial, *target, *options)
+    code, out, err = await here(owner, "export", "--outdial", outdial, *target, *options)
     assert (code, out) == (1, "")
     assert words in err
     assert "Traceback" not in err

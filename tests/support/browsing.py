@@ -22,6 +22,18 @@ DESKTOP = {"width": 1280, "height": 800}
 PHONE = {"width": 390, "height": 844}
 SEEN_SECONDS_MAX = 20
 INSTALL_SECONDS_MAX = 110
+FEATURES_OFF = (
+    # Every new context is a window, and its address bar loads two pages of Chromium's own that nobody sees: half of
+    # what a new context costs.
+    "WebUIOmniboxPopup", "WebUIOmniboxAimPopup",
+    # Nor does a page of a test need a process in reserve for the next site.
+    "SpareRendererForSitePerProcess",
+    # Chromium takes the last list alone, so this is also Playwright's, but for what is of other systems.
+    "AvoidUnnecessaryBeforeUnloadCheckSync", "DestroyProfileOnBrowserClose", "HttpsUpgrades",
+    "HttpsFirstBalancedModeAutoEnable", "LensOverlay", "MediaRouter", "PaintHolding", "ThirdPartyStoragePartitioning",
+    "AvoidCorsURLLoaderRestartOnRedirect", "OptimizationHints", "NetworkTimeServiceQuerying", "AimEnabled",
+    "PreconnectToSearch",
+)  # fmt: skip
 
 
 @asynccontextmanager
@@ -29,8 +41,9 @@ async def chromium() -> AsyncIterator[Browser]:
     path = shutil.which("chromium")
     assert path is not None, "there is no chromium: apt-get install chromium"
     expect.set_options(timeout=SEEN_SECONDS_MAX * 1_000)
-    # Chromium's sandbox does not work for root.
-    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+    arguments = [f"--disable-features={','.join(FEATURES_OFF)}"]
+    if os.geteuid() == 0:
+        arguments.append("--no-sandbox")  # which does not work for root
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=path, args=arguments)
         try:

@@ -6,7 +6,7 @@ from itertools import count
 from typing import Any
 from uuid import uuid4
 
-from app import attempts, clock, outdials, targets
+from app import attempts, clock, outdials, suppressions, targets
 from app.addresses import DestinationType
 from app.auth import Scope, Viewer
 from app.errors import UserErrorCode
@@ -21,6 +21,8 @@ from app.records import (
     Outdial,
     OutdialDraft,
     PolicyDraft,
+    Suppression,
+    SuppressionDraft,
     Target,
     TargetDraft,
 )
@@ -142,10 +144,22 @@ async def sweep() -> None:
 
 async def finish_exhausted() -> None:
     """Finish the search that the server continues after limits were lowered."""
-    while await outdials.finish_exhausted():
+    while await outdials.search_exhausted.go_on():
         pass
 
 
 async def expire(seconds: float) -> None:
     pass_time(seconds)
     await sweep()
+
+
+async def suppress(viewer: Viewer, *addresses: str, **fields: Any) -> list[Suppression]:
+    """Telephone numbers that must not be called."""
+    batch = await suppressions.add(viewer, drafts=[SuppressionDraft(address, **fields) for address in addresses])
+    assert batch.errors == ()
+    return list(batch.suppressions)
+
+
+async def finish_suppressed() -> None:
+    while await suppressions.finish():
+        pass

@@ -43,6 +43,7 @@ _PAYLOADS = {
     "Attempts": f"attempts {{ {ATTEMPT} }}",
     "CreateTargets": f"targets {{ {TARGET} }} createdCount updatedCount skippedCount rejectedCount",
     "ResetTargets": "count remaining",
+    "Suppressions": "suppressions { id type target reason source expiresAt tmCreate }",
 }
 _MUTATIONS = {  # field: (payload, input type; None if the argument is an id)
     "createOutdial": ("Outdial", "CreateOutdialInput"),
@@ -54,6 +55,8 @@ _MUTATIONS = {  # field: (payload, input type; None if the argument is an id)
     "deleteTarget": ("Target", None),
     "cancelTarget": ("Target", None),
     "resetTargets": ("ResetTargets", "ResetTargetsInput"),
+    "addSuppressions": ("Suppressions", "AddSuppressionsInput"),
+    "removeSuppressions": ("Suppressions", "RemoveSuppressionsInput"),
     "claimTargets": ("Attempts", "ClaimTargetsInput"),
     "startAttempts": ("Attempts", "StartAttemptsInput"),
     "extendAttempts": ("Attempts", "ExtendAttemptsInput"),

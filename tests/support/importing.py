@@ -13,7 +13,7 @@ UPLOAD_SECONDS_MAX = 300
 PIECE_BYTES = 64 * 1024
 JOB = """
     id outdialId fileName state stopReason message dryRun idempotencyKey
-    counts { read created updated skipped rejected } warnings tmCreate startedAt finishedAt
+    counts { read created updated skipped rejected suppressed } warnings tmCreate startedAt finishedAt
 """
 REJECTS = "rejects(first: 100) { totalCount nodes { lineNumber column code message row } }"
 

@@ -1,6 +1,6 @@
 """A simple model of a target's life, written from the contract and not from the code."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from app.lifecycle import AttemptState, Disposition, DoneReason, TargetStatus, UnconfirmedAction
@@ -33,6 +33,14 @@ class ModelAttempt:
         return self.state in LIVE and now < self.expires
 
 
+def is_listed(listed: dict[str, datetime | None], address: str, now: datetime) -> bool:
+    """Whether the address must not be called now."""
+    if address not in listed:
+        return False
+    until = listed[address]
+    return until is None or until > now
+
+
 @dataclass
 class ModelTarget:
     id: str
@@ -47,6 +55,22 @@ class ModelTarget:
     newest: ModelAttempt | None = None
     """Its last attempt, if the target was not reset or cancelled since."""
     deleted: bool = False
+    listed: dict[str, datetime | None] = field(default_factory=dict)
+    """The customer's suppressions: until when each counts."""
+
+    def next_open(self, policy: Policy, now: datetime, counts: list[int] | None = None) -> int | None:
+        """The next index that may be called now."""
+        kept = [None if address and is_listed(self.listed, address, now) else address for address in self.addresses]
+        return replace(self, addresses=kept).next_index(policy, counts)
+
+    def reason_to_finish(self, policy: Policy) -> DoneReason | None:
+        """Why there is nothing left to try, ever."""
+        if self.next_index(policy) is None:
+            return DoneReason.EXHAUSTED
+        kept = [
+            None if address in self.listed and self.listed[address] is None else address for address in self.addresses
+        ]
+        return DoneReason.DO_NOT_CALL if replace(self, addresses=kept).next_index(policy) is None else None
 
     def next_index(self, policy: Policy, counts: list[int] | None = None) -> int | None:
         limits = self.limits or policy.limits
@@ -60,8 +84,9 @@ class ModelTarget:
         self.status, self.reason, self.due = TargetStatus.DONE, reason, None
 
     def idle_or_exhausted(self, policy: Policy, due: datetime) -> None:
-        if self.next_index(policy) is None:
-            self.finish(DoneReason.EXHAUSTED)
+        reason = self.reason_to_finish(policy)
+        if reason is not None:
+            self.finish(reason)
         else:
             self.status, self.reason, self.due = TargetStatus.IDLE, None, due
 

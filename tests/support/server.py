@@ -17,7 +17,7 @@ import jwt
 
 from tests.support.postgres import free_port
 
-START_SECONDS_MAX = 30
+START_SECONDS_MAX = 60
 STOP_SECONDS_MAX = 20
 JWT_SECRET = "a secret of the tests, long enough for HS256"
 REPOSITORY = Path(__file__).parent.parent.parent
@@ -42,9 +42,19 @@ class ServerProcess:
         database_url: a migrated database.
         folder: its working folder, with its log.
         environment: more settings.
+        workers: how many processes serve.
+        descriptors: how many files each may have open; None for the usual number.
     """
 
-    def __init__(self, database_url: str, folder: Path, *, environment: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        database_url: str,
+        folder: Path,
+        *,
+        environment: dict[str, str] | None = None,
+        workers: int = 1,
+        descriptors: int | None = None,
+    ) -> None:
         self._environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("OUTDIAL_")},
             "PYTHONPATH": str(REPOSITORY),
@@ -55,6 +65,10 @@ class ServerProcess:
         }
         self.database_url = database_url
         self._folder = folder
+        self._arguments = [] if workers == 1 else ["--workers", str(workers)]
+        # A shell sets it: Popen's own hook is not safe beside threads.
+        self._shell = [] if descriptors is None else ["sh", "-c", f'ulimit -n {descriptors}; exec "$@"', "sh"]
+        self.exit_code: int | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._log = folder / f"server-{id(self):x}.log"
         self.port = 0
@@ -80,7 +94,11 @@ class ServerProcess:
         self.port = self.port or free_port()
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "app.cli", "serve", "--host", "127.0.0.1", "--port", str(self.port)],
+                [
+                    *self._shell,
+                    *(sys.executable, "-m", "app.cli", "serve", "--host", "127.0.0.1", "--port", str(self.port)),
+                    *self._arguments,
+                ],
                 cwd=self._folder,
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
@@ -130,6 +148,8 @@ class ServerProcess:
         except subprocess.TimeoutExpired:
             self.kill()
             raise ServerError(f"the server did not stop within {STOP_SECONDS_MAX} s:\n{self.output()}") from None
+        if self.exit_code:
+            raise ServerError(f"the server ended with {self.exit_code}:\n{self.output()}")
         if "Traceback" in self.output() or "INTERNAL" in self.output():
             raise ServerError(f"the server met a bug:\n{self.output()}")
 
@@ -137,7 +157,7 @@ class ServerProcess:
         if self._process is None:
             return
         self._process.send_signal(number)
-        self._process.wait(STOP_SECONDS_MAX)
+        self.exit_code = self._process.wait(STOP_SECONDS_MAX)
         self._process = None
 
     def __enter__(self) -> Self:

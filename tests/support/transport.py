@@ -25,6 +25,7 @@ from app.errors import NotFound, Unauthenticated, Unavailable
 from app.graphql.transport.execution import Execution
 from app.graphql.transport.http import HttpEndpoint
 from app.graphql.transport.websocket import SUBPROTOCOL, WebSocketEndpoint
+from app.requests.arriving import Arriving
 
 ORIGIN = "https://app.example.com"
 LIFETIME_SECONDS = 3600.0
@@ -46,6 +47,9 @@ class Context:
 
     async def refresh(self) -> None:
         self.refreshed += 1
+
+    async def outlast(self) -> bool:
+        return False
 
     def renew(self) -> None:
         self.renewed += 1
@@ -174,6 +178,20 @@ class Subscription:
         yield
 
     @strawberry.subscription
+    async def polling(self) -> AsyncGenerator[Event, None]:
+        """Waits like one that follows the log, but its time limits end all the time."""
+        watch.open += 1
+        watch.opened += 1
+        try:
+            yield Event(number=0)
+            while True:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(0):
+                        await asyncio.Event().wait()
+        finally:
+            watch.open -= 1
+
+    @strawberry.subscription
     async def stubborn(self) -> AsyncGenerator[Event, None]:
         """Ends slowly, like one with a shielded transaction."""
         watch.open += 1
@@ -213,8 +231,12 @@ class Served:
         watch.__init__()  # type: ignore[misc]
         self.stopping = asyncio.Event()
         execution = Execution(schema, Context)
-        http = HttpEndpoint(execution, Reader(), page=HTMLResponse("<title>the page</title>"), stopping=self.stopping)
-        self.endpoint = WebSocketEndpoint(execution, Reader(), allowed_origins=[ORIGIN], stopping=self.stopping)
+        self.arriving = Arriving()
+        page = HTMLResponse("<title>the page</title>")
+        http = HttpEndpoint(execution, Reader(), page=page, arriving=self.arriving, stopping=self.stopping)
+        self.endpoint = WebSocketEndpoint(
+            execution, Reader(), allowed_origins=[ORIGIN], arriving=self.arriving, stopping=self.stopping
+        )
         app = Starlette(routes=[Route("/graphql", http), WebSocketRoute("/graphql", self.endpoint)])
         settings: dict[str, Any] = {
             "host": "127.0.0.1",
@@ -306,7 +328,7 @@ async def closed(socket: ClientConnection, seconds: float = 10) -> tuple[int | N
     return socket.close_code, socket.close_reason
 
 
-async def eventually(condition: Any, seconds: float = 5) -> None:
+async def eventually(condition: Any, seconds: float = 20) -> None:
     async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110 - it is about a server in another thread
             await asyncio.sleep(0.01)

@@ -26,6 +26,7 @@ DEPTH = 3
 # What the schema does not have: values that a valid input needs.
 GOOD_INPUT: dict[str, dict[str, Any]] = {"TargetInput": {"destination0": {"target": "+15550100001"}}}
 GOOD_SCALAR: dict[str, Any] = {"String": "text", "Int": 1, "Boolean": False, "DateTime": "2030-01-01T00:00:00Z"}
+GOOD_SCALAR |= {"Date": "2030-01-01", "LocalTime": "09:00"}
 Path = tuple[str, ...]
 
 

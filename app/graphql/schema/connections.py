@@ -2,12 +2,12 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Generic, TypeAlias, TypeVar
+from typing import Annotated, Any, Generic, TypeAlias, TypeVar
 
 import strawberry
 
 from app import pagination, records
-from app.graphql.schema.fields import derived, given
+from app.graphql.schema.fields import derived, given, resolved
 from app.pagination import Page, PageRequest
 
 T = TypeVar("T")
@@ -48,7 +48,7 @@ class Entry(Generic[T]):
     cursor: str
 
 
-def created_cursor(record: records.Outdial | records.Target | records.ImportJob) -> str:
+def created_cursor(record: records.Outdial | records.Target | records.ImportJob | records.Suppression) -> str:
     return pagination.cursor_of(record.tm_create, record.id)
 
 
@@ -88,7 +88,7 @@ def _end_cursor(counted: CountedPage[T]) -> str | None:
     return counted.cursor(counted.page.items[-1]) if counted.page.items else None
 
 
-def _total_count(counted: CountedPage[T]) -> Awaitable[int]:
+def _total_count(counted: strawberry.Parent[CountedPage[Any]]) -> Awaitable[int]:
     return counted.count()
 
 
@@ -120,7 +120,7 @@ class Connection(Generic[T]):
     edges: list[Edge[T]] = derived(_entries, "The items of the page, each with its cursor.")
     nodes: list[T] = derived(_nodes, "The items of the page.")
     page_info: PageInfo = derived(_itself, "The position of the page in its list.")
-    total_count: int | None = derived(
+    total_count: int | None = resolved(
         _total_count,
         "The exact number of items in the whole list. If counting takes over 2 seconds, null with the error "
         "LIMIT_EXCEEDED.",

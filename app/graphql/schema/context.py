@@ -1,15 +1,20 @@
 """What the resolvers of one operation share: the viewer, the loaders and the position of the event log."""
 
-from collections.abc import Awaitable, Callable, Hashable, Mapping
+import time
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from datetime import datetime
 from functools import cached_property, partial
 from typing import Any, TypeAlias, TypeVar
 
 import strawberry
 from strawberry.dataloader import DataLoader
 
-from app import attempts, events, imports, outdials, targets
+from app import attempts, dialability, events, imports, outdials, suppressions, targets
 from app.auth import Viewer
+from app.blocks import Block, TargetBlocks
+from app.errors import Unavailable
 from app.pagination import Page, PageRequest
+from app.rates import Limiter
 from app.records import (
     Attempt,
     AttemptFilter,
@@ -18,6 +23,7 @@ from app.records import (
     ImportReject,
     Outdial,
     Progress,
+    Suppression,
     Target,
     TargetFilter,
     TargetOrder,
@@ -27,76 +33,94 @@ T = TypeVar("T")
 
 EVENT_CURSOR = "eventCursor"
 """The field whose value must be read before all others."""
-
-
-def _loader(fetch: Callable[[list[str]], Awaitable[Mapping[str, T]]]) -> DataLoader[str, T | None]:
-    """One call of `fetch` for all the ids that are asked for at the same time; None for an unknown id."""
-
-    async def load(keys: list[str]) -> list[T | None]:
-        found = await fetch(keys)
-        return [found.get(key) for key in keys]
-
-    return DataLoader(load)
+HANGS_SECONDS = 1.0
+"""A database that takes longer for the smallest read does not work."""
 
 
 class Loaders:
     """Batched reads with a cache. So they live only for one operation, or for one event of a subscription.
 
     The loaders of lists batch over the parents: one use-case call for each distinct set of arguments.
+
+    Args:
+        viewer: who reads.
+        persistently: calls a read again until the database answers, for an event of a subscription: it would not come
+            again.
     """
 
-    def __init__(self, viewer: Viewer) -> None:
+    def __init__(self, viewer: Viewer, *, persistently: Callable[..., Awaitable[Any]] | None = None) -> None:
         self._viewer = viewer
+        self._persistently = persistently
         self._keyed: dict[Hashable, DataLoader[str, Any]] = {}
+
+    def _loader(self, fetch: Callable[[list[str]], Awaitable[Mapping[str, T]]]) -> DataLoader[str, T | None]:
+        """One call of `fetch` for all the ids that are asked for at the same time; None for an unknown id."""
+        persistently = self._persistently  # without self: the loader would hold what holds it, and all that was read
+
+        async def load(keys: list[str]) -> list[T | None]:
+            found = await (fetch(keys) if persistently is None else persistently(fetch, keys))
+            return [found.get(key) for key in keys]
+
+        return DataLoader(load)
 
     # ------------------------------------------------------------ by id
 
     @cached_property
     def outdials(self) -> DataLoader[str, Outdial | None]:
-        return _loader(partial(outdials.get_many, self._viewer))
+        return self._loader(partial(outdials.get_many, self._viewer))
 
     @cached_property
     def outdials_even_deleted(self) -> DataLoader[str, Outdial | None]:
-        return _loader(partial(outdials.get_many, self._viewer, deleted=True))
+        return self._loader(partial(outdials.get_many, self._viewer, deleted=True))
 
     @cached_property
     def targets(self) -> DataLoader[str, Target | None]:
-        return _loader(partial(targets.get_many, self._viewer))
+        return self._loader(partial(targets.get_many, self._viewer, stored=True))
 
     @cached_property
     def targets_even_deleted(self) -> DataLoader[str, Target | None]:
-        return _loader(partial(targets.get_many, self._viewer, deleted=True))
+        return self._loader(partial(targets.get_many, self._viewer, deleted=True, stored=True))
 
     @cached_property
     def attempts(self) -> DataLoader[str, Attempt | None]:
-        return _loader(partial(attempts.get_many, self._viewer))
+        return self._loader(partial(attempts.get_many, self._viewer))
 
     @cached_property
     def imports(self) -> DataLoader[str, ImportJob | None]:
-        return _loader(partial(imports.get_many, self._viewer))
+        return self._loader(partial(imports.get_many, self._viewer))
 
     @cached_property
-    def nodes(self) -> DataLoader[str, Outdial | Target | Attempt | ImportJob | None]:
-        return _loader(self._find)
-
-    async def _find(self, ids: list[str]) -> Mapping[str, Outdial | Target | Attempt | ImportJob]:
-        # An id does not have its type. Each kind is read only for ids that the kinds before it did not have.
-        found: dict[str, Outdial | Target | Attempt | ImportJob] = {}
-        for get_many in (outdials.get_many, targets.get_many, attempts.get_many, imports.get_many):
-            if missing := [node_id for node_id in ids if node_id not in found]:
-                found |= await get_many(self._viewer, missing)
-        return found
+    def nodes(self) -> DataLoader[str, Outdial | Target | Attempt | ImportJob | Suppression | None]:
+        return self._loader(partial(_find, self._viewer))
 
     @cached_property
     def progress(self) -> DataLoader[str, Progress | None]:
-        return _loader(partial(outdials.progress, self._viewer))
+        return self._loader(partial(outdials.progress, self._viewer))
+
+    @cached_property
+    def blocks_of_outdials(self) -> DataLoader[str, Sequence[Block] | None]:
+        return self._loader(partial(dialability.blocks_of_outdials, self._viewer))
+
+    @cached_property
+    def blocks_of_targets(self) -> DataLoader[str, TargetBlocks | None]:
+        return self._loader(partial(dialability.blocks_of_targets, self._viewer))
+
+    @cached_property
+    def next_claims(self) -> DataLoader[str, datetime | None]:
+        return self._loader(partial(dialability.next_claims, self._viewer))
+
+    def dialabilities(self, at: datetime | None) -> DataLoader[str, dialability.Dialability | None]:
+        return self._by_arguments(dialability.dialabilities, at=at)
+
+    def event_ends(self, upto: events.Position) -> DataLoader[str, events.Position | None]:
+        return self._by_arguments(events.ends, upto=upto)
 
     # ------------------------------------------------------------ by parent, for each set of arguments
 
     def targets_of_outdials(
-        self, request: PageRequest, where: TargetFilter, order: TargetOrder
+        self, request: PageRequest, where: TargetFilter, order: TargetOrder, reads: frozenset[str] | None
     ) -> DataLoader[str, Page[Target] | None]:
-        return self._by_arguments(targets.pages, request=request, where=where, order=order)
+        return self._by_arguments(targets.pages, request=request, where=where, order=order, reads=reads)
 
     def target_counts_of_outdials(self, where: TargetFilter) -> DataLoader[str, int | None]:
         return self._by_arguments(targets.counts, where=where)
@@ -131,19 +155,36 @@ class Loaders:
         key = (fetch, *arguments.values())
         loader = self._keyed.get(key)
         if loader is None:
-            loader = self._keyed[key] = _loader(partial(fetch, self._viewer, **arguments))
+            loader = self._keyed[key] = self._loader(partial(fetch, self._viewer, **arguments))
         return loader
+
+
+async def _find(viewer: Viewer, ids: list[str]) -> Mapping[str, Outdial | Target | Attempt | ImportJob | Suppression]:
+    # An id does not have its type. Each kind is read only for ids that the kinds before it did not have.
+    found: dict[str, Outdial | Target | Attempt | ImportJob | Suppression] = {}
+    kinds = (outdials.get_many, targets.get_many, attempts.get_many, imports.get_many, suppressions.get_many)
+    for get_many in kinds:
+        if missing := [node_id for node_id in ids if node_id not in found]:
+            found |= await get_many(viewer, missing)
+    return found
 
 
 class Context:
     """One for each operation. Never one for a whole connection, because its data would become old."""
 
-    def __init__(self, viewer: Viewer) -> None:
+    def __init__(self, viewer: Viewer, limiter: Limiter | None = None) -> None:
         self.viewer = viewer
+        self.limiter = limiter or Limiter()
         self.loaders = Loaders(viewer)
         self.position: events.Position | None = None
         """In the event log; no newer than any other data that the operation reads."""
         self._names_event_cursor = False
+        self._is_followed = False
+        self._has_waited = False
+
+    def follow(self) -> None:
+        """The operation is a subscription, which has begun: from now on its reads wait for the database."""
+        self._is_followed = True
 
     async def prepare(self, query_text: str) -> None:
         """Read the position first if the document names it. Await this before execution."""
@@ -153,17 +194,59 @@ class Context:
     async def refresh(self) -> None:
         """Read the position again and forget the rest, between the events of a subscription."""
         if self._names_event_cursor:
-            self.position = await events.position(self.viewer.customer_id)
+            self.position = await self._read_position()
         self.renew()
 
     def renew(self) -> None:
         """Forget what was read, as before each mutation. The position stays: with an older one, no event is missed."""
-        self.loaders = Loaders(self.viewer)
+        self.loaders = Loaders(self.viewer, persistently=self._persistently if self._is_followed else None)
+
+    async def outlast(self) -> bool:
+        """Wait until the database answers. Returns whether this or a read since the last call had to wait for it."""
+        began = time.monotonic()
+        if self._is_followed:
+            await self._read_position()
+        has_waited, self._has_waited = self._has_waited, False
+        return has_waited or time.monotonic() - began > HANGS_SECONDS
+
+    async def _persistently(self, read: Callable[..., Awaitable[T]], *args: Any) -> T:
+        async def noticing(*args: Any) -> T:
+            try:
+                return await read(*args)
+            except Unavailable:
+                self._has_waited = True
+                raise
+
+        return await events.persistently(noticing, *args)
 
     async def event_cursor(self, outdial_id: str) -> str:
         if self.position is None:
-            self.position = await events.position(self.viewer.customer_id)
-        return events.cursor(outdial_id, self.position)
+            self.position = await self._read_position()
+        end = await self.loaders.event_ends(self.position).load(outdial_id)
+        if end is None:
+            raise LookupError(f"outdial {outdial_id} is gone while it is read")
+        return events.cursor(outdial_id, end)
+
+    async def _read_position(self) -> events.Position:
+        customer_id = self.viewer.customer_id
+        if self._is_followed:
+            return await self._persistently(events.position, customer_id)
+        return await events.position(customer_id)
 
 
 Info: TypeAlias = strawberry.Info[Context, None]
+
+
+def reads_of(info: Info, type_name: str) -> frozenset[str] | None:
+    """What the operation reads of the objects of a type in the field's answer: names in Python. None if it may be all.
+
+    A compiled operation knows it, for all fields of the same definition together.
+    """
+    reads: Mapping[str, frozenset[str]] = getattr(info._raw_info, "reads", {})  # noqa: SLF001 - the only way to it
+    return reads.get(type_name)
+
+
+def reads_within(info: Info, field: str, type_name: str) -> frozenset[str] | None:
+    """Likewise in the answer of a field inside of this one that has a resolver. None also if it is not selected."""
+    within: Mapping[str, Mapping[str, frozenset[str]]] = getattr(info._raw_info, "reads_within", {})  # noqa: SLF001
+    return within.get(field, {}).get(type_name)

@@ -12,7 +12,9 @@ from strawberry.types.enum import StrawberryEnumDefinition
 
 from app.addresses import DestinationType
 from app.auth import Scope
+from app.blocks import BlockReason
 from app.errors import UserErrorCode
+from app.hours import UnknownTimeZoneAction, Weekday
 from app.lifecycle import (
     AttemptState,
     Disposition,
@@ -24,10 +26,24 @@ from app.lifecycle import (
     TargetStatus,
     UnconfirmedAction,
 )
-from app.records import DedupeScope, DuplicateAction, ImportState, ImportStopReason, RejectCode, TargetOrder
+from app.records import (
+    CapScope,
+    CapSubject,
+    DedupeScope,
+    DuplicateAction,
+    ImportState,
+    ImportStopReason,
+    RejectCode,
+    SuppressionSource,
+    TargetOrder,
+)
+from app.zones import TimeZoneSource
 
 __all__ = [
     "AttemptState",
+    "BlockReason",
+    "CapScope",
+    "CapSubject",
     "DedupeScope",
     "DestinationType",
     "Disposition",
@@ -40,11 +56,15 @@ __all__ = [
     "OutdialState",
     "RejectCode",
     "Scope",
+    "SuppressionSource",
     "TargetEventType",
     "TargetOrder",
     "TargetStatus",
+    "TimeZoneSource",
     "UnconfirmedAction",
+    "UnknownTimeZoneAction",
     "UserErrorCode",
+    "Weekday",
     "describe",
 ]
 
@@ -89,6 +109,35 @@ describe(
     },
 )
 describe(
+    UnknownTimeZoneAction,
+    "What happens to a destination whose time zone is not known, if the calling hours have none of their own.",
+    {
+        "SKIP": "It is not called.",
+        "USE_OUTDIAL": "The outdial's timeZone counts. If it has none, the destination is not called.",
+    },
+)
+describe(
+    Weekday,
+    "A day of the week.",
+    {day: f"{day.title()}." for day in Weekday.__members__},
+)
+describe(
+    CapSubject,
+    "Whose tries a cap counts.",
+    {
+        "ADDRESS": "Those at one address, whatever target has it. TEL and WHATSAPP share their numbers.",
+        "TARGET": "Those of one target, at all its destinations.",
+    },
+)
+describe(
+    CapScope,
+    "On which lists a cap counts tries.",
+    {
+        "CUSTOMER": "On all outdials of the customer, also on those without caps.",
+        "OUTDIAL": "On the outdial that has the cap.",
+    },
+)
+describe(
     TargetStatus,
     "The status of a target.",
     {
@@ -103,7 +152,7 @@ describe(
     {
         "ANSWERED": "Somebody answered.",
         "EXHAUSTED": "Every destination has reached its try limit or is not usable.",
-        "DO_NOT_CALL": "The person asked not to be called.",
+        "DO_NOT_CALL": "The person asked not to be called, or all addresses that are left are on the do-not-call list.",
         "CANCELED": "The owner canceled the target.",
         "UNCONFIRMED": "The dialer disappeared after it placed the call, and onUnconfirmed is FINISH.",
     },
@@ -124,6 +173,17 @@ describe(
         "WEBCHAT": "A web chat.",
         "WEB_SESSION": "A visitor's session on a web site.",
         "WHATSAPP": "A WhatsApp account, given by its phone number. Stored in E.164 form.",
+    },
+)
+describe(
+    TimeZoneSource,
+    "Where the time zone of a destination is known from.",
+    {
+        "GIVEN": "The target's timeZone.",
+        "POLICY": "The calling hours have a time zone of their own, which counts for every destination.",
+        "PHONE_NUMBER": "The phone number, whose country or area has one time at that moment.",
+        "OUTDIAL_DEFAULT": "The outdial's timeZone, because nothing else is known.",
+        "UNKNOWN": "It is not known.",
     },
 )
 describe(
@@ -233,6 +293,7 @@ describe(
         "ALREADY_ENDED": "The attempt has already ended with a different result.",
         "ALREADY_DIALED": "The call was placed. Report its result instead of releasing the target.",
         "PAUSED": "The outdial is paused.",
+        "SUPPRESSED": "The address must not be called: it is on the do-not-call list.",
     },
 )
 describe(
@@ -258,6 +319,8 @@ describe(
         "UNCONFIRMED": "The lease expired after the call was placed.",
         "CANCELED": "The owner canceled the target.",
         "EXHAUSTED": ("No usable destination was left because a limit was lowered or a destination was cleared."),
+        "SUPPRESSED": "An address was added to the do-not-call list: the attempt on it was revoked, or the target is "
+        "finished because it has no other destination left.",
         "RESET": "The target returned to IDLE. If count is above 1, targetId is null.",
         "DELETED": "The target was deleted.",
     },
@@ -269,5 +332,31 @@ describe(
         "CREATED": "The outdial was created.",
         "UPDATED": "The owner changed the outdial.",
         "DELETED": "The outdial was deleted.",
+    },
+)
+describe(
+    SuppressionSource,
+    "How an address came to the do-not-call list.",
+    {
+        "OWNER": "addSuppressions was called.",
+        "CALLEE": "A dialer reported DO_NOT_CALL: the person asked not to be called.",
+        "IMPORT": "It was in an imported file.",
+    },
+)
+describe(
+    BlockReason,
+    "Why something cannot be claimed.",
+    {
+        "DELETED": "The target or its outdial is deleted.",
+        "PAUSED": "The outdial is paused.",
+        "OUTSIDE_CALLING_HOURS": "The calling hours are closed.",
+        "DONE": "The target is DONE. doneReason says why.",
+        "PROGRESSING": "The target has an attempt in progress.",
+        "NOT_DUE": "The time of the next try has not come.",
+        "SUPPRESSED": "The address is on the do-not-call list.",
+        "CAPPED": "It was tried as often as the policy's caps allow. until is when they leave a try.",
+        "TRIES_USED_UP": "The destination was tried as often as its limit allows.",
+        "INVALID_DESTINATION": "A dialer reported that the address is invalid.",
+        "UNKNOWN_TIME_ZONE": "The time zone of the destination is not known, and the calling hours go by it.",
     },
 )

@@ -14,10 +14,11 @@ from app.graphql.schema.enums import (
     DoneReason,
     ImportState,
     OutdialState,
+    SuppressionSource,
     TargetEventType,
     TargetStatus,
 )
-from app.graphql.schema.fields import given, parse_id
+from app.graphql.schema.fields import at_most, given, parse_id
 
 T = TypeVar("T")
 
@@ -103,12 +104,28 @@ class ImportFilter:
 
 
 @strawberry.input(
+    description="Selects suppressions. All given conditions must match. Null or an empty list means no condition."
+)
+class SuppressionFilter:
+    target: str | None = strawberry.field(default=UNSET, description="The address, in any spelling.")
+    sources: list[SuppressionSource] | None = strawberry.field(default=UNSET, description="Any of these sources.")
+    expires: bool | None = strawberry.field(
+        default=UNSET, description="True: those with expiresAt, also if it is past. False: those that never expire."
+    )
+
+    def where(self) -> records.SuppressionFilter:
+        return records.SuppressionFilter(
+            target=given(self.target), sources=_all(self.sources), expires=given(self.expires)
+        )
+
+
+@strawberry.input(
     description="Selects events. All given conditions must match. Null or an empty list means no condition. A "
     "subscription that resumes can use another filter. Events without a targetId always match targetIds."
 )
 class TargetEventFilter:
     target_ids: list[strawberry.ID] | None = strawberry.field(
-        default=UNSET, description="Events of these targets, at most 100."
+        default=UNSET, description="Events of these targets, at most 100.", metadata=at_most(EVENT_TARGETS_MAX)
     )
     types: list[TargetEventType] | None = strawberry.field(default=UNSET, description="Any of these types.")
     statuses: list[TargetStatus] | None = strawberry.field(

@@ -4,13 +4,14 @@ from typing import Annotated
 
 import strawberry
 
-from app import attempts, imports, outdials, records, targets
-from app.auth import Scope, Viewer
+from app import attempts, imports, outdials, records, suppressions, targets
+from app.auth import Scope
 from app.graphql.schema import inputs
-from app.graphql.schema.context import Info
+from app.graphql.schema.context import Info, reads_within
 from app.graphql.schema.fields import given, mutation, parse_id
 from app.graphql.schema.payloads import (
     NO_ATTEMPTS,
+    NO_SUPPRESSIONS,
     NOTHING_CREATED,
     NOTHING_RESET,
     AttemptsPayload,
@@ -19,6 +20,7 @@ from app.graphql.schema.payloads import (
     Outcome,
     OutdialPayload,
     ResetTargetsPayload,
+    SuppressionsPayload,
     TargetPayload,
     batch_outcome,
     outcome,
@@ -27,14 +29,15 @@ from app.graphql.schema.payloads import (
 INPUT = strawberry.argument(name="input", description="The input of the mutation.")
 
 
-async def _claim(viewer: Viewer, wish: inputs.ClaimTargetsInput) -> records.AttemptBatch:
+async def _claim(info: Info, wish: inputs.ClaimTargetsInput) -> records.AttemptBatch:
     claimed = await attempts.claim(
-        viewer,
+        info.context.viewer,
         wish.outdial_id,
         limit=wish.limit,
         dialer=given(wish.dialer),
         lease_seconds=given(wish.lease_seconds),
         idempotency_key=given(wish.idempotency_key),
+        reads=reads_within(info, "target", "OutdialTarget"),
     )
     return records.AttemptBatch(claimed, ())
 
@@ -149,6 +152,7 @@ class Mutation:
         "Returns DONE targets to IDLE and sets their try counts to zero. Their attempts stay on record. Resets at most "
         "10,000 targets in a call: repeat the call while remaining is above 0. Targets that are DONE with DO_NOT_CALL "
         "are reset only if doneReasons names DO_NOT_CALL.",
+        rows=targets.RESET_TARGETS_MAX,
     )
     async def reset_targets(
         self, info: Info, wish: Annotated[inputs.ResetTargetsInput, INPUT]
@@ -162,6 +166,34 @@ class Mutation:
                 dry_run=wish.dry_run,
             ),
             refused=NOTHING_RESET,
+        )
+
+    # ------------------------------------------------------------ suppressions
+
+    @mutation(
+        Scope.WRITE,
+        SuppressionsPayload,
+        "Puts up to 1,000 addresses on the do-not-call list. Once it has answered, no target is claimed and no call "
+        "begins there, on any list. Attempts there that are CLAIMED become REVOKED and count as tries; those that are "
+        "DIALING go on. IDLE targets without another destination become DONE with DO_NOT_CALL within seconds, unless "
+        "the suppression expires. Valid rows are stored, and each other row is reported in userErrors by its index.",
+    )
+    async def add_suppressions(
+        self, info: Info, wish: Annotated[inputs.AddSuppressionsInput, INPUT]
+    ) -> Outcome[records.SuppressionBatch]:
+        return await batch_outcome(suppressions.add(info.context.viewer, drafts=wish.drafts()), refused=NO_SUPPRESSIONS)
+
+    @mutation(
+        Scope.WRITE,
+        SuppressionsPayload,
+        "Takes addresses off the do-not-call list. They may be called again. No target that is DONE is reopened.",
+    )
+    async def remove_suppressions(
+        self, info: Info, wish: Annotated[inputs.RemoveSuppressionsInput, INPUT]
+    ) -> Outcome[records.SuppressionBatch]:
+        return await batch_outcome(
+            suppressions.remove(info.context.viewer, suppression_ids=given(wish.ids) or (), drafts=wish.drafts()),
+            refused=NO_SUPPRESSIONS,
         )
 
     # ------------------------------------------------------------ imports: files
@@ -190,7 +222,7 @@ class Mutation:
     async def claim_targets(
         self, info: Info, wish: Annotated[inputs.ClaimTargetsInput, INPUT]
     ) -> Outcome[records.AttemptBatch]:
-        return await batch_outcome(_claim(info.context.viewer, wish), refused=NO_ATTEMPTS)
+        return await batch_outcome(_claim(info, wish), refused=NO_ATTEMPTS)
 
     @mutation(
         Scope.DIAL,
@@ -198,13 +230,14 @@ class Mutation:
         "Reports that calls are being placed, and renews their leases. From now on, an attempt whose lease expires "
         "becomes "
         "UNCONFIRMED.",
+        is_report=True,
     )
     async def start_attempts(
         self, info: Info, wish: Annotated[inputs.StartAttemptsInput, INPUT]
     ) -> Outcome[records.AttemptBatch]:
         return await batch_outcome(attempts.start(info.context.viewer, starts=wish.starts()), refused=NO_ATTEMPTS)
 
-    @mutation(Scope.DIAL, AttemptsPayload, "Renews the leases of attempts in progress.")
+    @mutation(Scope.DIAL, AttemptsPayload, "Renews the leases of attempts in progress.", is_report=True)
     async def extend_attempts(
         self, info: Info, wish: Annotated[inputs.ExtendAttemptsInput, INPUT]
     ) -> Outcome[records.AttemptBatch]:
@@ -217,13 +250,19 @@ class Mutation:
         Scope.DIAL,
         AttemptsPayload,
         "Reports the results of calls. Reporting the same result again is not an error and changes nothing.",
+        is_report=True,
     )
     async def complete_attempts(
         self, info: Info, wish: Annotated[inputs.CompleteAttemptsInput, INPUT]
     ) -> Outcome[records.AttemptBatch]:
         return await batch_outcome(attempts.complete(info.context.viewer, results=wish.reports()), refused=NO_ATTEMPTS)
 
-    @mutation(Scope.DIAL, AttemptsPayload, "Returns targets that were not dialed. The attempts do not count as tries.")
+    @mutation(
+        Scope.DIAL,
+        AttemptsPayload,
+        "Returns targets that were not dialed. The attempts do not count as tries.",
+        is_report=True,
+    )
     async def release_attempts(
         self, info: Info, wish: Annotated[inputs.ReleaseAttemptsInput, INPUT]
     ) -> Outcome[records.AttemptBatch]:

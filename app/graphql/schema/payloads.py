@@ -11,10 +11,10 @@ from app import errors, records
 from app.errors import Rejected
 from app.graphql.schema.enums import UserErrorCode
 from app.graphql.schema.fields import derived
-from app.graphql.schema.types import Attempt, ImportJob, Outdial, OutdialTarget
+from app.graphql.schema.types import Attempt, ImportJob, Outdial, OutdialTarget, Suppression
 
 T = TypeVar("T")
-Batch = TypeVar("Batch", records.CreatedTargets, records.AttemptBatch)
+Batch = TypeVar("Batch", records.CreatedTargets, records.AttemptBatch, records.SuppressionBatch)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,7 @@ async def outcome(work: Awaitable[T], *, refused: T) -> Outcome[T]:
     try:
         return Outcome(await work)
     except Rejected as refusal:
+        errors.forget_trace(refusal)
         return Outcome(refused, refusal.errors)
 
 
@@ -40,6 +41,7 @@ async def batch_outcome(work: Awaitable[Batch], *, refused: Batch) -> Outcome[Ba
 NOTHING_CREATED = records.CreatedTargets(targets=(), created=0, updated=0, skipped=0, rejected=0, errors=())
 NOTHING_RESET = records.Reset(count=0, remaining=0)
 NO_ATTEMPTS = records.AttemptBatch(attempts=(), errors=())
+NO_SUPPRESSIONS = records.SuppressionBatch(suppressions=(), errors=())
 
 
 def graphql_path(path: Sequence[str]) -> list[str]:
@@ -138,6 +140,18 @@ def _attempts(answer: Outcome[records.AttemptBatch]) -> Sequence[records.Attempt
 @strawberry.type(description="The attempts in the order of the input. Attempts with an error are left out.")
 class AttemptsPayload:
     attempts: list[Attempt] = derived(_attempts, "The attempts as they are now.")
+    user_errors: list[UserError] = _user_errors()
+
+
+def _suppressions(answer: Outcome[records.SuppressionBatch]) -> Sequence[records.Suppression]:
+    return answer.result.suppressions
+
+
+@strawberry.type(description="The suppressions in the order of the input. Those with an error are left out.")
+class SuppressionsPayload:
+    suppressions: list[Suppression] = derived(
+        _suppressions, "The suppressions as they are now, or as they were before they were removed."
+    )
     user_errors: list[UserError] = _user_errors()
 
 

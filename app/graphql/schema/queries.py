@@ -4,14 +4,14 @@ from typing import Annotated
 
 import strawberry
 
-from app import auth, outdials, records
+from app import auth, outdials, rates, records, suppressions
 from app.auth import Scope
 from app.errors import BadUserInput
 from app.graphql.schema.connections import After, Before, Connection, CountedPage, First, Last, created_cursor, request
 from app.graphql.schema.context import Info
-from app.graphql.schema.fields import parse_id, query
-from app.graphql.schema.filters import OutdialFilter
-from app.graphql.schema.types import ImportJob, Node, Outdial, OutdialTarget, Viewer
+from app.graphql.schema.fields import at_most, parse_id, query
+from app.graphql.schema.filters import OutdialFilter, SuppressionFilter
+from app.graphql.schema.types import ImportJob, Node, Outdial, OutdialTarget, RateLimit, Suppression, Viewer
 
 NODES_MAX = 100
 
@@ -23,13 +23,21 @@ class Query:
         return info.context.viewer
 
     @query(
+        None,
+        RateLimit,
+        "The viewer's rate limit, as the server that answers knows it: other servers may have spent more.",
+    )
+    async def rate_limit(self, info: Info) -> rates.State:
+        return info.context.limiter.state(info.context.viewer.customer_id)
+
+    @query(
         Scope.READ, Node | None, "Returns an object by its id. Null if it does not exist or the viewer cannot see it."
     )
     async def node(
         self,
         info: Info,
         node_id: Annotated[strawberry.ID, strawberry.argument(name="id", description="The object's id.")],
-    ) -> records.Outdial | records.Target | records.Attempt | records.ImportJob | None:
+    ) -> records.Outdial | records.Target | records.Attempt | records.ImportJob | records.Suppression | None:
         return await info.context.loaders.nodes.load(parse_id(node_id))
 
     @query(
@@ -41,8 +49,10 @@ class Query:
     async def nodes(
         self,
         info: Info,
-        ids: Annotated[list[strawberry.ID], strawberry.argument(description="The objects' ids.")],
-    ) -> list[records.Outdial | records.Target | records.Attempt | records.ImportJob | None]:
+        ids: Annotated[
+            list[strawberry.ID], strawberry.argument(description="The objects' ids.", metadata=at_most(NODES_MAX))
+        ],
+    ) -> list[records.Outdial | records.Target | records.Attempt | records.ImportJob | records.Suppression | None]:
         if len(ids) > NODES_MAX:
             raise BadUserInput(f"nodes takes at most {NODES_MAX} ids.")
         return await info.context.loaders.nodes.load_many([parse_id(node_id) for node_id in ids])
@@ -87,3 +97,25 @@ class Query:
         import_id: Annotated[strawberry.ID, strawberry.argument(name="id", description="The import's id.")],
     ) -> records.ImportJob | None:
         return await info.context.loaders.imports.load(parse_id(import_id))
+
+    @query(
+        Scope.READ,
+        Connection[Suppression],
+        "Returns the customer's do-not-call list, newest first. Entries that have expired stay on it until they are "
+        "removed or added again.",
+    )
+    async def suppressions(
+        self,
+        info: Info,
+        first: First = strawberry.UNSET,
+        after: After = strawberry.UNSET,
+        last: Last = strawberry.UNSET,
+        before: Before = strawberry.UNSET,
+        which: Annotated[
+            SuppressionFilter | None, strawberry.argument(name="where", description="Only the suppressions that match.")
+        ] = strawberry.UNSET,
+    ) -> CountedPage[records.Suppression]:
+        viewer = info.context.viewer
+        where = which.where() if which else records.SuppressionFilter()
+        page = await suppressions.page(viewer, request(first, after, last, before), where=where)
+        return CountedPage(page, created_cursor, lambda: suppressions.count(viewer, where=where))

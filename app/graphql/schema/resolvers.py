@@ -1,16 +1,20 @@
 """The fields of outdials, targets and attempts that are not plain attributes of their records.
 
-Each uses a loader. Resolvers that need not wait are not coroutines: in a list of 100 targets this saves 100 tasks.
+Each uses a loader. No resolver is a coroutine: in a list of 100 targets this saves 100 tasks.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
 from typing import Annotated, TypeAlias, TypeVar
 
 import strawberry
 from strawberry.dataloader import DataLoader
 
-from app import records
+from app import clock, records, zones
+from app.blocks import Block
+from app.dialability import Dialability
 from app.graphql.schema.connections import (
     After,
     Before,
@@ -22,9 +26,9 @@ from app.graphql.schema.connections import (
     recorded_cursor,
     request,
 )
-from app.graphql.schema.context import Info
+from app.graphql.schema.context import Info, reads_of
 from app.graphql.schema.enums import TargetOrder, TargetStatus
-from app.graphql.schema.fields import given
+from app.graphql.schema.fields import Later, given
 from app.graphql.schema.filters import AttemptFilter, ImportFilter, TargetFilter
 from app.pagination import Page
 
@@ -56,25 +60,37 @@ InOrder: TypeAlias = Annotated[
 class NumberedDestination:
     """A destination that is set, with its place among the target's and its tries."""
 
+    target_id: str
     index: int
     destination: records.Destination
     try_count: int
     max_try_count: int
     usable: bool
+    target_time_zone: str | None
+    default_time_zone: str | None
+    policy_time_zone: str | None
+
+    @property
+    def zone(self) -> zones.Known:
+        """Its time zone at present. Looked up only if it is selected."""
+        kind, address = self.destination.type, self.destination.target
+        given, default = self.target_time_zone, self.default_time_zone
+        return zones.known(kind, address, given, default, clock.now(), policy=self.policy_time_zone)
 
 
-async def _counted_page(
+OfPlace: TypeAlias = strawberry.Parent[NumberedDestination]
+
+
+def _counted_page(
     parent_id: str,
     pages: DataLoader[str, Page[T] | None],
     cursor: Callable[[T], str],
     counts: Callable[[], DataLoader[str, int | None]],
-) -> CountedPage[T]:
-    page = await pages.load(parent_id)
+) -> Awaitable[CountedPage[T]]:
+    def count() -> Awaitable[int]:
+        return Later(counts().load(parent_id), lambda number: number or 0)
 
-    async def count() -> int:
-        return await counts().load(parent_id) or 0
-
-    return CountedPage(page or Page(), cursor, count)
+    return Later(pages.load(parent_id), lambda page: CountedPage(page or Page(), cursor, count))
 
 
 # ---------------------------------------------------------------- of an outdial
@@ -84,7 +100,7 @@ def progress(outdial: OfOutdial, info: Info) -> Awaitable[records.Progress | Non
     return info.context.loaders.progress.load(outdial.id)
 
 
-async def targets_of_outdial(
+def targets_of_outdial(
     outdial: OfOutdial,
     info: Info,
     first: First = strawberry.UNSET,
@@ -93,18 +109,21 @@ async def targets_of_outdial(
     before: Before = strawberry.UNSET,
     which: WhichTargets = strawberry.UNSET,
     order_by: InOrder = strawberry.UNSET,
-) -> CountedPage[records.Target]:
+) -> Awaitable[CountedPage[records.Target]]:
     loaders = info.context.loaders
     where = which.where() if which else records.TargetFilter()
     pages = loaders.targets_of_outdials(
-        request(first, after, last, before), where, given(order_by) or TargetOrder.NEWEST_FIRST
+        request(first, after, last, before),
+        where,
+        given(order_by) or TargetOrder.NEWEST_FIRST,
+        reads_of(info, "OutdialTarget"),
     )
     # The targets need their outdial for the policy's limits, and it is already read.
     loaders.outdials_even_deleted.prime(outdial.id, outdial)
-    return await _counted_page(outdial.id, pages, created_cursor, lambda: loaders.target_counts_of_outdials(where))
+    return _counted_page(outdial.id, pages, created_cursor, lambda: loaders.target_counts_of_outdials(where))
 
 
-async def attempts_of_outdial(
+def attempts_of_outdial(
     outdial: OfOutdial,
     info: Info,
     first: First = strawberry.UNSET,
@@ -112,14 +131,14 @@ async def attempts_of_outdial(
     last: Last = strawberry.UNSET,
     before: Before = strawberry.UNSET,
     which: WhichAttempts = strawberry.UNSET,
-) -> CountedPage[records.Attempt]:
+) -> Awaitable[CountedPage[records.Attempt]]:
     loaders = info.context.loaders
     where = which.where() if which else records.AttemptFilter()
     pages = loaders.attempts_of_outdials(request(first, after, last, before), where)
-    return await _counted_page(outdial.id, pages, claimed_cursor, lambda: loaders.attempt_counts_of_outdials(where))
+    return _counted_page(outdial.id, pages, claimed_cursor, lambda: loaders.attempt_counts_of_outdials(where))
 
 
-async def imports_of_outdial(
+def imports_of_outdial(
     outdial: OfOutdial,
     info: Info,
     first: First = strawberry.UNSET,
@@ -127,11 +146,29 @@ async def imports_of_outdial(
     last: Last = strawberry.UNSET,
     before: Before = strawberry.UNSET,
     which: WhichImports = strawberry.UNSET,
-) -> CountedPage[records.ImportJob]:
+) -> Awaitable[CountedPage[records.ImportJob]]:
     loaders = info.context.loaders
     where = which.where() if which else records.ImportFilter()
     pages = loaders.imports_of_outdials(request(first, after, last, before), where)
-    return await _counted_page(outdial.id, pages, created_cursor, lambda: loaders.import_counts_of_outdials(where))
+    return _counted_page(outdial.id, pages, created_cursor, lambda: loaders.import_counts_of_outdials(where))
+
+
+def blocks_of_outdial(outdial: OfOutdial, info: Info) -> Awaitable[Sequence[Block]]:
+    return Later(info.context.loaders.blocks_of_outdials.load(outdial.id), lambda found: found or ())
+
+
+def next_claim(outdial: OfOutdial, info: Info) -> Awaitable[datetime | None]:
+    return info.context.loaders.next_claims.load(outdial.id)
+
+
+def dialability_of_outdial(
+    outdial: OfOutdial,
+    info: Info,
+    at: Annotated[
+        datetime | None, strawberry.argument(description="The time, between the years 1970 and 9000. Default: now.")
+    ] = strawberry.UNSET,
+) -> Awaitable[Dialability | None]:
+    return info.context.loaders.dialabilities(given(at)).load(outdial.id)
 
 
 def event_cursor(outdial: OfOutdial, info: Info) -> Awaitable[str]:
@@ -145,16 +182,41 @@ def outdial_of_target(target: OfTarget, info: Info) -> Awaitable[records.Outdial
     return info.context.loaders.outdials_even_deleted.load(target.outdial_id)
 
 
-async def destinations(target: OfTarget, info: Info) -> list[NumberedDestination]:
-    outdial = await info.context.loaders.outdials_even_deleted.load(target.outdial_id)
+def destinations(target: OfTarget, info: Info) -> Awaitable[list[NumberedDestination]]:
+    return Later(info.context.loaders.outdials_even_deleted.load(target.outdial_id), partial(_numbered, target))
+
+
+def _numbered(target: records.Target, outdial: records.Outdial | None) -> list[NumberedDestination]:
     if outdial is None:
         raise LookupError(f"target {target.id} without its outdial {target.outdial_id}")
+    hours = outdial.dial_policy.calling_hours
     tries = target.tries(outdial.dial_policy)
     return [
-        NumberedDestination(index, destination, tries.counts[index], tries.limits[index], tries.usable(index))
+        NumberedDestination(
+            target.id,
+            index,
+            destination,
+            tries.counts[index],
+            tries.limits[index],
+            tries.usable(index),
+            target.time_zone,
+            outdial.default_time_zone,
+            None if hours is None else hours.time_zone,
+        )
         for index, destination in enumerate(target.destinations)
         if destination is not None
     ]
+
+
+def blocks_of_target(target: OfTarget, info: Info) -> Awaitable[Sequence[Block]]:
+    return Later(info.context.loaders.blocks_of_targets.load(target.id), lambda found: found.blocks if found else ())
+
+
+def blocks_of_destination(place: OfPlace, info: Info) -> Awaitable[Sequence[Block]]:
+    return Later(
+        info.context.loaders.blocks_of_targets.load(place.target_id),
+        lambda found: found.by_index.get(place.index, ()) if found else (),
+    )
 
 
 def current_attempt(target: OfTarget, info: Info) -> Awaitable[records.Attempt | None] | None:
@@ -163,15 +225,15 @@ def current_attempt(target: OfTarget, info: Info) -> Awaitable[records.Attempt |
     return info.context.loaders.attempts.load(target.last_attempt_id)
 
 
-async def attempts_of_target(
+def attempts_of_target(
     target: OfTarget,
     info: Info,
     first: First = strawberry.UNSET,
     after: After = strawberry.UNSET,
-) -> CountedPage[records.Attempt]:
+) -> Awaitable[CountedPage[records.Attempt]]:
     loaders = info.context.loaders
     pages = loaders.attempts_of_targets(request(first, after))
-    return await _counted_page(target.id, pages, claimed_cursor, loaders.attempt_counts_of_targets)
+    return _counted_page(target.id, pages, claimed_cursor, loaders.attempt_counts_of_targets)
 
 
 # ---------------------------------------------------------------- of an import
@@ -181,23 +243,25 @@ def outdial_of_import(job: OfImport, info: Info) -> Awaitable[records.Outdial | 
     return info.context.loaders.outdials_even_deleted.load(job.outdial_id)
 
 
-async def rejects_of_import(
+def rejects_of_import(
     job: OfImport,
     info: Info,
     first: First = strawberry.UNSET,
     after: After = strawberry.UNSET,
     last: Last = strawberry.UNSET,
     before: Before = strawberry.UNSET,
-) -> CountedPage[records.ImportReject]:
+) -> Awaitable[CountedPage[records.ImportReject]]:
     loaders = info.context.loaders
     pages = loaders.rejects_of_imports(request(first, after, last, before))
-    return await _counted_page(job.id, pages, recorded_cursor, loaders.reject_counts_of_imports)
+    return _counted_page(job.id, pages, recorded_cursor, loaders.reject_counts_of_imports)
 
 
 # ---------------------------------------------------------------- of an attempt and of events
 
 
-def target_of_attempt(attempt: OfAttempt, info: Info) -> Awaitable[records.Target | None]:
+def target_of_attempt(attempt: OfAttempt, info: Info) -> records.Target | Awaitable[records.Target | None]:
+    if isinstance(attempt, records.ClaimedAttempt):
+        return attempt.target
     return info.context.loaders.targets_even_deleted.load(attempt.target_id)
 
 

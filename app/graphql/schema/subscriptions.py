@@ -1,6 +1,6 @@
 """Subscriptions, and the types that only they return."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import Awaitable, Hashable, Sequence
 from datetime import datetime
 from typing import Annotated, Generic, Self, TypeAlias, TypeVar
 
@@ -8,6 +8,7 @@ import strawberry
 
 from app import events, imports, records
 from app.errors import BadUserInput
+from app.events import BATCH_EVENTS_MAX, Following
 from app.graphql.schema import resolvers
 from app.graphql.schema.context import Info
 from app.graphql.schema.enums import (
@@ -19,7 +20,7 @@ from app.graphql.schema.enums import (
     TargetEventType,
     TargetStatus,
 )
-from app.graphql.schema.fields import derived, given, parse_id, resolved, subscription
+from app.graphql.schema.fields import at_most, derived, given, parse_id, resolved, subscription
 from app.graphql.schema.filters import TargetEventFilter
 from app.graphql.schema.scalars import EventCursor
 from app.graphql.schema.types import ImportJob, Outdial, OutdialTarget
@@ -40,16 +41,16 @@ class Stream(Generic[T]):
     """The values of a use-case as the source of a subscription.
 
     It is a class, not a generator: if a generator is closed before its first value, none of its code runs, and the
-    use-case's generator would stay open.
+    use-case's would stay open. Subscriptions whose streams are at the same place share what follows.
     """
 
-    def __init__(self, values: AsyncIterator[T]) -> None:
-        self._values = values
+    def __init__(self, values: Following[T]) -> None:
+        self.followed = values
         self._ahead: list[T] = []
 
     async def open(self) -> Self:
         """Take the first value, which comes at once. If there is none, the subscription fails before it is a stream."""
-        async for value in self._values:
+        async for value in self.followed:
             self._ahead.append(value)
             break
         return self
@@ -57,12 +58,22 @@ class Stream(Generic[T]):
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> T:
-        return self._ahead.pop() if self._ahead else await anext(self._values)
+    def __anext__(self) -> Awaitable[T]:
+        return self._first() if self._ahead else anext(self.followed)
+
+    async def _first(self) -> T:
+        return self._ahead.pop()
 
     async def aclose(self) -> None:
-        if isinstance(self._values, AsyncGenerator):
-            await self._values.aclose()
+        await self.followed.aclose()
+
+    @property
+    def place(self) -> Hashable | None:
+        return None if self._ahead else self.followed.place
+
+    @property
+    def is_shared(self) -> bool:
+        return self.followed.is_shared
 
 
 # ---------------------------------------------------------------- types
@@ -114,7 +125,9 @@ class TargetEvent:
 @strawberry.type(description="Changes that happened close together, in the order of their cursors.")
 class TargetEventBatch:
     cursor: EventCursor = strawberry.field(description="The position to resume after.")
-    events: list[TargetEvent] = strawberry.field(description="Up to 500 changes. Empty if only the cursor moved.")
+    events: list[TargetEvent] = strawberry.field(
+        description="Up to 500 changes. Empty if only the cursor moved.", metadata=at_most(BATCH_EVENTS_MAX)
+    )
     caught_up: bool = strawberry.field(
         description="True if there were no further changes to deliver when this batch was sent. The end of a replay."
     )
@@ -191,7 +204,8 @@ class Subscription:
         self,
         info: Info,
         outdial_ids: Annotated[
-            list[strawberry.ID], strawberry.argument(description="The outdials to watch, 1 to 100.")
+            list[strawberry.ID],
+            strawberry.argument(description="The outdials to watch, 1 to 100.", metadata=at_most(OUTDIALS_MAX)),
         ],
         interval_ms: Interval = 250,
     ) -> Stream[Sequence[records.Outdial]]:

@@ -9,10 +9,13 @@ from typing import Any
 import strawberry
 
 from app import auth, records
+from app.files.drafting import MESSAGE_CHARACTERS_MAX, ROW_CHARACTERS_MAX
 from app.graphql.schema import resolvers
+from app.graphql.schema.blocks import Block, Dialability
 from app.graphql.schema.connections import Connection
 from app.graphql.schema.enums import (
     AttemptState,
+    BlockReason,
     DestinationType,
     Disposition,
     DoneReason,
@@ -21,11 +24,15 @@ from app.graphql.schema.enums import (
     OutdialState,
     RejectCode,
     Scope,
+    SuppressionSource,
     TargetStatus,
-    UnconfirmedAction,
+    TimeZoneSource,
 )
-from app.graphql.schema.fields import derived, resolved
+from app.graphql.schema.fields import derived, resolved, text
+from app.graphql.schema.policies import DialPolicy
 from app.graphql.schema.scalars import EventCursor
+from app.lifecycle import DESTINATIONS
+from app.validation import DATA_CHARACTERS_MAX, DETAIL_CHARACTERS_MAX
 
 
 @strawberry.interface(
@@ -50,23 +57,22 @@ class Viewer:
     expires_at: datetime | None = strawberry.field(description="When the token expires.")
 
 
+@strawberry.type(
+    description="How much work a customer may ask for, in points. Each operation takes as many as it costs, and they "
+    "come back at a constant rate. `extensions.cost` of an answer has the cost, if the request asks for it."
+)
+class RateLimit:
+    limit: int = strawberry.field(
+        description="The most points that there can be. 2147483647 if the server sets no limit, and remaining too."
+    )
+    remaining: int = strawberry.field(
+        description="The points that are left. An operation that costs more is RATE_LIMITED. Reports of dialers never "
+        "are."
+    )
+    reset_at: datetime = strawberry.field(description="When all points are back, if none is taken meanwhile.")
+
+
 # ---------------------------------------------------------------- outdial
-
-
-@strawberry.type(description="How often targets are tried, how long to wait between tries, and how long a lease lasts.")
-class DialPolicy:
-    max_try_counts: list[int] = strawberry.field(
-        description="Five numbers, one per destination: the most tries. 0 means never."
-    )
-    retry_interval_seconds: int = strawberry.field(
-        description="Seconds from the end of an unsuccessful attempt until the target can be claimed again."
-    )
-    lease_seconds: int = strawberry.field(
-        description="Seconds until an attempt expires if it is neither reported nor extended."
-    )
-    on_unconfirmed: UnconfirmedAction = strawberry.field(
-        description="What happens to a target if its dialer disappears after it placed the call."
-    )
 
 
 @strawberry.type(description="The number of targets that are DONE for one reason.")
@@ -89,6 +95,7 @@ class Progress:
     done_by_reason: list[DoneReasonCount] = derived(
         _done_by_reason,
         "The finished targets by reason. Reasons without targets are left out. The counts add up to done.",
+        items_max=len(DoneReason),
     )
     attempts: int = strawberry.field(description="All attempts ever made, except released ones.")
 
@@ -99,11 +106,14 @@ class Outdial(Node):
         description="The campaign that dials this outdial. Null if there is none."
     )
     name: str = strawberry.field(description="Its name.")
-    detail: str = strawberry.field(description="What it is for.")
-    data: str = strawberry.field(description="Free text for the owner's use. Never interpreted.")
+    detail: str = text("What it is for.", DETAIL_CHARACTERS_MAX)
+    data: str = text("Free text for the owner's use. Never interpreted.", DATA_CHARACTERS_MAX)
     state: OutdialState = strawberry.field(description="Whether its targets can be claimed.")
     dial_policy: DialPolicy = strawberry.field(
         description="How often targets are tried, how long to wait between tries, and how long a lease lasts."
+    )
+    time_zone: str | None = strawberry.field(
+        description="The IANA time zone of destinations whose own is not known. Null if there is none."
     )
     progress: Progress = resolved(resolvers.progress, "Exact counts, in constant time for an outdial of any size.")
     targets: "Connection[OutdialTarget]" = resolved(
@@ -121,6 +131,23 @@ class Outdial(Node):
         "with "
         "the targets, then subscribe to targetEvents with this cursor as `after`: no change is missed. Some events may "
         "already be part of the page; compare version.",
+    )
+    blocked_by: list[Block] = resolved(
+        resolvers.blocks_of_outdial,
+        "What keeps all its targets from being claimed now. Empty if nothing does; targets have reasons of their own.",
+        items_max=len(BlockReason),
+    )
+    next_claim_at: datetime | None = resolved(
+        resolvers.next_claim,
+        "The first moment at which one of its targets can be claimed, in constant time. In the past if one can be now. "
+        "Null if none will be: it is paused, deleted or never opens, or no target waits. What attempts in progress "
+        "lead to is not foreseen. If addresses are on the do-not-call list, it looks at the 100 targets of each "
+        "priority that are due first.",
+    )
+    dialability: Dialability | None = resolved(
+        resolvers.dialability_of_outdial,
+        "How many of its targets can be claimed at a time, and what keeps the others: a check before a list starts. If "
+        "counting takes over 2 seconds, null with the error LIMIT_EXCEEDED.",
     )
     tm_create: datetime = strawberry.field(description="When it was created.")
     tm_update: datetime | None = strawberry.field(description="When it was last changed. Null until the first update.")
@@ -142,7 +169,7 @@ class Destination:
     )
     target_name: str = strawberry.field(description="The name of the person or thing at this address.")
     name: str = strawberry.field(description="The owner's name for it.")
-    detail: str = strawberry.field(description="Notes.")
+    detail: str = text("Notes.", DETAIL_CHARACTERS_MAX)
 
 
 @strawberry.type(description="A destination that is set, with its tries.")
@@ -157,6 +184,18 @@ class TargetDestination:
     )
     usable: bool = strawberry.field(
         description="False if the try limit is reached or the address turned out to be invalid."
+    )
+    blocked_by: list[Block] = resolved(
+        resolvers.blocks_of_destination,
+        "Why this destination cannot be claimed now, and until when. The target and its outdial may have more reasons.",
+        items_max=len(BlockReason),
+    )
+    time_zone: str | None = derived(
+        lambda numbered: numbered.zone.time_zone,
+        "The IANA time zone by whose clocks the calling hours count for this address. Null if it is not known.",
+    )
+    time_zone_source: TimeZoneSource = derived(
+        lambda numbered: numbered.zone.source, "Where the time zone is known from."
     )
 
 
@@ -177,14 +216,16 @@ def _try_count(index: int) -> Any:
 class OutdialTarget(Node):
     outdial_id: strawberry.ID = strawberry.field(description="The outdial it belongs to.")
     outdial: Outdial = resolved(
-        resolvers.outdial_of_target, "The outdial it belongs to. If the outdial is deleted, its tmDelete is set."
+        resolvers.outdial_of_target,
+        "The outdial it belongs to. If the outdial is deleted, its tmDelete is set.",
+        reads=("outdial_id",),
     )
     key: str | None = strawberry.field(
         description="The owner's key for this target, unique in its outdial. Null if there is none."
     )
     name: str = strawberry.field(description="The name of the person or place.")
-    detail: str = strawberry.field(description="Notes.")
-    data: str = strawberry.field(description="Free text for the owner's use. Never interpreted.")
+    detail: str = text("Notes.", DETAIL_CHARACTERS_MAX)
+    data: str = text("Free text for the owner's use. Never interpreted.", DATA_CHARACTERS_MAX)
     status: TargetStatus = strawberry.field(description="The status of the target.")
     done_reason: DoneReason | None = strawberry.field(description="Why the target is DONE. Null if it is not.")
     priority: int = strawberry.field(description="0 to 9. Targets with a higher priority are claimed first.")
@@ -204,15 +245,29 @@ class OutdialTarget(Node):
     destinations: list[TargetDestination] = resolved(
         resolvers.destinations,
         "The destinations that are set, with their index and tries.",
+        reads=("outdial_id", "destinations", "try_counts", "max_try_counts", "invalid_destinations", "time_zone"),
+        items_max=DESTINATIONS,
+    )
+    time_zone: str | None = strawberry.field(
+        description="The IANA time zone that the owner gave. Null if it gave none."
+    )
+    blocked_by: list[Block] = resolved(
+        resolvers.blocks_of_target,
+        "Why it cannot be claimed now, and until when. If this is empty, and blockedBy of its outdial is, too, it can "
+        "be claimed now.",
+        reads=("id",),
+        items_max=len(BlockReason),
     )
     next_try_at: datetime | None = strawberry.field(
         description="The earliest time of the next claim. Null unless the status is IDLE."
     )
     current_attempt: "Attempt | None" = resolved(
-        resolvers.current_attempt, "The attempt in progress. Null unless the status is PROGRESSING."
+        resolvers.current_attempt,
+        "The attempt in progress. Null unless the status is PROGRESSING.",
+        reads=("status", "last_attempt_id"),
     )
     attempts: "Connection[Attempt]" = resolved(
-        resolvers.attempts_of_target, "All attempts on the target, newest first."
+        resolvers.attempts_of_target, "All attempts on the target, newest first.", reads=("id",)
     )
     version: int = strawberry.field(
         description="Grows with every change. Of two reads, the one with the higher version is newer."
@@ -247,7 +302,7 @@ class Attempt(Node):
     disposition: Disposition | None = strawberry.field(
         description="The reported result. Null unless the state is COMPLETED."
     )
-    detail: str = strawberry.field(description="Details that the dialer reported.")
+    detail: str = text("Details that the dialer reported.", DETAIL_CHARACTERS_MAX)
     dialer: str | None = strawberry.field(description="The name that the dialer gave for itself. Null if it gave none.")
     call_id: str | None = strawberry.field(
         description="The dialer's own id of the call. Null until the dialer reports one."
@@ -276,6 +331,10 @@ class ImportCounts:
     updated: int = strawberry.field(description="Rows that changed an existing target with the same key.")
     skipped: int = strawberry.field(description="Rows that repeat a target or change nothing.")
     rejected: int = strawberry.field(description="Rows that were not accepted. rejects gives the reasons.")
+    suppressed: int = strawberry.field(
+        description="Of the created and updated rows, those whose addresses are all on the do-not-call list: they are "
+        "not called while they are."
+    )
 
 
 @strawberry.type(description="A row of a file that was not accepted.")
@@ -287,8 +346,8 @@ class ImportReject:
         description="The column of the first error, as named in the file. Null if the error concerns the whole row."
     )
     code: RejectCode = strawberry.field(description="The kind of the first error, for programs.")
-    message: str = strawberry.field(description="All errors of the row, for people.")
-    row: str = strawberry.field(description="The row as it is in the file, cut after 2,000 characters.")
+    message: str = text("All errors of the row, for people.", MESSAGE_CHARACTERS_MAX)
+    row: str = text("The row as it is in the file, cut after 2,000 characters.", ROW_CHARACTERS_MAX)
 
 
 @strawberry.type(description="The import of a file of targets into an outdial.")
@@ -320,3 +379,27 @@ class ImportJob(Node):
     @classmethod
     def is_type_of(cls, value: Any, _info: object) -> bool:
         return isinstance(value, records.ImportJob)
+
+
+# ---------------------------------------------------------------- suppressions
+
+
+@strawberry.type(
+    description="An entry of the do-not-call list: an address that is not called on any list of the customer. While it "
+    "counts, no target is claimed at this address and no call begins there."
+)
+class Suppression(Node):
+    type: DestinationType = strawberry.field(
+        description="The type as it was given. TEL and WHATSAPP share their numbers: either one suppresses both."
+    )
+    target: str = strawberry.field(description="The address in the canonical form of its type.")
+    reason: str = strawberry.field(description="Why it must not be called, for people. Empty if nobody said.")
+    source: SuppressionSource = strawberry.field(description="How it came to the list.")
+    expires_at: datetime | None = strawberry.field(
+        description="When it stops to count by itself. Null if it never does."
+    )
+    tm_create: datetime = strawberry.field(description="When the address was added first.")
+
+    @classmethod
+    def is_type_of(cls, value: Any, _info: object) -> bool:
+        return isinstance(value, records.Suppression)

@@ -1,115 +1,46 @@
 """Runs operations: parsing, limits, validation, execution, errors with their codes. Independent of the transport."""
 
 import asyncio
-from collections import OrderedDict
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
+from functools import partial
 from inspect import isawaitable
-from typing import Any, Protocol, Self, cast
+from types import TracebackType
+from typing import Any, TypeVar
 
 import strawberry
 from graphql import (
-    DocumentNode,
     ExecutionResult,
     FieldNode,
     FragmentSpreadNode,
-    GraphQLError,
-    GraphQLSyntaxError,
     OperationType,
     create_source_event_stream,
-    execute_root_selection_set,
-    execute_subscription_event,
-    map_source_to_response_event,
-    parse,
-    validate,
 )
-from graphql.execution import Executor
-from graphql.validation import specified_rules
-from strawberry.execution import optimized_is_awaitable
-from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
-from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
+from graphql.execution import VariableValues
 
-from app import metrics
+from app import bounds, costs, metrics, rates, tracing
 from app.auth import Viewer
-from app.errors import BadUserInput, LimitExceeded, Unavailable
-from app.graphql.transport import limits, masking
+from app.errors import LimitExceeded, RateLimited, Unavailable
+from app.graphql.compiled import CompiledOperation, Compiler, Request
+from app.graphql.transport import answers, limits, masking
+from app.graphql.transport.answering import Answering
+from app.graphql.transport.answers import Room
+from app.graphql.transport.crowds import Crowds, Sink, can_join
+from app.graphql.transport.documents import Document, Documents
 from app.graphql.transport.masking import NotExecuted
+from app.graphql.transport.messages import Messages, Subscribed
+from app.graphql.transport.operations import Operation, OperationContext, Payload, Prepared
+from app.graphql.transport.reading import Reading
+from app.graphql.transport.shapes import Shapes, declared
+from app.turns import Allowance, Lanes, working_for
+
+T = TypeVar("T")
 
 OPERATION_SECONDS_MAX = 30
 """For a query, a mutation, or one event of a subscription. A transaction in progress is shielded and completes."""
-CACHED_DOCUMENTS_MAX = 1_000
-CACHED_CHARACTERS_MAX = 500_000
-"""A parsed document takes about a hundred times its text: this is 50 MB."""
-_RULES = (*specified_rules, MaybeNullValidationRule, OneOfInputValidationRule)
-_PERSISTED_QUERY = "persistedQuery"
-"""https://www.apollographql.com/docs/apollo-server/performance/apq"""
-
-Payload = dict[str, Any]
-"""A response: `data`, `errors` or both."""
-
-
-class OperationContext(Protocol):
-    """The context of resolvers, one for each operation."""
-
-    async def prepare(self, query_text: str) -> None: ...
-    async def refresh(self) -> None: ...
-    def renew(self) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """A client's request, unchecked."""
-
-    query: str | None
-    """None if the client sent only the hash of a persisted query."""
-    variables: dict[str, Any] | None = None
-    operation_name: str | None = None
-
-    @classmethod
-    def read(cls, parameters: object) -> Self:
-        """From decoded JSON: the body of a request, or the payload of a `subscribe` message.
-
-        Raises:
-            BadUserInput: a parameter has a wrong type; the message names it.
-        """
-        if not isinstance(parameters, dict):
-            raise BadUserInput("The request must be one JSON object. Batches are not supported.")
-        extensions = parameters.get("extensions")
-        if not isinstance(extensions, dict | None):
-            raise BadUserInput("extensions must be an object.")
-        query = parameters.get("query")
-        if not query and extensions is not None and extensions.get(_PERSISTED_QUERY) is not None:
-            query = None
-        elif not isinstance(query, str):
-            raise BadUserInput("query must be text: the GraphQL document.")
-        variables = parameters.get("variables")
-        if not isinstance(variables, dict | None):
-            raise BadUserInput("variables must be an object.")
-        operation_name = parameters.get("operationName")
-        if not isinstance(operation_name, str | None):
-            raise BadUserInput("operationName must be text.")
-        return cls(query, variables, operation_name)
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """An operation that may run, once."""
-
-    kind: OperationType
-    name: str
-    """Empty if the document gives none."""
-    query: str
-    context: OperationContext
-    executor: Executor[Any]
-
-
-@dataclass(frozen=True, slots=True)
-class _Document:
-    """A document that passed all checks that do not depend on variables."""
-
-    node: DocumentNode
-    plans: dict[str, limits.Plan]
+_LATER = {RateLimited.code, Unavailable.code}
+_COST = "cost"
+"""In an answer."""
 
 
 class Execution:
@@ -118,174 +49,331 @@ class Execution:
     Args:
         schema: without extensions. Their work is done here, once for each document.
         make_context: a new context for each operation.
+        is_compiled: whether operations are compiled. If not, graphql-core executes them all.
+        lanes: whose turn it is. The same for all that serve the same customers.
+        limiter: who may ask for more. Likewise.
     """
 
-    def __init__(self, schema: strawberry.Schema, make_context: Callable[[Viewer], OperationContext]) -> None:
-        self._schema = schema._schema  # noqa: SLF001 - strawberry's public way validates each request again
-        self._executor_class = schema.execution_context_class
+    def __init__(
+        self,
+        schema: strawberry.Schema,
+        make_context: Callable[[Viewer], OperationContext],
+        *,
+        is_compiled: bool = True,
+        lanes: Lanes | None = None,
+        limiter: rates.Limiter | None = None,
+    ) -> None:
         self._make_context = make_context
-        self._documents: OrderedDict[str, _Document] = OrderedDict()
-        self._cached_characters = 0
+        self._compiler = Compiler(schema, is_on=is_compiled)
+        self._lanes = lanes or Lanes()
+        self.limiter = limiter or rates.Limiter()
+        self._subscriptions = Allowance("subscriptions", lambda: bounds.now().customer_subscriptions_max)
+        self._shapes = Shapes()
+        self._crowds = Crowds()
+        self._room = Room()
+        self._messages = Messages(self.limiter, self._room, self._event)
+        self._documents = Documents(schema, self._compiler)
+        self.reading = Reading(self._documents, self._lanes, self.limiter)
 
-    def prepare(self, operation: Operation, viewer: Viewer) -> Prepared:
+    def knows(self, operation: Operation) -> bool:
+        """Whether `prepare` is quick: the document is remembered, or there is none."""
+        return operation.query is None or operation.query in self._documents.kept
+
+    async def prepare_new(self, operation: Operation, viewer: Viewer) -> Prepared:
+        """As `prepare`, for an operation whose document is not known: it is read when its customer's turn comes.
+
+        Raises:
+            NotExecuted: as `prepare`, or the customer has too few points, or its turn did not come.
+        """
+        document = None
+        if operation.query is not None:
+            try:
+                document = await self.reading.read(operation.query, viewer)
+            except NotExecuted as refused:
+                self._count_refused(operation, viewer, refused)
+                raise
+        return self.prepare(operation, viewer, document)
+
+    def prepare(self, operation: Operation, viewer: Viewer, document: Document | None = None) -> Prepared:
         """Parse, validate and measure the request, and coerce its variables.
+
+        Args:
+            operation: the request.
+            viewer: whose it is.
+            document: of the operation, if it is read already.
 
         Raises:
             NotExecuted: it may not run, with the reason.
         """
         try:
-            return self._prepare(operation, viewer)
+            return self._prepare(operation, viewer, document)
         except NotExecuted as refused:
-            metrics.count_operation(operation.operation_name, "unknown", _outcome(refused.payload))
+            self._count_refused(operation, viewer, refused)
             raise
 
-    def _prepare(self, operation: Operation, viewer: Viewer) -> Prepared:
+    def _count_refused(self, operation: Operation, viewer: Viewer, refused: NotExecuted) -> None:
+        metrics.count_refused(operation.operation_name, _outcome(refused.payload))
+        if refused.code not in _LATER:  # nothing was done for it
+            self.limiter.charge(viewer.customer_id, costs.points(fields=0, document=len(operation.query or "")))
+
+    def _prepare(self, operation: Operation, viewer: Viewer, document: Document | None) -> Prepared:
         if operation.query is None:
             raise masking.refuse_persisted_query()
-        document = self._document(operation.query)
+        document = document or self._documents.of(operation.query)
         context = self._make_context(viewer)
-        executor = self._executor_class.build(
-            self._schema,
-            document.node,
-            context_value=context,
-            raw_variable_values=operation.variables,
-            operation_name=operation.operation_name or None,
-            is_awaitable=cast("Any", optimized_is_awaitable),
-            operation_extensions=None,
-        )
-        if isinstance(executor, list):
-            raise masking.refuse_request(executor, masking.BAD_USER_INPUT)
-        name = executor.operation.name.value if executor.operation.name else ""
+        found = self._compiler.find(document.compiled, operation.operation_name)
+        if found is not None:
+            refusal = document.scopes[found.name].refusal(viewer)
+            limited = None if refusal is not None else self._limited(operation, document, found, viewer)
+            if refusal is not None or limited is not None:
+                nothing = Request(found, VariableValues({}, {}), context)
+                return Prepared(
+                    found.node.operation,
+                    found.name,
+                    document.query,
+                    context,
+                    nothing,
+                    None,
+                    viewer.customer_id,
+                    is_dialing=False,
+                    limited=limited,
+                    refusal=refusal,
+                )
         try:
-            limits.check_size(document.plans[name], executor.variable_values.coerced)
+            request = self._compiler.request(
+                document.node,
+                document.compiled,
+                name=operation.operation_name,
+                variables=operation.variables,
+                context=context,
+            )
+            if isinstance(request, list):
+                raise masking.refuse_request(request, masking.BAD_USER_INPUT)
+            name = request.operation.name
+            size = limits.check_size(document.plans[name], request.variables.coerced, document=len(document.query))
         except LimitExceeded as error:
             raise masking.refuse(error) from None
-        return Prepared(executor.operation.operation, name, operation.query, context, executor)
+        kind, shape, points = request.operation.node.operation, None, size.points
+        if kind is OperationType.SUBSCRIPTION:
+            beginning = document.beginnings.get(name)
+            given = declared(request.operation.node, operation.variables)
+            shape = self._shapes.of(viewer, document.query, name, given, beginning)
+            points = costs.subscription(document=len(document.query))
+        request.is_long = answers.is_long(size)
+        return Prepared(
+            kind,
+            name,
+            document.query,
+            context,
+            request,
+            shape,
+            viewer.customer_id,
+            is_dialing=name in document.dialing,
+            size=size,
+            points=points,
+            rated=_rated(document, name),
+            has_pages=document.plans[name].has_pages,
+            wants_cost=operation.wants_cost,
+        )
 
-    async def execute(self, prepared: Prepared) -> Payload:
-        """The response to a query or a mutation."""
+    def _limited(
+        self, operation: Operation, document: Document, found: CompiledOperation, viewer: Viewer
+    ) -> RateLimited | None:
+        """Why the operation will not be admitted: judged before its variables are coerced, which may take long."""
+
+        def cost() -> int:
+            if found.node.operation is OperationType.SUBSCRIPTION:
+                return costs.subscription(document=len(document.query))
+            plan = document.plans[found.name]
+            return limits.measure(plan, operation.variables or {}, document=len(document.query)).points
+
+        return self.limiter.refusal(viewer.customer_id, cost, _rated(document, found.name))
+
+    async def admit(self, prepared: Prepared) -> None:
+        """Take the operation's points from its customer's bucket. It waits for nothing, except in a sudden burst.
+
+        Raises:
+            NotExecuted: the customer has not enough.
+        """
         try:
-            async with _time_limit():
-                await prepared.context.prepare(prepared.query)
-                result = execute_root_selection_set(prepared.executor)
-                payload = _payload(await result if isawaitable(result) else result)
+            if prepared.limited is not None:
+                raise prepared.limited
+            await self.limiter.admit(prepared.customer_id, prepared.points, prepared.rated)
+        except RateLimited as error:
+            metrics.count_operation(prepared.name, prepared.kind.value, error.code)
+            raise masking.refuse(error) from None
+
+    def answer(self, prepared: Prepared) -> "Answering":
+        """A block that has the response to a query or a mutation. A large one takes room in this process until its end.
+
+        Raises:
+            NotExecuted: when the block begins: its customer has no points left, or its turn did not come.
+        """
+        return Answering(self, self._room, prepared)
+
+    def execute(self, prepared: Prepared) -> Awaitable[Payload]:
+        """The response to a query or a mutation.
+
+        Raises:
+            NotExecuted: its turn did not come.
+        """
+        work = self._in_turn(prepared)
+        return _traced(work, prepared, _outcome) if tracing.is_on() else work
+
+    async def _in_turn(self, prepared: Prepared) -> Payload:
+        turn = self._lanes.turn(prepared.customer_id, is_dialing=prepared.is_dialing, is_long=prepared.size.is_long)
+        try:
+            await turn.begin()
+        except (RateLimited, Unavailable) as error:
+            metrics.count_operation(prepared.name, prepared.kind.value, error.code)
+            raise masking.refuse(error) from None
+        try:
+            payload = prepared.refusal or await self._execute(prepared)
         except Exception as error:  # noqa: BLE001 - the client gets an answer for every error
             payload = {"data": None, "errors": [masking.render(error)]}
+        finally:
+            turn.end()
+        if prepared.wants_cost:
+            payload["extensions"] = {_COST: prepared.size.cost()}
         metrics.count_operation(prepared.name, prepared.kind.value, _outcome(payload))
         return payload
 
-    async def subscribe(self, prepared: Prepared) -> AsyncGenerator[Payload, None]:
-        """The responses of a subscription. Close the iterator when the subscriber is gone.
+    async def _execute(self, prepared: Prepared) -> Payload:
+        async with _TimeLimit():
+            await prepared.context.prepare(prepared.query)
+            return _payload(await self._run(prepared.request))
+
+    async def subscribe(self, prepared: Prepared, sink: Sink | None = None) -> AsyncGenerator[bytes, None]:
+        """The responses of a subscription, as JSON. Close the iterator when the subscriber is gone.
+
+        Args:
+            prepared: the subscription.
+            sink: takes responses at once if it can: they are sent to many subscribers in one go. The iterator has the
+                others.
 
         Raises:
             NotExecuted: the subscription cannot start, or ended by an error.
         """
-        outcome = "ok"
+        await self.admit(prepared)
+        outcome, name, kind = "ok", prepared.name, prepared.kind.value
+        working_for.set(prepared.customer_id)
         try:
-            with metrics.subscriptions.labels(_root_field(prepared.executor)).track_inprogress():
-                async with aclosing(self._subscribe(prepared)) as payloads:
-                    async for payload in payloads:
-                        yield payload
+            with (
+                self._subscriptions.one(prepared.customer_id),
+                metrics.subscriptions.labels(_root_field(prepared.request)).track_inprogress(),
+            ):
+                opening: Awaitable[Any] = self._source(prepared)
+                if tracing.is_on():
+                    opening = _traced(opening, prepared, _opened)
+                async with aclosing(await opening) as source:
+                    del opening
+                    responses = self._responses(prepared, source, sink)
+                    del prepared  # what is not shared is not needed any more
+                    async with aclosing(responses):
+                        async for response in responses:
+                            yield response
+                            del response  # not held while it waits
         except NotExecuted as refused:
             outcome = _outcome(refused.payload)
             raise
-        finally:
-            metrics.count_operation(prepared.name, prepared.kind.value, outcome)
-
-    async def _subscribe(self, prepared: Prepared) -> AsyncGenerator[Payload, None]:
-        executor, context = prepared.executor, prepared.context
-
-        async def respond(event_executor: Executor[Any]) -> ExecutionResult:
-            async with _time_limit():
-                context.renew()
-                result = execute_subscription_event(event_executor)
-                return await result if isawaitable(result) else result
-
-        try:
-            async with _time_limit():
-                await context.prepare(prepared.query)
-                opened = create_source_event_stream(executor)
-                source = await opened if isawaitable(opened) else opened
         except Exception as error:  # noqa: BLE001 - the client gets an answer for every error
-            raise NotExecuted([masking.render(error)]) from None
+            errors = [masking.render(error)]
+            outcome = _outcome({"errors": errors})
+            raise NotExecuted(errors) from None
+        finally:
+            metrics.count_operation(name, kind, outcome)
+
+    def _responses(self, prepared: Prepared, source: Any, sink: Sink | None) -> AsyncGenerator[bytes, None]:
+        shape, context, variables = prepared.shape, prepared.context, prepared.request.variables
+        if shape is not None:
+            variables = shape.coerced = shape.coerced or variables
+        respond = partial(self._messages.make, Subscribed.of(prepared, variables))
+        if shape is not None and can_join(source):
+            return self._crowds.responses(shape, source, sink, before=context.refresh, respond=respond)
+        return _alone(source, sink, before=context.refresh, respond=respond)
+
+    async def _source(self, prepared: Prepared) -> Any:
+        """The events of a subscription, which can be closed."""
+        async with _TimeLimit():
+            await prepared.context.prepare(prepared.query)
+            opened = create_source_event_stream(prepared.request.executor)
+            source = await opened if isawaitable(opened) else opened
         if isinstance(source, ExecutionResult):
             raise NotExecuted([masking.render(error) for error in source.errors or ()])
-        # graphql-core awaits the function's result, although its type is of a synchronous function.
-        responses = map_source_to_response_event(executor, source, cast("Any", respond))
+        return source
+
+    async def _event(self, request: Request) -> Payload:
+        context: Any = request.context
+        async with _TimeLimit():
+            context.renew()
+            try:
+                return _payload(await self._run(request))
+            finally:
+                context.renew()  # what was read for this event is not held until the next one comes
+
+    def run(self, prepared: Prepared, sink: Sink | None = None) -> AsyncGenerator[bytes, None]:
+        """The responses to an operation of any kind, as JSON. Arguments and errors are those of `subscribe`."""
+        is_subscription = prepared.kind is OperationType.SUBSCRIPTION
+        return self.subscribe(prepared, sink) if is_subscription else self._answer(prepared)
+
+    async def _answer(self, prepared: Prepared) -> AsyncGenerator[bytes, None]:
+        async with self.answer(prepared) as answer:
+            yield answer.body
+
+    async def _run(self, request: Request) -> ExecutionResult:
+        result, way = await self._compiler.execute(request)
+        metrics.graphql_executions.labels(way).inc()
+        return result
+
+
+class _TimeLimit:
+    """Ends what takes too long, as Unavailable. A class, because each request enters one: a generator takes longer."""
+
+    def __init__(self) -> None:
+        self._timeout = asyncio.timeout(OPERATION_SECONDS_MAX)
+
+    async def __aenter__(self) -> None:
+        await self._timeout.__aenter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         try:
-            async with aclosing(responses):
-                async for result in responses:
-                    yield _payload(result)
-                    # Before the next event is read, so that its position is no newer than the event.
-                    await context.refresh()
-        except Exception as error:  # noqa: BLE001 - as above
-            raise NotExecuted([masking.render(error)]) from None
-
-    async def run(self, prepared: Prepared) -> AsyncGenerator[Payload, None]:
-        """The responses to an operation of any kind.
-
-        Raises:
-            NotExecuted: as `subscribe`.
-        """
-        if prepared.kind is not OperationType.SUBSCRIPTION:
-            yield await self.execute(prepared)
-            return
-        async with aclosing(self.subscribe(prepared)) as responses:
-            async for payload in responses:
-                yield payload
-
-    def _document(self, query: str) -> _Document:
-        document = self._documents.get(query)
-        if document is not None:
-            self._documents.move_to_end(query)
-            return document
-        document = self._check(query)
-        # Only valid ones are cached: invalid ones would push them out.
-        self._documents[query] = document
-        self._cached_characters += len(query)
-        while self._cached_characters > CACHED_CHARACTERS_MAX or len(self._documents) > CACHED_DOCUMENTS_MAX:
-            oldest, _ = self._documents.popitem(last=False)
-            self._cached_characters -= len(oldest)
-        return document
-
-    def _check(self, query: str) -> _Document:
-        try:
-            node = _parse(query)
-            limits.check_shape(node)
-        except LimitExceeded as error:
-            raise masking.refuse(error) from None
-        except GraphQLError as error:
-            raise masking.refuse_request([error], masking.GRAPHQL_PARSE_FAILED) from None
-        if errors := validate(self._schema, node, _RULES):
-            raise masking.refuse_request(errors, masking.GRAPHQL_VALIDATION_FAILED)
-        return _Document(node, limits.plan_operations(self._schema, node))
-
-
-def _parse(query: str) -> DocumentNode:
-    if len(query) > limits.QUERY_CHARACTERS_MAX:
-        raise LimitExceeded(f"The document is too long: at most {limits.QUERY_CHARACTERS_MAX:,} characters.")
-    try:
-        return parse(query, max_tokens=limits.QUERY_TOKENS_MAX)
-    except GraphQLSyntaxError as error:
-        if "Parsing aborted" in error.message:
-            raise LimitExceeded(
-                f"The document has too many tokens: at most {limits.QUERY_TOKENS_MAX:,}. Send long values as variables."
-            ) from None
-        raise
-
-
-@asynccontextmanager
-async def _time_limit() -> AsyncIterator[None]:
-    timeout = asyncio.timeout(OPERATION_SECONDS_MAX)
-    try:
-        async with timeout:
-            yield
-    except TimeoutError:
-        if timeout.expired():
+            await self._timeout.__aexit__(kind, error, trace)
+        except TimeoutError:
             raise Unavailable(
                 f"The operation took longer than {OPERATION_SECONDS_MAX} seconds. Ask for less at once."
             ) from None
-        raise
+
+
+async def _alone(
+    source: AsyncIterator[Any],
+    sink: Sink | None,
+    *,
+    before: Callable[[], Awaitable[None]],
+    respond: Callable[[Any], Awaitable[bytes]],
+) -> AsyncGenerator[bytes, None]:
+    async for event in source:
+        response = await respond(event)
+        if sink is None or not sink(response):
+            yield response
+        # Before the next event is read, so that its position is no newer than the event.
+        await before()
+
+
+def _traced(work: Awaitable[T], prepared: Prepared, outcome: Callable[[T], str]) -> Awaitable[T]:
+    kind = prepared.kind.value
+    return tracing.of_operation(work, kind=kind, name=prepared.name, query=prepared.query, outcome=outcome)
+
+
+def _opened(_source: object) -> str:
+    return "ok"
+
+
+def _rated(document: Document, name: str) -> rates.Kind:
+    if name in document.reports:
+        return rates.Kind.REPORT
+    return rates.Kind.CLAIM if name in document.dialing else rates.Kind.OPERATION
 
 
 def _outcome(payload: Payload) -> str:
@@ -294,14 +382,15 @@ def _outcome(payload: Payload) -> str:
     return errors[0]["extensions"]["code"] if errors else "ok"
 
 
-def _root_field(executor: Executor[Any]) -> str:
+def _root_field(request: Request) -> str:
     """The name of a subscription's only field, which a fragment may hold."""
-    selection: Any = executor.operation
+    selection: Any = request.operation.node
     while not isinstance(selection, FieldNode):
         if isinstance(selection, FragmentSpreadNode):
-            selection = executor.fragment_definitions[selection.name.value]
+            selection = request.operation.fragments[selection.name.value]
         selection = selection.selection_set.selections[0]
-    return selection.name.value
+    name: str = selection.name.value
+    return name
 
 
 def _payload(result: ExecutionResult) -> Payload:

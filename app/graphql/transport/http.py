@@ -9,12 +9,16 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.auth import Viewer
-from app.errors import BadUserInput, Unauthenticated, Unavailable
-from app.graphql.transport import masking, negotiation, sse
-from app.graphql.transport.execution import Execution, Operation, Payload, Prepared
+from app.errors import RETRY_AFTER_SECONDS, BadUserInput, RateLimited, Unauthenticated, Unavailable
+from app.graphql.transport import masking, negotiation, sse, statuses
+from app.graphql.transport.execution import Execution
 from app.graphql.transport.masking import NotExecuted
-from app.graphql.transport.negotiation import Accepted
+from app.graphql.transport.negotiation import Accepted, JsonType
+from app.graphql.transport.operations import Operation, Prepared
+from app.graphql.transport.reading import LARGE_JSON_BYTES
+from app.graphql.transport.statuses import Outcome
 from app.requests import bodies, tokens
+from app.requests.arriving import Arriving
 from app.requests.bodies import Disconnected, HttpRefusal
 from app.requests.tokens import TokenReader
 
@@ -22,6 +26,10 @@ BODY_BYTES_MAX = 8 * 1024 * 1024
 """1,000 targets, the most of one call, with 8 kB each. If all of them had the longest data, it would be 65 MB."""
 BODY_SECONDS_MAX = 30
 QUERY_PARAMETERS_MAX = 20
+PART_BYTES = 256 * 1024
+"""Of an answer that is sent at once."""
+_LATER = {"Retry-After": str(RETRY_AFTER_SECONDS)}
+_OUTCOMES = {RateLimited.code: Outcome.RATE_LIMITED, Unavailable.code: Outcome.UNAVAILABLE}
 _JSON_TYPES = {negotiation.JSON, "application/graphql+json"}
 
 
@@ -30,14 +38,24 @@ class HttpEndpoint:
 
     Args:
         execution: runs the operations. reader: of tokens. page: what a browser gets.
+        arriving: counts what clients send, on WebSockets too.
         stopping: is set when the server begins to stop; ends the streams.
     """
 
-    def __init__(self, execution: Execution, reader: TokenReader, *, page: ASGIApp, stopping: asyncio.Event) -> None:
+    def __init__(
+        self,
+        execution: Execution,
+        reader: TokenReader,
+        *,
+        page: ASGIApp,
+        arriving: Arriving,
+        stopping: asyncio.Event,
+    ) -> None:
         self._execution = execution
         self._reader = reader
         self._page = page
         self._stopping = stopping
+        self._arriving = arriving
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
@@ -45,7 +63,7 @@ class HttpEndpoint:
         if scope["method"] in {"GET", "HEAD"} and accepted.prefers_html:
             await self._page(scope, receive, send)
             return
-        media_type = accepted.json or negotiation.JSON
+        media_type: JsonType = accepted.json or negotiation.JSON
         try:
             viewer, prepared = await self._prepare(scope, receive, headers, accepted)
         except HttpRefusal as problem:
@@ -55,18 +73,34 @@ class HttpEndpoint:
             if accepted.prefers_stream:
                 await sse.send_refusal(send, refused)
             else:
-                # Before the specification, application/json meant: 200 for everything that reached the GraphQL layer.
-                status = 400 if media_type == negotiation.GRAPHQL_JSON else 200
-                await _respond(send, status, masking.encode(refused.payload), media_type)
+                outcome = _OUTCOMES.get(refused.code, Outcome.REFUSED)
+                later = {} if outcome is Outcome.REFUSED else {"Retry-After": str(refused.retry_after_seconds)}
+                status = statuses.status(outcome, media_type)
+                await _respond(send, status, masking.encode(refused.payload), media_type, later)
         except Disconnected:
             pass
         else:
             if accepted.prefers_stream or prepared.kind is OperationType.SUBSCRIPTION:
                 responses = self._execution.run(prepared)
-                await sse.stream(receive, send, responses, expires_at=viewer.expires_at, stopping=self._stopping)
+                stopping = self._stopping if prepared.kind is OperationType.SUBSCRIPTION else None
+                await sse.stream(receive, send, responses, expires_at=viewer.expires_at, stopping=stopping)
             else:
-                payload: Payload = await self._execution.execute(prepared)
-                await _respond(send, 200, masking.encode(payload), media_type)
+                await self._answer(send, prepared, media_type)
+
+    async def _answer(self, send: Send, prepared: Prepared, media_type: JsonType) -> None:
+        limiter, customer_id = self._execution.limiter, prepared.customer_id
+        try:
+            async with self._execution.answer(prepared) as answer:
+                headers = limiter.headers(customer_id)
+                if answer.is_unavailable:
+                    headers |= _LATER
+                status = statuses.status(Outcome.PARTIAL if answer.has_errors else Outcome.DONE, media_type)
+                await _respond(send, status, answer.body, media_type, headers)
+        except NotExecuted as refused:
+            outcome = Outcome.RATE_LIMITED if refused.code == RateLimited.code else Outcome.UNAVAILABLE
+            status = statuses.status(outcome, media_type)
+            headers = limiter.headers(customer_id) | {"Retry-After": str(refused.retry_after_seconds)}
+            await _respond(send, status, masking.encode(refused.payload), media_type, headers)
 
     async def _prepare(
         self, scope: Scope, receive: Receive, headers: Headers, accepted: Accepted
@@ -83,13 +117,16 @@ class HttpEndpoint:
             parameters = _query_parameters(scope["query_string"])
         else:
             bodies.check_headers(headers, _JSON_TYPES)
-            body = await bodies.read(receive, headers, bytes_max=BODY_BYTES_MAX, seconds_max=BODY_SECONDS_MAX)
-            parameters = bodies.decode(body)
+            parameters = await self._body(receive, headers, viewer)
         try:
             operation = Operation.read(parameters)
         except BadUserInput as error:
             raise HttpRefusal(400, error) from None
-        prepared = self._execution.prepare(operation, viewer)
+        execution = self._execution
+        if execution.knows(operation):
+            prepared = execution.prepare(operation, viewer)
+        else:
+            prepared = await execution.prepare_new(operation, viewer)
         if method != "POST" and prepared.kind is OperationType.MUTATION:
             raise HttpRefusal(405, BadUserInput("Send mutations by POST."), {"Allow": "POST"})
         if prepared.kind is OperationType.SUBSCRIPTION and not accepted.stream:
@@ -104,13 +141,23 @@ class HttpEndpoint:
             )
         return viewer, prepared
 
+    async def _body(self, receive: Receive, headers: Headers, viewer: Viewer) -> Any:
+        """The value of the body, which itself is gone then: what is made of it may wait."""
+        with self._arriving.share(viewer.customer_id) as share:
+            body = await bodies.read(
+                receive, headers, bytes_max=BODY_BYTES_MAX, seconds_max=BODY_SECONDS_MAX, share=share
+            )
+            if len(body) <= LARGE_JSON_BYTES:
+                return bodies.decode(body)
+            return await self._execution.reading.decode(body, viewer, bodies.decode)
+
     async def _authenticate(self, headers: Headers, *, is_json: bool) -> Viewer:
         try:
             return await self._reader.viewer(tokens.http_token(headers, is_json=is_json))
         except Unauthenticated as error:
             raise HttpRefusal(401, error, {"WWW-Authenticate": "Bearer"}) from None
         except Unavailable as error:
-            raise HttpRefusal(503, error) from None
+            raise HttpRefusal(503, error, _LATER) from None
 
 
 def _query_parameters(query_string: bytes) -> dict[str, Any]:
@@ -141,4 +188,9 @@ async def _respond(
     ]
     raw += [(name.lower().encode(), value.encode()) for name, value in (headers or {}).items()]
     await send({"type": "http.response.start", "status": status, "headers": raw})
-    await send({"type": "http.response.body", "body": body})
+    # The server waits before each part until the client has read most of those before.
+    begin = 0
+    while len(body) - begin > PART_BYTES:
+        await send({"type": "http.response.body", "body": body[begin : begin + PART_BYTES], "more_body": True})
+        begin += PART_BYTES
+    await send({"type": "http.response.body", "body": body[begin:]})

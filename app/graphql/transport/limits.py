@@ -1,13 +1,12 @@
 """What one operation may ask for, checked before it runs.
 
-The shape of a document is checked once, before validation, and so limits the cost of validation. What an operation may
-return depends on its variables: a plan is made once for each document, and evaluated for each request in microseconds.
-Both walk each fragment once, even if it is spread many times.
+That depends on its variables: a plan is made once for each document, and evaluated for each request in microseconds. It
+walks each fragment once, even if it is spread many times.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from graphql import (
     DocumentNode,
@@ -15,6 +14,7 @@ from graphql import (
     FragmentDefinitionNode,
     FragmentSpreadNode,
     GraphQLField,
+    GraphQLInt,
     GraphQLInterfaceType,
     GraphQLNamedType,
     GraphQLObjectType,
@@ -28,118 +28,39 @@ from graphql import (
     ValueNode,
     VariableNode,
     get_named_type,
+    get_nullable_type,
 )
 
+from app import costs
 from app.errors import LimitExceeded
 from app.pagination import PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX
 
-QUERY_CHARACTERS_MAX = 100_000
-QUERY_TOKENS_MAX = 5_000
-"""Parsing and validating this many blocks the loop for about 0.1 seconds. Rows of a batch belong in variables."""
-DEPTH_MAX = 15
-INTROSPECTION_DEPTH_MAX = 20
-"""GraphiQL's own query is 15 fields deep; `__schema` and `__type` are counted apart."""
-NESTING_MAX = 50
-"""Selection sets inside each other, fragments included. Limits every recursion over a document."""
-FRAGMENTS_MAX = 100
-ROOT_FIELDS_MAX = 50
-ALIASES_MAX = 100
-"""Aliases, and repeated fields in one selection set: validation compares all pairs of them."""
+SEARCHES_MAX = 20
+"""Pages with `where`, and counts. Each may look at every row of a list, however small its answer is."""
 NODES_MAX = 25_000
 """The most objects that the lists of one operation may return."""
 FIELDS_MAX = 250_000
-"""Fields of all those objects: about two seconds of work on the loop."""
+"""Fields of all those objects: about two seconds of work."""
+CHARACTERS_MAX = 256 * 1024 * 1024
+"""Of the longest texts that all those fields can have. They are read before the answer is made of them, and what they
+really have is counted then: see `answers`."""
 
 BATCH_MAX = 1_000
+_LEAF_CHARACTERS = 40
+"""Of a field that does not say how long its text may be, about, with its name."""
+_CHARACTERS_MAX = "characters_max"
+"""The key in a field's metadata of the longest text that it has."""
+_ITEMS_MAX = "items_max"
+"""The key in a field's metadata of the most items that its list has."""
+_ROWS = "rows"
+"""The key in a mutation's metadata of how many rows it writes, if its input does not say it."""
+_DEFINITION = "strawberry-definition"
+_COUNTS = {"totalCount", "dialability"}
+"""Fields that may look at every row of a list."""
+_FILTER = "where"
 
 # Introspection's lists, by their usual lengths; the types' is known.
 _INTROSPECTION_LISTS = {"fields": 10, "inputFields": 8, "enumValues": 8, "possibleTypes": 4, "args": 2, "directives": 6}
-
-
-def check_shape(document: DocumentNode) -> None:
-    """Refuse a document that is too deep or too wide.
-
-    Raises:
-        LimitExceeded: says what is too large, and the limit.
-    """
-    fragments = [node for node in document.definitions if isinstance(node, FragmentDefinitionNode)]
-    if len(fragments) > FRAGMENTS_MAX:
-        raise LimitExceeded(f"Too many fragments: a document has at most {FRAGMENTS_MAX}.")
-    shapes = _Shapes({node.name.value: node for node in fragments})
-    operations = [node for node in document.definitions if isinstance(node, OperationDefinitionNode)]
-    for operation in operations:
-        shape = shapes.of(operation.selection_set, 1)
-        if shape.depth > DEPTH_MAX:
-            raise LimitExceeded(f"Fields are nested too deep: at most {DEPTH_MAX} levels.")
-        if shape.introspection_depth > INTROSPECTION_DEPTH_MAX:
-            raise LimitExceeded(f"Introspection is nested too deep: at most {INTROSPECTION_DEPTH_MAX} levels.")
-        if shape.width > ROOT_FIELDS_MAX:
-            raise LimitExceeded(f"Too many root fields: an operation has at most {ROOT_FIELDS_MAX}.")
-    for fragment in fragments:
-        # Validation refuses a fragment that no operation spreads, and that must not be costly either.
-        shapes.of_fragment(fragment.name.value, 1)
-    if shapes.aliases > ALIASES_MAX:
-        raise LimitExceeded(f"Too many aliases and repeated fields: a document has at most {ALIASES_MAX}.")
-
-
-@dataclass(slots=True)
-class _Shape:
-    depth: int = 0
-    introspection_depth: int = 0
-    nesting: int = 0
-    width: int = 0
-
-
-_NO_SHAPE = _Shape()
-
-
-class _Shapes:
-    """Measures selection sets, each fragment once."""
-
-    def __init__(self, fragments: dict[str, FragmentDefinitionNode]) -> None:
-        self.aliases = 0
-        self._fragments = fragments
-        self._known: dict[str, _Shape] = {}
-
-    def of(self, selection_set: SelectionSetNode, level: int) -> _Shape:
-        if level > NESTING_MAX:
-            raise LimitExceeded(f"Selections are nested too deep: at most {NESTING_MAX} levels, with fragments.")
-        shape = _Shape(nesting=1)
-        keys: set[str] = set()
-        for selection in selection_set.selections:
-            if isinstance(selection, FieldNode):
-                key = selection.alias.value if selection.alias else selection.name.value
-                self.aliases += selection.alias is not None or key in keys
-                keys.add(key)
-                inner = self.of(selection.selection_set, level + 1) if selection.selection_set else _NO_SHAPE
-                shape.width += 1
-                if selection.name.value in {"__schema", "__type"}:
-                    shape.introspection_depth = max(shape.introspection_depth, inner.depth + 1)
-                else:
-                    shape.depth = max(shape.depth, inner.depth + 1)
-                    shape.introspection_depth = max(shape.introspection_depth, inner.introspection_depth)
-            else:
-                inner = (
-                    self.of_fragment(selection.name.value, level + 1)
-                    if isinstance(selection, FragmentSpreadNode)
-                    else self.of(selection.selection_set, level + 1)  # type: ignore[attr-defined]
-                )
-                shape.width += inner.width
-                shape.depth = max(shape.depth, inner.depth)
-                shape.introspection_depth = max(shape.introspection_depth, inner.introspection_depth)
-            shape.nesting = max(shape.nesting, inner.nesting + 1)
-        return shape
-
-    def of_fragment(self, name: str, level: int) -> _Shape:
-        shape = self._known.get(name)
-        if shape is None:
-            self._known[name] = _NO_SHAPE  # ends a cycle, which validation refuses, and an unknown name
-            fragment = self._fragments.get(name)
-            shape = self.of(fragment.selection_set, level) if fragment else _NO_SHAPE
-            self._known[name] = shape
-        elif level + shape.nesting > NESTING_MAX + 1:
-            raise LimitExceeded(f"Selections are nested too deep: at most {NESTING_MAX} levels, with fragments.")
-        return shape
 
 
 @dataclass(slots=True)
@@ -147,9 +68,57 @@ class Plan:
     """What a selection set can return, as far as known without variables."""
 
     fields: int = 0
+    characters: int = 0
+    searches: int = 0
+    rows: int = 0
+    has_pages: bool = False
     lists: list["_List"] = field(default_factory=list)
     spreads: list["Plan"] = field(default_factory=list)
     """Plans of fragments, shared by all that spread them."""
+
+
+class Size(NamedTuple):
+    """What an operation can return at most."""
+
+    nodes: int
+    """Objects."""
+    fields: int
+    characters: int
+    searches: int
+    """Pages with `where`, and counts."""
+    rows: int = 0
+    """That a mutation writes."""
+    document: int = 0
+    """Characters of the document."""
+
+    @property
+    def points(self) -> int:
+        """The cost of the operation: see `app.costs`."""
+        return costs.points(
+            fields=self.fields,
+            characters=self.characters,
+            searches=self.searches,
+            rows=self.rows,
+            document=self.document,
+        )
+
+    @property
+    def is_long(self) -> bool:
+        """Whether the answer takes long to compute."""
+        return costs.is_long(fields=self.fields, characters=self.characters)
+
+    def cost(self) -> dict[str, dict[str, int]]:
+        """For the client: each figure with its limit."""
+        return {
+            "points": {"estimate": self.points, "limit": costs.POINTS_MAX},
+            "objects": {"estimate": self.nodes, "limit": NODES_MAX},
+            "fields": {"estimate": self.fields, "limit": FIELDS_MAX},
+            "characters": {"estimate": self.characters, "limit": CHARACTERS_MAX},
+            "searches": {"estimate": self.searches, "limit": SEARCHES_MAX},
+        }
+
+
+NOTHING = Size(0, 0, 0, 0)
 
 
 @dataclass(slots=True)
@@ -159,6 +128,8 @@ class _List:
     """The length, unless the arguments say otherwise."""
     arguments: tuple[ValueNode, ...] = ()
     is_page: bool = False
+    rows: int | None = None
+    """Of a mutation's field: how many rows it writes at least. None in other answers."""
 
 
 def plan_operations(schema: GraphQLSchema, document: DocumentNode) -> dict[str, Plan]:
@@ -172,17 +143,25 @@ def plan_operations(schema: GraphQLSchema, document: DocumentNode) -> dict[str, 
     return plans
 
 
-def check_size(plan: Plan, variables: dict[str, Any]) -> None:
-    """Refuse an operation that could return too much.
+def measure(plan: Plan, variables: dict[str, Any], *, document: int = 0) -> Size:
+    """What the operation can return. Arguments are those of `check_size`; variables need not be coerced."""
+    nodes, fields, characters, searches, rows, _ = _size(plan, variables, {})
+    return Size(nodes, fields, characters, searches, rows, document)
+
+
+def check_size(plan: Plan, variables: dict[str, Any], *, document: int = 0) -> Size:
+    """What the operation can return. Refuse one that could return too much.
 
     Args:
         plan: the operation's.
         variables: coerced, with the defaults filled in.
+        document: characters of its document.
 
     Raises:
         LimitExceeded: with the estimate and the limit.
     """
-    nodes, fields = _size(plan, variables, {})
+    size = measure(plan, variables, document=document)
+    nodes, fields, characters, searches, *_ = size
     if nodes > NODES_MAX:
         raise LimitExceeded(
             f"The operation could return {nodes:,} objects. The limit is {NODES_MAX:,}. Ask for smaller pages."
@@ -191,22 +170,44 @@ def check_size(plan: Plan, variables: dict[str, Any]) -> None:
         raise LimitExceeded(
             f"The operation could return {fields:,} fields. The limit is {FIELDS_MAX:,}. Ask for smaller pages."
         )
+    if characters > CHARACTERS_MAX:
+        raise LimitExceeded(
+            f"The operation could return {characters:,} characters. The limit is {CHARACTERS_MAX:,}. Ask for smaller "
+            "pages, or for fewer long texts."
+        )
+    if searches > SEARCHES_MAX:
+        raise LimitExceeded(
+            f"The operation has {searches:,} searches: pages with `where`, and counts. The limit is {SEARCHES_MAX:,}. "
+            "Ask for them in several requests."
+        )
+    if size.points > costs.POINTS_MAX:
+        raise LimitExceeded(
+            f"The operation costs {size.points:,} points. The limit is {costs.POINTS_MAX:,}. Ask for less at once."
+        )
+    return size
 
 
-def _size(plan: Plan, variables: dict[str, Any], known: dict[int, tuple[int, int]]) -> tuple[int, int]:
-    nodes, fields = 0, plan.fields
+def _size(plan: Plan, variables: dict[str, Any], known: dict[int, Size]) -> Size:
+    nodes, fields, characters, searches, rows = 0, plan.fields, plan.characters, plan.searches, plan.rows
     for item in plan.lists:
         length = _length(item, variables)
-        inner_nodes, inner_fields = _size(item.plan, variables, known)
-        nodes += length * (1 + inner_nodes)
-        fields += length * inner_fields
+        if item.rows is not None:
+            rows += max(length, item.rows)
+        inner = _size(item.plan, variables, known)
+        nodes += length * (1 + inner.nodes)
+        fields += length * inner.fields
+        characters += length * inner.characters
+        searches += inner.searches  # one statement searches for all objects of a list
     for spread in plan.spreads:
         size = known.get(id(spread))
         if size is None:
             size = known[id(spread)] = _size(spread, variables, known)
-        nodes += size[0]
-        fields += size[1]
-    return nodes, fields
+        nodes += size.nodes
+        fields += size.fields
+        characters += size.characters
+        searches += size.searches
+        rows += size.rows
+    return Size(nodes, fields, characters, searches, rows)
 
 
 def _length(item: _List, variables: dict[str, Any]) -> int:
@@ -252,6 +253,11 @@ def _given_lengths(given: object) -> Iterator[int]:
                     yield value
 
 
+def _is_search(node: FieldNode, definition: GraphQLField) -> bool:
+    is_page = not {"first", "last"}.isdisjoint(definition.args)
+    return is_page and any(argument.name.value == _FILTER for argument in node.arguments or ())
+
+
 class _Planner:
     def __init__(self, schema: GraphQLSchema, document: DocumentNode) -> None:
         self._schema = schema
@@ -272,6 +278,7 @@ class _Planner:
                     plan.spreads.append(self.plan(selection.selection_set, inner))
                 case FragmentSpreadNode():
                     plan.spreads.append(self._fragment(selection.name.value))
+        plan.has_pages = plan.has_pages or any(spread.has_pages for spread in plan.spreads)
         return plan
 
     def _fragment(self, name: str) -> Plan:
@@ -288,18 +295,36 @@ class _Planner:
             if isinstance(parent, GraphQLObjectType | GraphQLInterfaceType)
             else None
         )
+        metadata: Mapping[str, int] = (
+            getattr(definition.extensions.get(_DEFINITION), "metadata", {}) if definition is not None else {}
+        )
         if definition is None or node.selection_set is None:
+            plan.characters += _LEAF_CHARACTERS + metadata.get(_CHARACTERS_MAX, 0)
+            plan.searches += node.name.value in _COUNTS
             return
+        plan.characters += _LEAF_CHARACTERS
+        plan.searches += _is_search(node, definition) or node.name.value in _COUNTS
         inner = self.plan(node.selection_set, get_named_type(definition.type))
-        item = self._list(node, definition, inner, is_introspection=parent is not None and parent.name.startswith("__"))
+        is_introspection = parent is not None and parent.name.startswith("__")
+        item = self._list(
+            node, definition, inner, items_max=metadata.get(_ITEMS_MAX, 1), is_introspection=is_introspection
+        )
+        plan.has_pages = plan.has_pages or item.is_page or inner.has_pages
+        if parent is self._schema.mutation_type:
+            item.rows = metadata.get(_ROWS, 1)
         if item.constant == 1 and not item.arguments:
+            plan.rows += item.rows or 0
             plan.fields += inner.fields
+            plan.characters += inner.characters
+            plan.searches += inner.searches
             plan.lists += inner.lists
             plan.spreads += inner.spreads
         else:
             plan.lists.append(item)
 
-    def _list(self, node: FieldNode, definition: GraphQLField, inner: Plan, *, is_introspection: bool) -> _List:
+    def _list(
+        self, node: FieldNode, definition: GraphQLField, inner: Plan, *, items_max: int, is_introspection: bool
+    ) -> _List:
         if is_introspection:
             name = node.name.value
             return _List(inner, len(self._schema.type_map) if name == "types" else _INTROSPECTION_LISTS.get(name, 1))
@@ -307,4 +332,8 @@ class _Planner:
         if not {"first", "last"}.isdisjoint(definition.args):
             sizes = tuple(given[name] for name in ("first", "last") if name in given)
             return _List(inner, PAGE_SIZE_DEFAULT, sizes, is_page=True)
-        return _List(inner, 1, tuple(given.values()))
+        # a number such as `intervalMs` is no length
+        listed = (
+            value for name, value in given.items() if get_nullable_type(definition.args[name].type) is not GraphQLInt
+        )
+        return _List(inner, items_max, tuple(listed))

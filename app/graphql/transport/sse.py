@@ -15,12 +15,13 @@ from starlette.types import Receive, Send
 from app import clock
 from app.errors import Unauthenticated
 from app.graphql.transport import masking
-from app.graphql.transport.execution import Payload
 from app.graphql.transport.masking import NotExecuted
 
 PING_SECONDS = 12
 """Proxies and browsers close a silent connection after 30 to 60 seconds."""
 SEND_SECONDS_MAX = 30
+PART_BYTES = 256 * 1024
+"""Of an event that is sent at once."""
 _PING = b":\n\n"
 _COMPLETE = b"event: complete\ndata:\n\n"
 _HEADERS = [
@@ -40,18 +41,20 @@ async def send_refusal(send: Send, refused: NotExecuted) -> None:
 async def stream(
     receive: Receive,
     send: Send,
-    responses: AsyncGenerator[Payload, None],
+    responses: AsyncGenerator[bytes, None],
     *,
     expires_at: datetime | None,
-    stopping: asyncio.Event,
+    stopping: asyncio.Event | None,
 ) -> None:
     """Send the responses until they end, the client leaves, the token expires or the server stops.
+
+    With None for `stopping`, the responses have an end of their own, and the server waits for it.
 
     A client that reads slowly delays only its own stream. One that reads nothing for SEND_SECONDS_MAX is dropped.
     """
     leaving = asyncio.create_task(_disconnect(receive), name="sse disconnect")
-    stop = asyncio.create_task(stopping.wait(), name="sse stop")
-    step: asyncio.Task[tuple[bytes, bool]] | None = None
+    stop = None if stopping is None else asyncio.create_task(stopping.wait(), name="sse stop")
+    step: asyncio.Task[tuple[bytes, bool, bytes]] | None = None
     loop = asyncio.get_running_loop()
     deadline = loop.time() + (expires_at - clock.now()).total_seconds() if expires_at else math.inf
     more = True
@@ -61,19 +64,20 @@ async def stream(
             step = step or asyncio.create_task(_event(responses), name="sse step")
             left = deadline - loop.time()
             if left > 0:
-                tasks = {step, leaving, stop}
+                tasks = {task for task in (step, leaving, stop) if task is not None}
                 await asyncio.wait(tasks, timeout=min(PING_SECONDS, left), return_when=asyncio.FIRST_COMPLETED)
             if leaving.done():
                 return
             if deadline <= loop.time():
                 body, more = _refusal(masking.refuse(Unauthenticated("The token has expired. Get a new one."))), False
             elif step.done():
-                (body, more), step = step.result(), None
-            elif stop.done():
+                (body, more, _held), step = step.result(), None
+            elif stop is not None and stop.done():
                 body, more = b"", False  # without `complete`: the client connects again
             else:
                 body = _PING
             await _write(send, body, more=more)
+            body, _held = b"", b""  # not in memory while we wait
     except (TimeoutError, OSError):
         return  # the client reads nothing, or is gone
     finally:
@@ -85,14 +89,15 @@ async def stream(
             await responses.aclose()
 
 
-async def _event(responses: AsyncGenerator[Payload, None]) -> tuple[bytes, bool]:
-    """The next event, and whether more may follow."""
+async def _event(responses: AsyncGenerator[bytes, None]) -> tuple[bytes, bool, bytes]:
+    """The next event, whether more may follow, and the response in it, which is counted as long as somebody has it."""
     try:
-        return _next(await anext(responses)), True
+        response = await anext(responses)
     except StopAsyncIteration:
-        return _COMPLETE, False
+        return _COMPLETE, False, b""
     except NotExecuted as refused:
-        return _refusal(refused), False
+        return _refusal(refused), False, b""
+    return _next(response), True, response
 
 
 async def _start(send: Send) -> None:
@@ -102,16 +107,22 @@ async def _start(send: Send) -> None:
 
 
 async def _write(send: Send, body: bytes, *, more: bool = True) -> None:
+    # The server waits before each part until the client has read most of those before.
+    begin = 0
+    while len(body) - begin > PART_BYTES:
+        async with asyncio.timeout(SEND_SECONDS_MAX):
+            await send({"type": "http.response.body", "body": body[begin : begin + PART_BYTES], "more_body": True})
+        begin += PART_BYTES
     async with asyncio.timeout(SEND_SECONDS_MAX):
-        await send({"type": "http.response.body", "body": body, "more_body": more})
+        await send({"type": "http.response.body", "body": body[begin:], "more_body": more})
 
 
 def _refusal(refused: NotExecuted) -> bytes:
-    return _next(refused.payload) + _COMPLETE
+    return _next(masking.encode(refused.payload)) + _COMPLETE
 
 
-def _next(payload: Payload) -> bytes:
-    return b"event: next\ndata: " + masking.encode(payload) + b"\n\n"
+def _next(response: bytes) -> bytes:
+    return b"event: next\ndata: %b\n\n" % response
 
 
 async def _disconnect(receive: Receive) -> None:

@@ -1,5 +1,5 @@
 import { expect, it, vi } from "vitest";
-import { count, counted, label, percent, relative, span } from "../src/lib/format";
+import { count, counted, label, localTime, percent, relative, span, upcoming } from "../src/lib/format";
 import { withoutHeaders } from "../src/graphiql/storage";
 
 it("says things in English", () => {
@@ -11,6 +11,17 @@ it("says things in English", () => {
   expect([span(1_500), span(850), span(12_345_000)]).toEqual(["2 s", "850 ms", "12,345 s"]);
   expect([counted(1, "target"), counted(0, "target"), counted(1_200, "target")]).toEqual(["1 target", "0 targets", "1,200 targets"]);
   expect([count(1_234_567), percent(1, 8), percent(0, 0)]).toEqual(["1,234,567", "13%", "0%"]);
+});
+
+it("says when something begins, with the day if that is another one", () => {
+  const now = new Date(2026, 10, 25, 8, 0).getTime();
+  expect(upcoming(new Date(2026, 10, 25, 9, 5).getTime(), now)).toBe("09:05");
+  expect(upcoming(new Date(2026, 10, 26, 9, 5).getTime(), now)).toBe("Thu 26 Nov, 09:05");
+});
+
+it("says what time it is where somebody lives, and nothing about places that it does not know", () => {
+  const now = Date.parse("2026-11-25T23:30:00Z");
+  expect([localTime(now, "Asia/Tokyo"), localTime(now, "America/New_York"), localTime(now, "Mars/Olympus")]).toEqual(["Thu 08:30", "Wed 18:30", ""]);
 });
 
 it.each(["de-DE", "ar-EG", "ja-JP", "hi-IN", "fa-IR", "en-US"])("whatever the browser's language, such as %s", async (locale) => {

@@ -4,6 +4,12 @@ type Exact<T extends { [key: string]: unknown }> = { [K in keyof T]: T[K] };
 /** Internal type. DO NOT USE DIRECTLY. */
 export type Incremental<T> = T | { [P in keyof T]?: P extends ' $fragmentName' | '__typename' ? T[P] : never };
 import type { DocumentTypeDecoration } from '@graphql-typed-document-node/core';
+/** Addresses for the do-not-call list. */
+export type AddSuppressionsInput = {
+  /** The addresses, 1 to 1,000. One that is on the list already gets the new reason and expiry. */
+  suppressions: Array<SuppressionInput>;
+};
+
 /** The state of an attempt. CLAIMED and DIALING hold the target's lease. All other states are final. */
 export type AttemptState =
   /** Leased to a dialer that has not placed the call yet. */
@@ -21,6 +27,70 @@ export type AttemptState =
   /** The lease expired after the call was placed. The result is not known. */
   | 'UNCONFIRMED';
 
+/** The most tries within any time of a given length. */
+export type CallCapInput = {
+  /** On which lists they are counted. */
+  over?: CapScope;
+  /** Whose tries are counted. */
+  per?: CapSubject;
+  /** The most tries, 1 to 100. */
+  tries: number;
+  /** The length of the time in seconds, 1 to 2,592,000. */
+  windowSeconds: number;
+};
+
+/** A date with windows of its own instead of its weekday's, such as a holiday. */
+export type CallingExceptionInput = {
+  /** The date. Each date once. */
+  date: string;
+  /** What it is called, at most 255 characters. */
+  name?: string;
+  /** When calls are allowed, at most 3. Empty: not on this date. */
+  windows?: Array<CallingTimeInput>;
+};
+
+/** When targets may be called, in local time. */
+export type CallingHoursInput = {
+  /** Dates that are not as other days, at most 40. */
+  exceptions?: Array<CallingExceptionInput>;
+  /** The IANA time zone of the windows, such as Europe/Berlin. If null, that of each destination counts. */
+  timeZone?: string | null | undefined;
+  /** When calls are allowed, by weekday, at most 28. */
+  windows: Array<CallingWindowInput>;
+};
+
+/** A part of a day in local time. */
+export type CallingTimeInput = {
+  /** Its first minute. */
+  from: string;
+  /** The minute in which it is over. If this is not later than `from`, it is on the next day. */
+  to: string;
+};
+
+/** A part of one day of each week, in local time. */
+export type CallingWindowInput = {
+  /** Its first minute. */
+  from: string;
+  /** The minute in which it is over. If this is not later than `from`, it is on the next day. */
+  to: string;
+  /** The day on which it begins. */
+  weekday: Weekday;
+};
+
+/** On which lists a cap counts tries. */
+export type CapScope =
+  /** On all outdials of the customer, also on those without caps. */
+  | 'CUSTOMER'
+  /** On the outdial that has the cap. */
+  | 'OUTDIAL';
+
+/** Whose tries a cap counts. */
+export type CapSubject =
+  /** Those at one address, whatever target has it. TEL and WHATSAPP share their numbers. */
+  | 'ADDRESS'
+  /** Those of one target, at all its destinations. */
+  | 'TARGET';
+
 /** A new outdial. */
 export type CreateOutdialInput = {
   /** The campaign that dials it. Null or the zero UUID means none. */
@@ -35,6 +105,8 @@ export type CreateOutdialInput = {
   idempotencyKey?: string | null | undefined;
   /** Its name, at most 255 characters. */
   name?: string;
+  /** The IANA time zone of destinations whose own is not known, such as Europe/Berlin. */
+  timeZone?: string | null | undefined;
 };
 
 /** A new target and its outdial. */
@@ -88,14 +160,22 @@ export type DestinationType =
   /** A WhatsApp account, given by its phone number. Stored in E.164 form. */
   | 'WHATSAPP';
 
-/** How often targets are tried, how long to wait between tries, and how long a lease lasts. Fields that are left out or null keep their value. */
+/** How often targets are tried, how long to wait between tries, and how long a lease lasts. Fields that are left out keep their value, and so do those that are null, but callingHours. */
 export type DialPolicyInput = {
+  /** When targets may be called. Given as a whole; null means at any time, which is the default. */
+  callingHours?: CallingHoursInput | null | undefined;
+  /** How often people are called at most, at most 5. An empty list takes all caps away. Default: none. */
+  caps?: Array<CallCapInput> | null | undefined;
+  /** Whether a destination whose hours are closed holds up those after it. Default: false. */
+  keepOrder?: boolean | null | undefined;
   /** Seconds until an attempt expires if it is neither reported nor extended, 5 to 86,400. Default: 120. */
   leaseSeconds?: number | null | undefined;
   /** Five numbers from 0 to 100, one per destination: the most tries. Default: 3 each. */
   maxTryCounts?: Array<number> | null | undefined;
   /** What happens to a target if its dialer disappears after it placed the call. Default: FINISH. */
   onUnconfirmed?: UnconfirmedAction | null | undefined;
+  /** What happens to a destination whose time zone is not known, if the calling hours have none of their own. Default: SKIP. */
+  onUnknownTimeZone?: UnknownTimeZoneAction | null | undefined;
   /** Seconds from the end of an unsuccessful attempt until the target can be claimed again, 0 to 2,592,000. Default: 300. */
   retryIntervalSeconds?: number | null | undefined;
 };
@@ -127,7 +207,7 @@ export type DoneReason =
   | 'ANSWERED'
   /** The owner canceled the target. */
   | 'CANCELED'
-  /** The person asked not to be called. */
+  /** The person asked not to be called, or all addresses that are left are on the do-not-call list. */
   | 'DO_NOT_CALL'
   /** Every destination has reached its try limit or is not usable. */
   | 'EXHAUSTED'
@@ -191,6 +271,14 @@ export type OutdialState =
   /** No new claims. Attempts in progress can finish. */
   | 'PAUSED';
 
+/** Which suppressions to remove. Give either ids or addresses. */
+export type RemoveSuppressionsInput = {
+  /** By address, at most 1,000. */
+  addresses?: Array<SuppressedAddressInput> | null | undefined;
+  /** By id, at most 1,000. */
+  ids?: Array<string | number> | null | undefined;
+};
+
 /** Which DONE targets of an outdial return to IDLE. */
 export type ResetTargetsInput = {
   /** Targets that are DONE for these reasons. Give either this or targetIds. */
@@ -202,6 +290,45 @@ export type ResetTargetsInput = {
   /** These targets if they are DONE, at most 500. */
   targetIds?: Array<string | number> | null | undefined;
 };
+
+/** An address on the do-not-call list. */
+export type SuppressedAddressInput = {
+  /** The address, in any spelling. */
+  target: string;
+  /** The type of the address. */
+  type?: DestinationType;
+};
+
+/** Selects suppressions. All given conditions must match. Null or an empty list means no condition. */
+export type SuppressionFilter = {
+  /** True: those with expiresAt, also if it is past. False: those that never expire. */
+  expires?: boolean | null | undefined;
+  /** Any of these sources. */
+  sources?: Array<SuppressionSource> | null | undefined;
+  /** The address, in any spelling. */
+  target?: string | null | undefined;
+};
+
+/** An address that must not be called. */
+export type SuppressionInput = {
+  /** When it stops to count by itself, in the future. If null, it never does. */
+  expiresAt?: string | null | undefined;
+  /** Why, for people, at most 255 characters. */
+  reason?: string;
+  /** The address. It is stored in the canonical form of its type. */
+  target: string;
+  /** The type of the address. */
+  type?: DestinationType;
+};
+
+/** How an address came to the do-not-call list. */
+export type SuppressionSource =
+  /** A dialer reported DO_NOT_CALL: the person asked not to be called. */
+  | 'CALLEE'
+  /** It was in an imported file. */
+  | 'IMPORT'
+  /** addSuppressions was called. */
+  | 'OWNER';
 
 /** What happened to one target or to many targets. */
 export type TargetEventType =
@@ -227,6 +354,8 @@ export type TargetEventType =
   | 'RELEASED'
   /** The target returned to IDLE. If count is above 1, targetId is null. */
   | 'RESET'
+  /** An address was added to the do-not-call list: the attempt on it was revoked, or the target is finished because it has no other destination left. */
+  | 'SUPPRESSED'
   /** The lease expired after the call was placed. */
   | 'UNCONFIRMED'
   /** The owner changed the target. */
@@ -270,6 +399,8 @@ export type TargetInput = {
   notBefore?: string | null | undefined;
   /** 0 to 9. Targets with a higher priority are claimed first. */
   priority?: number;
+  /** The target's IANA time zone, such as Europe/Berlin. If null, it is taken from each phone number where that is certain. */
+  timeZone?: string | null | undefined;
 };
 
 /** The status of a target. */
@@ -281,12 +412,32 @@ export type TargetStatus =
   /** An attempt is in progress. */
   | 'PROGRESSING';
 
+/** Where the time zone of a destination is known from. */
+export type TimeZoneSource =
+  /** The target's timeZone. */
+  | 'GIVEN'
+  /** The outdial's timeZone, because nothing else is known. */
+  | 'OUTDIAL_DEFAULT'
+  /** The phone number, whose country or area has one time at that moment. */
+  | 'PHONE_NUMBER'
+  /** The calling hours have a time zone of their own, which counts for every destination. */
+  | 'POLICY'
+  /** It is not known. */
+  | 'UNKNOWN';
+
 /** What happens to a target if its dialer disappears after it placed the call. */
 export type UnconfirmedAction =
   /** The target becomes DONE with the reason UNCONFIRMED. Use resetTargets to bring it back. */
   | 'FINISH'
   /** The target returns to IDLE, within its try limits. The person may be called twice. */
   | 'RETRY';
+
+/** What happens to a destination whose time zone is not known, if the calling hours have none of their own. */
+export type UnknownTimeZoneAction =
+  /** It is not called. */
+  | 'SKIP'
+  /** The outdial's timeZone counts. If it has none, the destination is not called. */
+  | 'USE_OUTDIAL';
 
 /** Changes to an outdial. Fields that are left out keep their value. */
 export type UpdateOutdialInput = {
@@ -304,9 +455,28 @@ export type UpdateOutdialInput = {
   name?: string | null | undefined;
   /** PAUSED stops new claims, ACTIVE allows them again. */
   state?: OutdialState | null | undefined;
+  /** The IANA time zone of destinations whose own is not known, such as Europe/Berlin. Null clears it. */
+  timeZone?: string | null | undefined;
 };
 
-export type OutdialFieldsFragment = { id: string, campaignId: string | null, name: string, detail: string, state: OutdialState, tmCreate: string, tmDelete: string | null, dialPolicy: { maxTryCounts: Array<number>, retryIntervalSeconds: number, leaseSeconds: number, onUnconfirmed: UnconfirmedAction }, progress: { total: number, idle: number, progressing: number, done: number, attempts: number, doneByReason: Array<{ reason: DoneReason, count: number }> } };
+/** A day of the week. */
+export type Weekday =
+  /** Friday. */
+  | 'FRIDAY'
+  /** Monday. */
+  | 'MONDAY'
+  /** Saturday. */
+  | 'SATURDAY'
+  /** Sunday. */
+  | 'SUNDAY'
+  /** Thursday. */
+  | 'THURSDAY'
+  /** Tuesday. */
+  | 'TUESDAY'
+  /** Wednesday. */
+  | 'WEDNESDAY';
+
+export type OutdialFieldsFragment = { id: string, campaignId: string | null, name: string, detail: string, state: OutdialState, tmCreate: string, tmDelete: string | null, dialPolicy: { maxTryCounts: Array<number>, retryIntervalSeconds: number, leaseSeconds: number, onUnconfirmed: UnconfirmedAction, onUnknownTimeZone: UnknownTimeZoneAction, keepOrder: boolean, version: number }, progress: { total: number, idle: number, progressing: number, done: number, attempts: number, doneByReason: Array<{ reason: DoneReason, count: number }> } };
 
 export type TargetFieldsFragment = { id: string, key: string | null, name: string, status: TargetStatus, doneReason: DoneReason | null, priority: number, nextTryAt: string | null, version: number, tryCount0: number, tryCount1: number, tryCount2: number, tryCount3: number, tryCount4: number, destinations: Array<{ index: number, destination: { type: DestinationType, target: string } }> };
 
@@ -316,14 +486,31 @@ export type OutdialsQueryVariables = Exact<{
 }>;
 
 
-export type OutdialsQuery = { outdials: { totalCount: number | null, pageInfo: { hasNextPage: boolean, endCursor: string | null }, nodes: Array<{ id: string, campaignId: string | null, name: string, detail: string, state: OutdialState, tmCreate: string, tmDelete: string | null, dialPolicy: { maxTryCounts: Array<number>, retryIntervalSeconds: number, leaseSeconds: number, onUnconfirmed: UnconfirmedAction }, progress: { total: number, idle: number, progressing: number, done: number, attempts: number, doneByReason: Array<{ reason: DoneReason, count: number }> } }> } };
+export type OutdialsQuery = { outdials: { totalCount: number | null, pageInfo: { hasNextPage: boolean, endCursor: string | null }, nodes: Array<{ id: string, campaignId: string | null, name: string, detail: string, state: OutdialState, tmCreate: string, tmDelete: string | null, dialPolicy: { maxTryCounts: Array<number>, retryIntervalSeconds: number, leaseSeconds: number, onUnconfirmed: UnconfirmedAction, onUnknownTimeZone: UnknownTimeZoneAction, keepOrder: boolean, version: number }, progress: { total: number, idle: number, progressing: number, done: number, attempts: number, doneByReason: Array<{ reason: DoneReason, count: number }> } }> } };
+
+export type NextClaimsQueryVariables = Exact<{
+  ids: Array<string | number> | string | number;
+}>;
+
+
+export type NextClaimsQuery = { nodes: Array<
+    | { id: string, nextClaimAt: string | null }
+    | Record<PropertyKey, never>
+   | null> };
 
 export type OutdialQueryVariables = Exact<{
   id: string | number;
 }>;
 
 
-export type OutdialQuery = { outdial: { id: string, campaignId: string | null, name: string, detail: string, state: OutdialState, tmCreate: string, tmDelete: string | null, dialPolicy: { maxTryCounts: Array<number>, retryIntervalSeconds: number, leaseSeconds: number, onUnconfirmed: UnconfirmedAction }, progress: { total: number, idle: number, progressing: number, done: number, attempts: number, doneByReason: Array<{ reason: DoneReason, count: number }> } } | null };
+export type OutdialQuery = { outdial: { id: string, campaignId: string | null, name: string, detail: string, state: OutdialState, tmCreate: string, tmDelete: string | null, dialPolicy: { maxTryCounts: Array<number>, retryIntervalSeconds: number, leaseSeconds: number, onUnconfirmed: UnconfirmedAction, onUnknownTimeZone: UnknownTimeZoneAction, keepOrder: boolean, version: number }, progress: { total: number, idle: number, progressing: number, done: number, attempts: number, doneByReason: Array<{ reason: DoneReason, count: number }> } } | null };
+
+export type PolicyQueryVariables = Exact<{
+  id: string | number;
+}>;
+
+
+export type PolicyQuery = { outdial: { id: string, dialPolicy: { maxTryCounts: Array<number>, retryIntervalSeconds: number, leaseSeconds: number, onUnconfirmed: UnconfirmedAction, onUnknownTimeZone: UnknownTimeZoneAction, keepOrder: boolean, caps: Array<{ tries: number, windowSeconds: number, per: CapSubject, over: CapScope }>, callingHours: { timeZone: string | null, windows: Array<{ weekday: Weekday, from: string, to: string }>, exceptions: Array<{ date: string, name: string, windows: Array<{ from: string, to: string }> }> } | null } } | null };
 
 export type TargetsQueryVariables = Exact<{
   id: string | number;
@@ -341,7 +528,7 @@ export type TargetQueryVariables = Exact<{
 }>;
 
 
-export type TargetQuery = { target: { detail: string, data: string, maxTryCounts: Array<number> | null, tmCreate: string, tmUpdate: string, tmDelete: string | null, id: string, key: string | null, name: string, status: TargetStatus, doneReason: DoneReason | null, priority: number, nextTryAt: string | null, version: number, tryCount0: number, tryCount1: number, tryCount2: number, tryCount3: number, tryCount4: number, places: Array<{ index: number, tryCount: number, maxTryCount: number, usable: boolean, destination: { type: DestinationType, target: string, targetName: string, name: string, detail: string } }>, attempts: { totalCount: number | null, pageInfo: { hasNextPage: boolean, endCursor: string | null }, nodes: Array<{ id: string, tryNumber: number, destinationIndex: number, state: AttemptState, disposition: Disposition | null, detail: string, dialer: string | null, callId: string | null, claimedAt: string, endedAt: string | null, expiresAt: string | null, destination: { target: string } }> }, destinations: Array<{ index: number, destination: { type: DestinationType, target: string } }> } | null };
+export type TargetQuery = { target: { detail: string, data: string, maxTryCounts: Array<number> | null, tmCreate: string, tmUpdate: string, tmDelete: string | null, id: string, key: string | null, name: string, status: TargetStatus, doneReason: DoneReason | null, priority: number, nextTryAt: string | null, version: number, tryCount0: number, tryCount1: number, tryCount2: number, tryCount3: number, tryCount4: number, places: Array<{ index: number, tryCount: number, maxTryCount: number, usable: boolean, timeZone: string | null, timeZoneSource: TimeZoneSource, destination: { type: DestinationType, target: string, targetName: string, name: string, detail: string }, blockedBy: Array<{ detail: string, until: string | null }> }>, blockedBy: Array<{ detail: string, until: string | null }>, outdial: { id: string, blockedBy: Array<{ detail: string, until: string | null }> }, attempts: { totalCount: number | null, pageInfo: { hasNextPage: boolean, endCursor: string | null }, nodes: Array<{ id: string, tryNumber: number, destinationIndex: number, state: AttemptState, disposition: Disposition | null, detail: string, dialer: string | null, callId: string | null, claimedAt: string, endedAt: string | null, expiresAt: string | null, destination: { target: string } }> }, destinations: Array<{ index: number, destination: { type: DestinationType, target: string } }> } | null };
 
 export type TargetEventsSubscriptionVariables = Exact<{
   outdialId: string | number;
@@ -356,7 +543,7 @@ export type ProgressSubscriptionVariables = Exact<{
 }>;
 
 
-export type ProgressSubscription = { outdialProgress: { outdials: Array<{ id: string, campaignId: string | null, name: string, detail: string, state: OutdialState, tmCreate: string, tmDelete: string | null, dialPolicy: { maxTryCounts: Array<number>, retryIntervalSeconds: number, leaseSeconds: number, onUnconfirmed: UnconfirmedAction }, progress: { total: number, idle: number, progressing: number, done: number, attempts: number, doneByReason: Array<{ reason: DoneReason, count: number }> } }> } };
+export type ProgressSubscription = { outdialProgress: { outdials: Array<{ id: string, campaignId: string | null, name: string, detail: string, state: OutdialState, tmCreate: string, tmDelete: string | null, dialPolicy: { maxTryCounts: Array<number>, retryIntervalSeconds: number, leaseSeconds: number, onUnconfirmed: UnconfirmedAction, onUnknownTimeZone: UnknownTimeZoneAction, keepOrder: boolean, version: number }, progress: { total: number, idle: number, progressing: number, done: number, attempts: number, doneByReason: Array<{ reason: DoneReason, count: number }> } }> } };
 
 export type OutdialEventsSubscriptionVariables = Exact<{ [key: string]: never; }>;
 
@@ -368,14 +555,14 @@ export type CreateOutdialMutationVariables = Exact<{
 }>;
 
 
-export type CreateOutdialMutation = { createOutdial: { outdial: { id: string, campaignId: string | null, name: string, detail: string, state: OutdialState, tmCreate: string, tmDelete: string | null, dialPolicy: { maxTryCounts: Array<number>, retryIntervalSeconds: number, leaseSeconds: number, onUnconfirmed: UnconfirmedAction }, progress: { total: number, idle: number, progressing: number, done: number, attempts: number, doneByReason: Array<{ reason: DoneReason, count: number }> } } | null, userErrors: Array<{ message: string, path: Array<string> }> } };
+export type CreateOutdialMutation = { createOutdial: { outdial: { id: string, campaignId: string | null, name: string, detail: string, state: OutdialState, tmCreate: string, tmDelete: string | null, dialPolicy: { maxTryCounts: Array<number>, retryIntervalSeconds: number, leaseSeconds: number, onUnconfirmed: UnconfirmedAction, onUnknownTimeZone: UnknownTimeZoneAction, keepOrder: boolean, version: number }, progress: { total: number, idle: number, progressing: number, done: number, attempts: number, doneByReason: Array<{ reason: DoneReason, count: number }> } } | null, userErrors: Array<{ message: string, path: Array<string> }> } };
 
 export type UpdateOutdialMutationVariables = Exact<{
   input: UpdateOutdialInput;
 }>;
 
 
-export type UpdateOutdialMutation = { updateOutdial: { outdial: { id: string, campaignId: string | null, name: string, detail: string, state: OutdialState, tmCreate: string, tmDelete: string | null, dialPolicy: { maxTryCounts: Array<number>, retryIntervalSeconds: number, leaseSeconds: number, onUnconfirmed: UnconfirmedAction }, progress: { total: number, idle: number, progressing: number, done: number, attempts: number, doneByReason: Array<{ reason: DoneReason, count: number }> } } | null, userErrors: Array<{ message: string, path: Array<string> }> } };
+export type UpdateOutdialMutation = { updateOutdial: { outdial: { id: string, campaignId: string | null, name: string, detail: string, state: OutdialState, tmCreate: string, tmDelete: string | null, dialPolicy: { maxTryCounts: Array<number>, retryIntervalSeconds: number, leaseSeconds: number, onUnconfirmed: UnconfirmedAction, onUnknownTimeZone: UnknownTimeZoneAction, keepOrder: boolean, version: number }, progress: { total: number, idle: number, progressing: number, done: number, attempts: number, doneByReason: Array<{ reason: DoneReason, count: number }> } } | null, userErrors: Array<{ message: string, path: Array<string> }> } };
 
 export type DeleteOutdialMutationVariables = Exact<{
   id: string | number;
@@ -412,7 +599,7 @@ export type ResetTargetsMutationVariables = Exact<{
 
 export type ResetTargetsMutation = { resetTargets: { count: number, remaining: number, userErrors: Array<{ message: string, path: Array<string> }> } };
 
-export type JobFieldsFragment = { id: string, fileName: string, state: ImportState, stopReason: ImportStopReason | null, message: string, dryRun: boolean, warnings: Array<string>, counts: { read: number, created: number, updated: number, skipped: number, rejected: number } };
+export type JobFieldsFragment = { id: string, fileName: string, state: ImportState, stopReason: ImportStopReason | null, message: string, dryRun: boolean, warnings: Array<string>, counts: { read: number, created: number, updated: number, skipped: number, rejected: number, suppressed: number } };
 
 export type ImportByKeyQueryVariables = Exact<{
   id: string | number;
@@ -420,14 +607,14 @@ export type ImportByKeyQueryVariables = Exact<{
 }>;
 
 
-export type ImportByKeyQuery = { outdial: { imports: { nodes: Array<{ id: string, fileName: string, state: ImportState, stopReason: ImportStopReason | null, message: string, dryRun: boolean, warnings: Array<string>, counts: { read: number, created: number, updated: number, skipped: number, rejected: number } }> } } | null };
+export type ImportByKeyQuery = { outdial: { imports: { nodes: Array<{ id: string, fileName: string, state: ImportState, stopReason: ImportStopReason | null, message: string, dryRun: boolean, warnings: Array<string>, counts: { read: number, created: number, updated: number, skipped: number, rejected: number, suppressed: number } }> } } | null };
 
 export type ImportProgressSubscriptionVariables = Exact<{
   id: string | number;
 }>;
 
 
-export type ImportProgressSubscription = { importProgress: { id: string, fileName: string, state: ImportState, stopReason: ImportStopReason | null, message: string, dryRun: boolean, warnings: Array<string>, counts: { read: number, created: number, updated: number, skipped: number, rejected: number } } };
+export type ImportProgressSubscription = { importProgress: { id: string, fileName: string, state: ImportState, stopReason: ImportStopReason | null, message: string, dryRun: boolean, warnings: Array<string>, counts: { read: number, created: number, updated: number, skipped: number, rejected: number, suppressed: number } } };
 
 export type CancelImportMutationVariables = Exact<{
   id: string | number;
@@ -442,6 +629,30 @@ export type RejectsQueryVariables = Exact<{
 
 
 export type RejectsQuery = { importJob: { rejects: { nodes: Array<{ lineNumber: number, column: string | null, message: string, row: string }> } } | null };
+
+export type SuppressionFieldsFragment = { id: string, type: DestinationType, target: string, reason: string, source: SuppressionSource, expiresAt: string | null, tmCreate: string };
+
+export type SuppressionsQueryVariables = Exact<{
+  after?: string | null | undefined;
+  where?: SuppressionFilter | null | undefined;
+}>;
+
+
+export type SuppressionsQuery = { suppressions: { totalCount: number | null, pageInfo: { hasNextPage: boolean, endCursor: string | null }, nodes: Array<{ id: string, type: DestinationType, target: string, reason: string, source: SuppressionSource, expiresAt: string | null, tmCreate: string }> } };
+
+export type AddSuppressionsMutationVariables = Exact<{
+  input: AddSuppressionsInput;
+}>;
+
+
+export type AddSuppressionsMutation = { addSuppressions: { suppressions: Array<{ id: string }>, userErrors: Array<{ message: string, path: Array<string> }> } };
+
+export type RemoveSuppressionsMutationVariables = Exact<{
+  input: RemoveSuppressionsInput;
+}>;
+
+
+export type RemoveSuppressionsMutation = { removeSuppressions: { suppressions: Array<{ id: string }>, userErrors: Array<{ message: string, path: Array<string> }> } };
 
 export class TypedDocumentString<TResult, TVariables>
   extends String
@@ -475,6 +686,9 @@ export const OutdialFieldsFragmentDoc = new TypedDocumentString(`
     retryIntervalSeconds
     leaseSeconds
     onUnconfirmed
+    onUnknownTimeZone
+    keepOrder
+    version
   }
   progress {
     total
@@ -528,9 +742,21 @@ export const JobFieldsFragmentDoc = new TypedDocumentString(`
     updated
     skipped
     rejected
+    suppressed
   }
 }
     `, {"fragmentName":"JobFields"}) as unknown as TypedDocumentString<JobFieldsFragment, unknown>;
+export const SuppressionFieldsFragmentDoc = new TypedDocumentString(`
+    fragment SuppressionFields on Suppression {
+  id
+  type
+  target
+  reason
+  source
+  expiresAt
+  tmCreate
+}
+    `, {"fragmentName":"SuppressionFields"}) as unknown as TypedDocumentString<SuppressionFieldsFragment, unknown>;
 export const OutdialsDocument = new TypedDocumentString(`
     query Outdials($after: String, $name: String) {
   outdials(first: 50, after: $after, where: {nameContains: $name}) {
@@ -557,6 +783,9 @@ export const OutdialsDocument = new TypedDocumentString(`
     retryIntervalSeconds
     leaseSeconds
     onUnconfirmed
+    onUnknownTimeZone
+    keepOrder
+    version
   }
   progress {
     total
@@ -570,6 +799,16 @@ export const OutdialsDocument = new TypedDocumentString(`
     attempts
   }
 }`) as unknown as TypedDocumentString<OutdialsQuery, OutdialsQueryVariables>;
+export const NextClaimsDocument = new TypedDocumentString(`
+    query NextClaims($ids: [ID!]!) {
+  nodes(ids: $ids) {
+    ... on Outdial {
+      id
+      nextClaimAt
+    }
+  }
+}
+    `) as unknown as TypedDocumentString<NextClaimsQuery, NextClaimsQueryVariables>;
 export const OutdialDocument = new TypedDocumentString(`
     query Outdial($id: ID!) {
   outdial(id: $id) {
@@ -589,6 +828,9 @@ export const OutdialDocument = new TypedDocumentString(`
     retryIntervalSeconds
     leaseSeconds
     onUnconfirmed
+    onUnknownTimeZone
+    keepOrder
+    version
   }
   progress {
     total
@@ -602,6 +844,43 @@ export const OutdialDocument = new TypedDocumentString(`
     attempts
   }
 }`) as unknown as TypedDocumentString<OutdialQuery, OutdialQueryVariables>;
+export const PolicyDocument = new TypedDocumentString(`
+    query Policy($id: ID!) {
+  outdial(id: $id) {
+    id
+    dialPolicy {
+      maxTryCounts
+      retryIntervalSeconds
+      leaseSeconds
+      onUnconfirmed
+      onUnknownTimeZone
+      keepOrder
+      caps {
+        tries
+        windowSeconds
+        per
+        over
+      }
+      callingHours {
+        timeZone
+        windows {
+          weekday
+          from
+          to
+        }
+        exceptions {
+          date
+          name
+          windows {
+            from
+            to
+          }
+        }
+      }
+    }
+  }
+}
+    `) as unknown as TypedDocumentString<PolicyQuery, PolicyQueryVariables>;
 export const TargetsDocument = new TypedDocumentString(`
     query Targets($id: ID!, $first: Int!, $after: String, $where: TargetFilter) {
   outdial(id: $id) {
@@ -662,6 +941,23 @@ export const TargetDocument = new TypedDocumentString(`
       tryCount
       maxTryCount
       usable
+      timeZone
+      timeZoneSource
+      blockedBy {
+        detail
+        until
+      }
+    }
+    blockedBy {
+      detail
+      until
+    }
+    outdial {
+      id
+      blockedBy {
+        detail
+        until
+      }
     }
     attempts(first: 20, after: $after) {
       totalCount
@@ -752,6 +1048,9 @@ export const ProgressDocument = new TypedDocumentString(`
     retryIntervalSeconds
     leaseSeconds
     onUnconfirmed
+    onUnknownTimeZone
+    keepOrder
+    version
   }
   progress {
     total
@@ -798,6 +1097,9 @@ export const CreateOutdialDocument = new TypedDocumentString(`
     retryIntervalSeconds
     leaseSeconds
     onUnconfirmed
+    onUnknownTimeZone
+    keepOrder
+    version
   }
   progress {
     total
@@ -836,6 +1138,9 @@ export const UpdateOutdialDocument = new TypedDocumentString(`
     retryIntervalSeconds
     leaseSeconds
     onUnconfirmed
+    onUnknownTimeZone
+    keepOrder
+    version
   }
   progress {
     total
@@ -928,6 +1233,7 @@ export const ImportByKeyDocument = new TypedDocumentString(`
     updated
     skipped
     rejected
+    suppressed
   }
 }`) as unknown as TypedDocumentString<ImportByKeyQuery, ImportByKeyQueryVariables>;
 export const ImportProgressDocument = new TypedDocumentString(`
@@ -950,6 +1256,7 @@ export const ImportProgressDocument = new TypedDocumentString(`
     updated
     skipped
     rejected
+    suppressed
   }
 }`) as unknown as TypedDocumentString<ImportProgressSubscription, ImportProgressSubscriptionVariables>;
 export const CancelImportDocument = new TypedDocumentString(`
@@ -976,3 +1283,51 @@ export const RejectsDocument = new TypedDocumentString(`
   }
 }
     `) as unknown as TypedDocumentString<RejectsQuery, RejectsQueryVariables>;
+export const SuppressionsDocument = new TypedDocumentString(`
+    query Suppressions($after: String, $where: SuppressionFilter) {
+  suppressions(first: 100, after: $after, where: $where) {
+    totalCount
+    pageInfo {
+      hasNextPage
+      endCursor
+    }
+    nodes {
+      ...SuppressionFields
+    }
+  }
+}
+    fragment SuppressionFields on Suppression {
+  id
+  type
+  target
+  reason
+  source
+  expiresAt
+  tmCreate
+}`) as unknown as TypedDocumentString<SuppressionsQuery, SuppressionsQueryVariables>;
+export const AddSuppressionsDocument = new TypedDocumentString(`
+    mutation AddSuppressions($input: AddSuppressionsInput!) {
+  addSuppressions(input: $input) {
+    suppressions {
+      id
+    }
+    userErrors {
+      message
+      path
+    }
+  }
+}
+    `) as unknown as TypedDocumentString<AddSuppressionsMutation, AddSuppressionsMutationVariables>;
+export const RemoveSuppressionsDocument = new TypedDocumentString(`
+    mutation RemoveSuppressions($input: RemoveSuppressionsInput!) {
+  removeSuppressions(input: $input) {
+    suppressions {
+      id
+    }
+    userErrors {
+      message
+      path
+    }
+  }
+}
+    `) as unknown as TypedDocumentString<RemoveSuppressionsMutation, RemoveSuppressionsMutationVariables>;

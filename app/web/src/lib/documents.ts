@@ -15,6 +15,9 @@ export const OutdialFields = graphql(`
       retryIntervalSeconds
       leaseSeconds
       onUnconfirmed
+      onUnknownTimeZone
+      keepOrder
+      version
     }
     progress {
       total
@@ -70,10 +73,61 @@ export const OutdialsQuery = graphql(`
   }
 `);
 
+/** When each of up to 100 outdials has something that can be claimed. Apart from their progress, which is followed. */
+export const NextClaimsQuery = graphql(`
+  query NextClaims($ids: [ID!]!) {
+    nodes(ids: $ids) {
+      ... on Outdial {
+        id
+        nextClaimAt
+      }
+    }
+  }
+`);
+
 export const OutdialQuery = graphql(`
   query Outdial($id: ID!) {
     outdial(id: $id) {
       ...OutdialFields
+    }
+  }
+`);
+
+/** The whole policy. Lists of outdials leave out the hours: a hundred outdials may have thousands of them. */
+export const PolicyQuery = graphql(`
+  query Policy($id: ID!) {
+    outdial(id: $id) {
+      id
+      dialPolicy {
+        maxTryCounts
+        retryIntervalSeconds
+        leaseSeconds
+        onUnconfirmed
+        onUnknownTimeZone
+        keepOrder
+        caps {
+          tries
+          windowSeconds
+          per
+          over
+        }
+        callingHours {
+          timeZone
+          windows {
+            weekday
+            from
+            to
+          }
+          exceptions {
+            date
+            name
+            windows {
+              from
+              to
+            }
+          }
+        }
+      }
     }
   }
 `);
@@ -118,6 +172,23 @@ export const TargetQuery = graphql(`
         tryCount
         maxTryCount
         usable
+        timeZone
+        timeZoneSource
+        blockedBy {
+          detail
+          until
+        }
+      }
+      blockedBy {
+        detail
+        until
+      }
+      outdial {
+        id
+        blockedBy {
+          detail
+          until
+        }
       }
       attempts(first: 20, after: $after) {
         totalCount
@@ -290,6 +361,7 @@ export const JobFields = graphql(`
       updated
       skipped
       rejected
+      suppressed
     }
   }
 `);
@@ -335,6 +407,61 @@ export const RejectsQuery = graphql(`
           message
           row
         }
+      }
+    }
+  }
+`);
+
+export const SuppressionFields = graphql(`
+  fragment SuppressionFields on Suppression {
+    id
+    type
+    target
+    reason
+    source
+    expiresAt
+    tmCreate
+  }
+`);
+
+export const SuppressionsQuery = graphql(`
+  query Suppressions($after: String, $where: SuppressionFilter) {
+    suppressions(first: 100, after: $after, where: $where) {
+      totalCount
+      pageInfo {
+        hasNextPage
+        endCursor
+      }
+      nodes {
+        ...SuppressionFields
+      }
+    }
+  }
+`);
+
+export const AddSuppressionsMutation = graphql(`
+  mutation AddSuppressions($input: AddSuppressionsInput!) {
+    addSuppressions(input: $input) {
+      suppressions {
+        id
+      }
+      userErrors {
+        message
+        path
+      }
+    }
+  }
+`);
+
+export const RemoveSuppressionsMutation = graphql(`
+  mutation RemoveSuppressions($input: RemoveSuppressionsInput!) {
+    removeSuppressions(input: $input) {
+      suppressions {
+        id
+      }
+      userErrors {
+        message
+        path
       }
     }
   }

@@ -6,6 +6,7 @@ const share = new Intl.NumberFormat("en", { style: "percent", maximumFractionDig
 const moment = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "medium" });
 const clock = new Intl.DateTimeFormat("en-GB", { timeStyle: "medium" });
 const short = new Intl.DateTimeFormat("en-GB", { timeStyle: "short" });
+const ahead = new Intl.DateTimeFormat("en-GB", { weekday: "short", day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
 const away = new Intl.RelativeTimeFormat("en", { numeric: "auto", style: "short" });
 
 export const count = (value: number): string => whole.format(value);
@@ -13,6 +14,21 @@ export const percent = (part: number, total: number): string => share.format(tot
 export const instant = (text: string): string => moment.format(new Date(text));
 export const timeOfDay = (milliseconds: number): string => clock.format(new Date(milliseconds));
 export const minutes = (milliseconds: number): string => short.format(new Date(milliseconds));
+
+/** "09:00" today; "Mon, 1 Dec, 09:00" on another day. */
+export function upcoming(milliseconds: number, now: number): string {
+  const isToday = new Date(milliseconds).toDateString() === new Date(now).toDateString();
+  return isToday ? minutes(milliseconds) : ahead.format(milliseconds);
+}
+
+/** "Mon 14:05" at a place; the name alone if this browser does not know the zone. */
+export function localTime(milliseconds: number, timeZone: string): string {
+  try {
+    return new Intl.DateTimeFormat("en-GB", { timeZone, weekday: "short", hour: "2-digit", minute: "2-digit" }).format(milliseconds);
+  } catch {
+    return "";
+  }
+}
 
 /** "in 5 min.", "2 hr. ago" */
 export function relative(text: string, now: number): string {

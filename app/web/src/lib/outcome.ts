@@ -44,5 +44,6 @@ function share({ counts, dryRun }: Job): string {
   if (counts.updated) parts[0] += ` (${count(counts.created)} new, ${count(counts.updated)} updated)`;
   if (counts.skipped) parts.push(`${count(counts.skipped)} skipped`);
   if (counts.rejected) parts.push(`${count(counts.rejected)} rejected`);
+  if (counts.suppressed) parts.push(`${count(counts.suppressed)} on the do-not-call list`);
   return parts.join(", ");
 }

@@ -1,6 +1,6 @@
 // The list of outdials, kept live by one subscription for all of them.
 import type { OutdialFieldsFragment, OutdialsQuery as OutdialsQueryResult } from "../generated/graphql";
-import { OutdialEventsSubscription, OutdialsQuery, ProgressSubscription } from "./documents";
+import { NextClaimsQuery, OutdialEventsSubscription, OutdialsQuery, ProgressSubscription } from "./documents";
 import { ask, words } from "./api";
 import { socket } from "./socket.svelte";
 
@@ -10,6 +10,8 @@ export type Outdial = OutdialFieldsFragment;
 const OUTDIALS_MAX = 100;
 const RATE_SECONDS = 60;
 const MEASURING_SECONDS = 10;
+/** Calls, caps and hours move the next claim, and no event says where to. */
+const NEXT_CLAIMS_SECONDS = 30;
 
 /** Attempts per minute, from the counts of attempts as they came in. */
 export class Rate {
@@ -37,6 +39,7 @@ export class Outdials {
   isLoading = $state(true);
   problem = $state("");
   readonly rates = new Map<string, Rate>();
+  #nextClaims = $state.raw<ReadonlyMap<string, number>>(new Map());
 
   readonly #name: string;
   #wanted = 0;
@@ -48,6 +51,7 @@ export class Outdials {
   #letProgressGo: (() => void) | undefined;
   #isOver = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #nextClaimsTimer: ReturnType<typeof setInterval> | undefined;
 
   constructor(name = "") {
     this.#name = name;
@@ -60,12 +64,14 @@ export class Outdials {
         next: () => this.refresh(),
       }),
     );
+    this.#nextClaimsTimer = setInterval(() => void this.#readNextClaims(), NEXT_CLAIMS_SECONDS * 1_000);
     await this.read();
   }
 
   end(): void {
     this.#isOver = true;
     clearTimeout(this.#timer);
+    clearInterval(this.#nextClaimsTimer);
     this.#letProgressGo?.();
     for (const letGo of this.#letGo) letGo();
   }
@@ -89,6 +95,7 @@ export class Outdials {
       this.problem = "";
       this.#see(this.list);
       this.#followProgress();
+      await this.#readNextClaims();
     } catch (error) {
       this.problem = words(error);
     } finally {
@@ -129,6 +136,26 @@ export class Outdials {
       },
       failed: (message) => (this.problem = message),
     });
+  }
+
+  /** Until when nothing of an outdial can be claimed, though targets wait; null if something can be, or nothing ever. */
+  sleepsUntil({ id, state, progress }: Outdial, now: number): number | null {
+    const next = this.#nextClaims.get(id);
+    return state === "ACTIVE" && progress.idle > 0 && next !== undefined && next > now ? next : null;
+  }
+
+  async #readNextClaims(): Promise<void> {
+    const ids = this.list.map((outdial) => outdial.id);
+    if (!ids.length) return;
+    try {
+      const { nodes } = await ask(NextClaimsQuery, { ids });
+      const known = nodes.flatMap((node): [string, number][] =>
+        node && "nextClaimAt" in node && node.nextClaimAt ? [[node.id, Date.parse(node.nextClaimAt)]] : [],
+      );
+      this.#nextClaims = new Map(known);
+    } catch (error) {
+      this.problem = words(error);
+    }
   }
 
   #see(outdials: readonly Outdial[]): void {

@@ -4,11 +4,15 @@ import type { Filter } from "./fold";
 import { names, REASON, STATUS } from "./words";
 
 export interface Place extends Filter {
+  /** A page of its own; null for the lists and what is in them. */
+  page: typeof PAGES[number] | null;
   outdial: string | null;
   target: string | null;
   /** Of the list of outdials. */
   name: string;
 }
+
+const PAGES = ["do-not-call"] as const;
 
 export const UNFILTERED: Filter = { status: null, reason: null, address: "", key: "" };
 
@@ -21,6 +25,7 @@ export function read(search: string): Place {
   const among = <T extends string>(name: string, values: readonly T[]): T | null =>
     values.find((value) => value.toLowerCase() === given.get(name)?.toLowerCase()) ?? null;
   return {
+    page: among("page", PAGES),
     outdial: given.get("outdial"),
     target: given.get("target"),
     name: given.get("name") ?? "",
@@ -33,7 +38,7 @@ export function read(search: string): Place {
 
 /** The address of a place; what is empty is left out. */
 export function written(place: Partial<Place>): string {
-  const order = ["outdial", "name", "status", "reason", "address", "key", "target"] as const;
+  const order = ["page", "outdial", "name", "status", "reason", "address", "key", "target"] as const;
   const given = new URLSearchParams();
   for (const name of order) {
     const value = place[name];

@@ -1,5 +1,5 @@
 // The page's words for the names of the API: one for each, wherever it stands.
-import type { AttemptState, DestinationType, Disposition, DoneReason, TargetStatus } from "../generated/graphql";
+import type { AttemptState, DestinationType, Disposition, DoneReason, SuppressionSource, TargetStatus, TimeZoneSource } from "../generated/graphql";
 
 export const STATUS: Record<TargetStatus, string> = { IDLE: "Waiting", PROGRESSING: "Calling", DONE: "Done" };
 
@@ -33,6 +33,8 @@ export const ATTEMPT: Record<AttemptState, string> = {
   REVOKED: "Revoked",
 };
 
+export const SOURCE: Record<SuppressionSource, string> = { OWNER: "Added here", CALLEE: "Asked not to be called", IMPORT: "Imported" };
+
 export const TYPE: Record<DestinationType, string> = {
   TEL: "Telephone",
   SIP: "SIP",
@@ -46,6 +48,15 @@ export const TYPE: Record<DestinationType, string> = {
   WEB_SESSION: "Web session",
   AI: "AI",
   AI_TEAM: "AI team",
+};
+
+/** Where a time zone is known from. */
+export const ZONE: Record<TimeZoneSource, string> = {
+  GIVEN: "as given",
+  POLICY: "the policy's",
+  PHONE_NUMBER: "by the number",
+  OUTDIAL_DEFAULT: "the outdial's",
+  UNKNOWN: "Unknown",
 };
 
 /** Keys in their order, with their type. */

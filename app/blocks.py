@@ -1,0 +1,192 @@
+"""Why something cannot be claimed now, in words, from the facts that a claim goes by. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from app.lifecycle import DoneReason, OutdialState, TargetStatus
+
+
+class BlockReason(StrEnum):
+    """In the order in which they are listed: the first one counts."""
+
+    DELETED = "DELETED"
+    PAUSED = "PAUSED"
+    OUTSIDE_CALLING_HOURS = "OUTSIDE_CALLING_HOURS"
+    DONE = "DONE"
+    PROGRESSING = "PROGRESSING"
+    NOT_DUE = "NOT_DUE"
+    SUPPRESSED = "SUPPRESSED"
+    CAPPED = "CAPPED"
+    TRIES_USED_UP = "TRIES_USED_UP"
+    INVALID_DESTINATION = "INVALID_DESTINATION"
+    UNKNOWN_TIME_ZONE = "UNKNOWN_TIME_ZONE"
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    reason: BlockReason
+    until: datetime | None
+    """When it ends by itself; None if it does not, or nobody knows."""
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Asleep:
+    """The calling hours of a destination are closed, by its own time zone."""
+
+    is_known: bool
+    """Whether its time zone is."""
+    until: datetime | None
+    """When they open; None if that is not foreseen."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceFacts:
+    """What a claim goes by at one destination that is set."""
+
+    is_invalid: bool
+    is_used_up: bool
+    is_suppressed: bool
+    suppressed_until: datetime | None
+    """None: for ever."""
+    capped_until: datetime | None
+    """When the caps leave a try; None: they do now."""
+    asleep: Asleep | None = None
+    """None: it may be called at this time."""
+
+    @property
+    def may_be_tried(self) -> bool:
+        """At some time of the day."""
+        return not (self.is_invalid or self.is_used_up or self.is_suppressed) and self.capped_until is None
+
+
+@dataclass(frozen=True, slots=True)
+class TargetBlocks:
+    """Of a target, and of each of its destinations."""
+
+    blocks: Sequence[Block]
+    by_index: Mapping[int, Sequence[Block]]
+
+
+_DONE = {
+    DoneReason.ANSWERED: "It is done: somebody answered.",
+    DoneReason.EXHAUSTED: "It is done: every destination was tried as often as allowed, or cannot be used.",
+    DoneReason.DO_NOT_CALL: "It is done: it must not be called.",
+    DoneReason.CANCELED: "It is done: it was canceled.",
+    DoneReason.UNCONFIRMED: "It is done: nobody knows how the last call ended.",
+}
+
+
+def of_outdial(
+    state: OutdialState, *, is_deleted: bool, is_closed: bool = False, opens_at: datetime | None = None
+) -> list[Block]:
+    """What holds a whole list.
+
+    Args:
+        state: the outdial's.
+        is_deleted: whether it is.
+        is_closed: its calling hours are closed now.
+        opens_at: when they open; None if that is not foreseen.
+    """
+    blocks = []
+    if is_deleted:
+        blocks.append(Block(BlockReason.DELETED, None, "The outdial is deleted."))
+    if state is OutdialState.PAUSED:
+        blocks.append(
+            Block(BlockReason.PAUSED, None, "The outdial is paused. Resume it to let its targets be claimed.")
+        )
+    if is_closed:
+        blocks.append(
+            Block(BlockReason.OUTSIDE_CALLING_HOURS, opens_at, "The calling hours of the outdial are closed.")
+        )
+    return blocks
+
+
+def of_place(facts: PlaceFacts) -> list[Block]:
+    """Why a destination cannot be claimed."""
+    blocks = [] if facts.asleep is None else _of_sleep([facts.asleep])
+    if facts.is_suppressed:
+        lasting = "for ever" if facts.suppressed_until is None else "until it expires"
+        detail = f"The address is on the do-not-call list, {lasting}."
+        blocks.append(Block(BlockReason.SUPPRESSED, facts.suppressed_until, detail))
+    if facts.capped_until is not None:
+        blocks.append(Block(BlockReason.CAPPED, facts.capped_until, "It was tried as often as the caps allow."))
+    if facts.is_used_up:
+        blocks.append(Block(BlockReason.TRIES_USED_UP, None, "It was tried as often as the limit allows."))
+    if facts.is_invalid:
+        blocks.append(Block(BlockReason.INVALID_DESTINATION, None, "A dialer reported that the address is invalid."))
+    return blocks
+
+
+def of_target(
+    status: TargetStatus,
+    done_reason: DoneReason | None,
+    next_try_at: datetime | None,
+    now: datetime,
+    *,
+    is_deleted: bool,
+    next_index: int | None,
+    places: Sequence[PlaceFacts],
+    keeps_order: bool = False,
+) -> list[Block]:
+    """Why a target cannot be claimed: empty exactly if a claim of its outdial may take it.
+
+    Args:
+        status: its own.
+        done_reason: likewise.
+        next_try_at: likewise.
+        now: the instant.
+        is_deleted: whether it is.
+        next_index: the destination that a claim would choose.
+        places: its destinations that are set, in their order.
+        keeps_order: whether a closed destination holds up the next ones.
+    """
+    if is_deleted:
+        return [Block(BlockReason.DELETED, None, "The target is deleted.")]
+    if status is TargetStatus.DONE:
+        return [Block(BlockReason.DONE, None, _DONE[done_reason] if done_reason is not None else "It is done.")]
+    if status is TargetStatus.PROGRESSING:
+        return [Block(BlockReason.PROGRESSING, None, "A dialer has it: an attempt is in progress.")]
+    blocks = []
+    if next_try_at is not None and next_try_at > now:
+        blocks.append(Block(BlockReason.NOT_DUE, next_try_at, "It waits until its next attempt is due."))
+    if next_index is None:
+        asleep = [place.asleep for place in places if place.may_be_tried and place.asleep is not None]
+        blocks += [*_of_sleep(asleep[:1] if keeps_order else asleep), *_of_places(places)]
+    return blocks
+
+
+def _of_sleep(asleep: Sequence[Asleep]) -> list[Block]:
+    """Why destinations that may be tried cannot be called at this time."""
+    blocks = []
+    known = [place for place in asleep if place.is_known]
+    if known:
+        opens = min((place.until for place in known if place.until is not None), default=None)
+        detail = "The calling hours are closed, by the clocks of this place."
+        blocks.append(Block(BlockReason.OUTSIDE_CALLING_HOURS, opens, detail))
+    if len(known) < len(asleep):
+        detail = "The time zone is not known. Give the target one, or let the policy use the outdial's."
+        blocks.append(Block(BlockReason.UNKNOWN_TIME_ZONE, None, detail))
+    return blocks
+
+
+def _of_places(places: Sequence[PlaceFacts]) -> list[Block]:
+    """Why no destination can be tried: each reason once."""
+    blocks = []
+    closed = [place for place in places if place.is_suppressed and not place.is_used_up and not place.is_invalid]
+    if closed:
+        # it can be tried as soon as the first of them may be called
+        ends = [place.suppressed_until for place in closed if place.suppressed_until is not None]
+        detail = "Every destination that is left is on the do-not-call list."
+        blocks.append(Block(BlockReason.SUPPRESSED, min(ends, default=None), detail))
+    capped = [place.capped_until for place in places if place.capped_until is not None and not place.is_suppressed]
+    if capped:
+        detail = "The person was tried as often as the caps allow in this time."
+        blocks.append(Block(BlockReason.CAPPED, min(capped), detail))
+    if any(place.is_used_up for place in places):
+        blocks.append(Block(BlockReason.TRIES_USED_UP, None, "A destination was tried as often as the limit allows."))
+    if any(place.is_invalid for place in places):
+        blocks.append(Block(BlockReason.INVALID_DESTINATION, None, "An address was reported as invalid."))
+    return blocks

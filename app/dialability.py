@@ -1,0 +1,342 @@
+"""Why not: what keeps outdials, targets and destinations from being claimed, and when something can be claimed next.
+
+The statements take the predicate of the claim from `app.destinations`, so that they cannot disagree with it.
+"""
+
+import time
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from app import blocks, db, destinations, rows, sleeping, store, tables, validation
+from app.auth import Viewer
+from app.blocks import Block, BlockReason, PlaceFacts, TargetBlocks
+from app.errors import BadUserInput, UserError
+from app.lifecycle import DESTINATIONS, DoneReason, OutdialState, TargetStatus
+from app.listing import COUNT_SECONDS_MAX
+from app.outdials import get_many, progress
+from app.records import Outdial, Progress
+from app.sleeping import Clocks
+
+_FAR = datetime(9999, 1, 1, tzinfo=UTC)
+"""Later than any instant that is stored."""
+_CLAIMABLE = "CLAIMABLE"
+_IS_VALID = " OR ".join(
+    f"(destination_{index} IS NOT NULL AND invalid_mask & {1 << index} = 0)" for index in range(DESTINATIONS)
+)
+"""A condition: an address was not reported as invalid. If none is usable, its tries are used up."""
+_PRIORITIES = range(validation.PRIORITY_MAX + 1)
+LOOKED_AT_MAX = 100
+"""Idle targets of each priority whose addresses `next_claims` looks up: those that are due first."""
+LOOKED_AT_UNGUARDED = 10
+"""Likewise if the customer has never suppressed an address: the first is mostly the one."""
+
+_OWNERS = (
+    "(SELECT id AS owner_id, max_try_counts AS limits, caps, tm_delete AS owner_gone_at,"
+    " calling_hours IS NOT NULL AND calling_hours ->> 'time_zone' IS NULL AS by_zone"
+    " FROM outdial WHERE customer_id = $1)"
+    " AS owner"
+)
+_LIMITS = [f"CAST(owner.limits ->> {index} AS INTEGER)" for index in range(DESTINATIONS)]
+_HAS_ANY = "(SELECT suppressions_version > 0 FROM customer WHERE customer_id = $1)"
+
+
+# ---------------------------------------------------------------- of targets
+
+
+async def blocks_of_targets(viewer: Viewer, target_ids: Sequence[str]) -> dict[str, TargetBlocks]:
+    """What keeps targets from being claimed now, by the database's clock. Unknown ids are left out."""
+    now = db.instant_now("$3")
+    suppressed = destinations.Suppressed("$1", now, has_any=_HAS_ANY)
+    capped = store.caps_of_owners(now)
+    of_places = ", ".join(_of_place(index, suppressed, capped) for index in range(DESTINATIONS))
+    found = await db.fetch(
+        f"""
+        SELECT target.id, target.outdial_id, zones, zone_group, owner.by_zone,
+            status, done_reason, next_try_at, tm_delete, owner.owner_gone_at, invalid_mask,
+            {now} AS now_at, {destinations.next_index(_LIMITS, suppressed, capped)} AS next_index, {of_places}
+        FROM target JOIN {_OWNERS} ON owner.owner_id = target.outdial_id
+        WHERE target.customer_id = $1 AND target.id {db.any_of("$2")}
+        """,
+        viewer.customer_id,
+        list(target_ids),
+        db.now_value(),
+    )
+    by_zone = {row["outdial_id"] for row in found if row["by_zone"]}
+    clocks = await _clocks(viewer, sorted(by_zone)) if by_zone else {}
+    return {row["id"]: _blocks(row, clocks.get(row["outdial_id"])) for row in found}
+
+
+async def _clocks(viewer: Viewer, outdial_ids: Sequence[str]) -> dict[str, Clocks]:
+    return await sleeping.clocks(viewer, (await get_many(viewer, outdial_ids, deleted=True)).values())
+
+
+def _of_place(index: int, suppressed: destinations.Suppressed, capped: destinations.Capped) -> str:
+    expires = suppressed.found("suppression.expires_at", f"destination_{index}")
+    return f"""
+        destination_{index} IS NOT NULL AS is_set_{index},
+        destination_{index} IS NOT NULL AND {suppressed.of(index)} AS is_suppressed_{index},
+        {expires} AS suppressed_{index}_until_at,
+        {destinations.usable(index, _LIMITS[index])} AS is_usable_{index},
+        CASE WHEN {capped.has_any} AND {destinations.usable(index, _LIMITS[index])}
+            THEN {capped.until(index)} END AS capped_{index}_until_at
+    """
+
+
+def _blocks(row: Mapping[str, Any], clocks: Clocks | None) -> TargetBlocks:
+    places = {index: _facts(row, index, clocks) for index in range(DESTINATIONS) if row[f"is_set_{index}"]}
+    keeps_order = clocks is not None and clocks.outdial.dial_policy.keep_order
+    reason = row["done_reason"]
+    of_target = blocks.of_target(
+        TargetStatus(row["status"]),
+        None if reason is None else DoneReason(reason),
+        row["next_try_at"],
+        row["now_at"],
+        is_deleted=row["tm_delete"] is not None or row["owner_gone_at"] is not None,
+        next_index=row["next_index"] if clocks is None else _next_awake(places, keeps_order=keeps_order),
+        places=list(places.values()),
+        keeps_order=keeps_order,
+    )
+    return TargetBlocks(of_target, {index: blocks.of_place(facts) for index, facts in places.items()})
+
+
+def _next_awake(places: Mapping[int, PlaceFacts], *, keeps_order: bool) -> int | None:
+    """The destination that a claim would choose, as `destinations.next_index` has it."""
+    for index, facts in places.items():
+        if facts.may_be_tried and facts.asleep is None:
+            return index
+        if facts.may_be_tried and keeps_order:
+            return None
+    return None
+
+
+def _facts(row: Mapping[str, Any], index: int, clocks: Clocks | None) -> PlaceFacts:
+    is_invalid = bool(row["invalid_mask"] >> index & 1)
+    return PlaceFacts(
+        is_invalid=is_invalid,
+        is_used_up=not is_invalid and not row[f"is_usable_{index}"],
+        is_suppressed=bool(row[f"is_suppressed_{index}"]),
+        suppressed_until=row[f"suppressed_{index}_until_at"],
+        capped_until=row[f"capped_{index}_until_at"],
+        asleep=None if clocks is None else clocks.of_target(row["zones"], row["zone_group"], index, row["now_at"]),
+    )
+
+
+# ---------------------------------------------------------------- of outdials
+
+
+async def blocks_of_outdials(viewer: Viewer, outdial_ids: Sequence[str]) -> dict[str, Sequence[Block]]:
+    """What keeps whole outdials from being claimed now."""
+    now = db.instant_now("$3")
+    found = await db.fetch(
+        f"""
+        SELECT {tables.OUTDIAL}, {now} AS now_at FROM outdial WHERE customer_id = $1 AND id {db.any_of("$2")}
+        """,
+        viewer.customer_id,
+        list(outdial_ids),
+        db.now_value(),
+    )
+    return {row["id"]: _blocks_at(rows.outdial(row), row["now_at"]) for row in found}
+
+
+def _blocks_at(outdial: Outdial, at: datetime) -> list[Block]:
+    is_closed, opens_at = _closed(outdial, at)
+    return blocks.of_outdial(
+        outdial.state, is_deleted=outdial.tm_delete is not None, is_closed=is_closed, opens_at=opens_at
+    )
+
+
+def _closed(outdial: Outdial, at: datetime) -> tuple[bool, datetime | None]:
+    """Whether its calling hours are closed at an instant, and when they open."""
+    calling_hours = outdial.dial_policy.calling_hours
+    return (False, None) if calling_hours is None else store.closed(calling_hours, at)
+
+
+async def next_claims(viewer: Viewer, outdial_ids: Sequence[str]) -> dict[str, datetime | None]:
+    """The first moment at which each outdial has something that can be claimed; in the past if it has now.
+
+    None if there will be nothing as far as is known: the outdial is paused, deleted or never opens, or no target waits.
+    What attempts in progress lead to is not foreseen. It costs the same for an outdial of any size. If addresses are
+    suppressed or capped, it looks at the LOOKED_AT_MAX targets of each priority that are due first.
+    """
+    now, far = db.instant_now("$3"), db.typed("$4", "instant")
+    capped = store.caps_of_owners(now)
+    claimable_at = _claimable_at(destinations.Suppressed("$1", now, has_any=_HAS_ANY), capped, far)
+    policies = await get_many(viewer, outdial_ids, deleted=True)
+    has_caps = any(outdial.dial_policy.caps for outdial in policies.values())
+    looked_at = f"CASE WHEN {_HAS_ANY} THEN {LOOKED_AT_MAX} ELSE CAST($5 AS integer) END"
+    firsts = ", ".join(
+        f"""(
+            SELECT min(waiting.claimable_at) FROM (
+                SELECT {claimable_at} AS claimable_at FROM target
+                WHERE customer_id = $1 AND outdial_id = owner.owner_id AND status = '{TargetStatus.IDLE}'
+                AND tm_delete IS NULL AND priority = {priority} ORDER BY {store.DUE_AT}, id LIMIT ({looked_at})
+            ) AS waiting
+        ) AS first_{priority}_at"""
+        for priority in _PRIORITIES
+    )
+    found = await db.fetch(
+        f"SELECT owner.*, {now} AS now_at, {firsts} FROM {_OWNERS} WHERE owner.owner_id {db.any_of('$2')}",
+        viewer.customer_id,
+        list(outdial_ids),
+        db.now_value(),
+        _FAR,
+        LOOKED_AT_MAX if has_caps else LOOKED_AT_UNGUARDED,
+    )
+    answers = {
+        row["owner_id"]: _next_claim(policies[row["owner_id"]], row) for row in found if row["owner_id"] in policies
+    }
+    by_zone = {
+        outdial_id: clocks
+        for outdial_id, clocks in (await sleeping.clocks(viewer, policies.values())).items()
+        if answers[outdial_id] is not None
+    }
+    if by_zone:
+        answers |= await sleeping.next_claims(viewer, by_zone, found[0]["now_at"])
+    return answers
+
+
+def _claimable_at(suppressed: destinations.Suppressed, capped: destinations.Capped, far: str) -> str:
+    """A value: when an idle target can be claimed first; null if it never can be."""
+    latest, first = ("GREATEST", "LEAST") if db.is_postgres() else ("max", "min")
+    ends = ", ".join(
+        f"CASE WHEN {destinations.usable(index, _LIMITS[index])} THEN {latest}("
+        f"CASE WHEN {suppressed.of(index)} THEN"
+        f" COALESCE({suppressed.found('suppression.expires_at', f'destination_{index}')}, {far}) ELSE next_try_at END,"
+        f" COALESCE({capped.until(index)}, next_try_at)) ELSE {far} END"
+        for index in range(DESTINATIONS)
+    )
+    return f"""
+        CASE WHEN {destinations.next_index(_LIMITS, suppressed, capped)} IS NOT NULL THEN next_try_at
+        ELSE NULLIF({latest}(next_try_at, {first}({ends})), {far}) END
+    """
+
+
+def _next_claim(outdial: Outdial, row: Mapping[str, Any]) -> datetime | None:
+    firsts = [row[f"first_{priority}_at"] for priority in _PRIORITIES if row[f"first_{priority}_at"] is not None]
+    if not firsts or outdial.tm_delete is not None or outdial.state is not OutdialState.ACTIVE:
+        return None
+    first: datetime = min(firsts)
+    is_closed, opens_at = _closed(outdial, max(first, row["now_at"]))
+    return opens_at if is_closed else first
+
+
+# ---------------------------------------------------------------- the whole list at a time
+
+
+@dataclass(frozen=True, slots=True)
+class Dialability:
+    """How many of an outdial's targets can be claimed at a time, and what keeps the others."""
+
+    at: datetime
+    claimable: int
+    blocked: Mapping[BlockReason, int]
+    """The others by their first reason, without reasons that have none."""
+
+
+async def dialabilities(
+    viewer: Viewer, outdial_ids: Sequence[str], *, at: datetime | None = None
+) -> dict[str, Dialability]:
+    """What a claim would find at that time if nothing changes until then, a pause aside: it may be over by then.
+
+    Args:
+        viewer: whose.
+        outdial_ids: of which outdials.
+        at: the time; None for now.
+
+    Raises:
+        BadUserInput: the time is not between the years 1970 and 9000.
+        LimitExceeded: it takes longer than COUNT_SECONDS_MAX.
+    """
+    errors: list[UserError] = []
+    instant = validation.instant(at, errors, "at") or await db.now()
+    if errors:
+        raise BadUserInput(errors[0].message)
+    policies = await get_many(viewer, outdial_ids, deleted=True)
+    clocks = await sleeping.clocks(viewer, policies.values())
+    ends = time.monotonic() + COUNT_SECONDS_MAX
+    found = await _counted(viewer, [one for one in outdial_ids if one not in clocks], instant, None, ends)
+    for outdial_id, of_outdial in clocks.items():
+        found += await _counted(viewer, [outdial_id], instant, of_outdial, ends)
+    counted: defaultdict[str, dict[str, int]] = defaultdict(dict)
+    for row in found:
+        counted[row["outdial_id"]][row["reason"]] = row["number"]
+    others = await progress(viewer, outdial_ids)
+    return {
+        outdial_id: _dialability(outdial, instant, counted[outdial_id], others[outdial_id])
+        for outdial_id, outdial in policies.items()
+    }
+
+
+async def _counted(
+    viewer: Viewer, outdial_ids: Sequence[str], instant: datetime, clocks: Clocks | None, ends: float
+) -> list[db.Row]:
+    """The idle targets of outdials by what keeps them.
+
+    Args:
+        viewer: whose.
+        outdial_ids: one outdial, if there are clocks.
+        instant: the time.
+        clocks: of the outdial, if its hours go by the zones of destinations.
+        ends: until when, by the monotonic clock.
+    """
+    if not outdial_ids:
+        return []
+    suppressed = destinations.Suppressed("$1", db.typed("$3", "instant"), has_any=_HAS_ANY)
+    capped = store.caps_of_owners(db.typed("$3", "instant"))
+    asleep, numbers = "", []
+    if clocks is not None:
+        awake, unknown = clocks.numbers(instant)
+        asleep, numbers = _asleep(clocks, suppressed, capped), [awake, sorted({*clocks.said} - {*unknown})]
+    return await db.fetch_within(
+        max(ends - time.monotonic(), 0.0),
+        f"""
+        SELECT outdial_id, reason, count(*) AS number FROM (
+            SELECT target.outdial_id, CASE WHEN next_try_at > {db.typed("$3", "instant")} THEN '{BlockReason.NOT_DUE}'
+                {asleep}
+                WHEN {destinations.any_usable(_LIMITS, suppressed, capped)} THEN '{_CLAIMABLE}'
+                WHEN {destinations.any_suppressed(_LIMITS, suppressed)} THEN '{BlockReason.SUPPRESSED}'
+                WHEN {destinations.any_usable(_LIMITS)} THEN '{BlockReason.CAPPED}'
+                WHEN {_IS_VALID} THEN '{BlockReason.TRIES_USED_UP}'
+                ELSE '{BlockReason.INVALID_DESTINATION}' END AS reason
+            FROM target JOIN {_OWNERS} ON owner.owner_id = target.outdial_id
+            WHERE target.customer_id = $1 AND target.outdial_id {db.any_of("$2")}
+            AND status = '{TargetStatus.IDLE}' AND tm_delete IS NULL
+        ) AS judged GROUP BY outdial_id, reason
+        """,
+        viewer.customer_id,
+        list(outdial_ids),
+        instant,
+        *numbers,
+    )
+
+
+def _asleep(clocks: Clocks, suppressed: destinations.Suppressed, capped: destinations.Capped) -> str:
+    """The cases of targets that would be called at another time. $4 are the open zones, $5 the known ones."""
+    keeps_order = clocks.outdial.dial_policy.keep_order
+    awake, known = (
+        destinations.next_index(
+            _LIMITS, suppressed, capped, destinations.Awake(db.any_of(numbers, "integer"), keeps_order)
+        )
+        for numbers in ("$4", "$5")
+    )
+    anybody = destinations.any_usable(_LIMITS, suppressed, capped)
+    return f"""
+        WHEN zone_group = 0 AND {anybody} THEN '{BlockReason.OUTSIDE_CALLING_HOURS}'
+        WHEN {anybody} AND {known} IS NULL THEN '{BlockReason.UNKNOWN_TIME_ZONE}'
+        WHEN {anybody} AND {awake} IS NULL THEN '{BlockReason.OUTSIDE_CALLING_HOURS}'
+    """
+
+
+def _dialability(outdial: Outdial, at: datetime, idle: Mapping[str, int], others: Progress) -> Dialability:
+    claimable = idle.get(_CLAIMABLE, 0)
+    blocked = Counter({BlockReason(reason): number for reason, number in idle.items() if reason != _CLAIMABLE})
+    blocked[BlockReason.DONE] = others.done
+    blocked[BlockReason.PROGRESSING] = others.progressing
+    if outdial.tm_delete is not None:
+        blocked, claimable = Counter({BlockReason.DELETED: blocked.total() + claimable}), 0
+    elif _closed(outdial, at)[0]:
+        blocked[BlockReason.OUTSIDE_CALLING_HOURS], claimable = claimable, 0
+    return Dialability(at, claimable, {reason: blocked[reason] for reason in BlockReason if blocked[reason]})

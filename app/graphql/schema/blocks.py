@@ -1,0 +1,43 @@
+"""The object types that say why something cannot be claimed."""
+
+from datetime import datetime
+
+import strawberry
+
+from app import dialability
+from app.graphql.schema.enums import (
+    BlockReason,
+)
+from app.graphql.schema.fields import derived
+
+
+@strawberry.type(description="Why something cannot be claimed, and until when.")
+class Block:
+    reason: BlockReason = strawberry.field(description="The reason, for programs.")
+    until: datetime | None = strawberry.field(
+        description="When this reason ends by itself. Null if it does not, or if that is not known."
+    )
+    detail: str = strawberry.field(description="The reason in words, for people.")
+
+
+@strawberry.type(description="How many targets cannot be claimed for one reason.")
+class BlockCount:
+    reason: BlockReason = derived(lambda item: item[0], "The first reason of these targets.")
+    count: int = derived(lambda item: item[1], "The number of targets, at least 1.")
+
+
+def _blocked(found: dialability.Dialability) -> list[tuple[BlockReason, int]]:
+    return list(found.blocked.items())
+
+
+@strawberry.type(
+    description="What claims would find at a time if nothing changes until then. A pause is left aside: it may be over."
+)
+class Dialability:
+    at: datetime = strawberry.field(description="The time.")
+    claimable: int = strawberry.field(description="Targets that can be claimed then.")
+    blocked: list[BlockCount] = derived(
+        _blocked,
+        "The other targets, each counted once, by its first reason. Reasons without targets are left out.",
+        items_max=len(BlockReason),
+    )

@@ -1,0 +1,66 @@
+"""The input types, and how they become the use-cases' values.
+
+A field that is left out is UNSET, for which the schema prints no default. A given null is None.
+"""
+
+from app.graphql.schema.inputs.attempts import (
+    AttemptResultInput,
+    ClaimTargetsInput,
+    CompleteAttemptsInput,
+    ExtendAttemptsInput,
+    ReleaseAttemptsInput,
+    StartAttemptInput,
+    StartAttemptsInput,
+)
+from app.graphql.schema.inputs.outdials import (
+    CallCapInput,
+    CallingExceptionInput,
+    CallingHoursInput,
+    CallingTimeInput,
+    CallingWindowInput,
+    CreateOutdialInput,
+    DialPolicyInput,
+    UpdateOutdialInput,
+)
+from app.graphql.schema.inputs.suppressions import (
+    AddSuppressionsInput,
+    RemoveSuppressionsInput,
+    SuppressedAddressInput,
+    SuppressionInput,
+)
+from app.graphql.schema.inputs.targets import (
+    CreateTargetInput,
+    CreateTargetsInput,
+    DestinationInput,
+    ResetTargetsInput,
+    TargetInput,
+    UpdateTargetInput,
+)
+
+__all__ = [
+    "AddSuppressionsInput",
+    "AttemptResultInput",
+    "CallCapInput",
+    "CallingExceptionInput",
+    "CallingHoursInput",
+    "CallingTimeInput",
+    "CallingWindowInput",
+    "ClaimTargetsInput",
+    "CompleteAttemptsInput",
+    "CreateOutdialInput",
+    "CreateTargetInput",
+    "CreateTargetsInput",
+    "DestinationInput",
+    "DialPolicyInput",
+    "ExtendAttemptsInput",
+    "ReleaseAttemptsInput",
+    "RemoveSuppressionsInput",
+    "ResetTargetsInput",
+    "StartAttemptInput",
+    "StartAttemptsInput",
+    "SuppressedAddressInput",
+    "SuppressionInput",
+    "TargetInput",
+    "UpdateOutdialInput",
+    "UpdateTargetInput",
+]

@@ -1,0 +1,28 @@
+"""Outdials: lists of targets, owned by one customer."""
+
+from app.outdials.lists import (
+    count,
+    create,
+    delete,
+    get_many,
+    page,
+    policies,
+    progress,
+    seen_at,
+    update,
+)
+from app.outdials.walking import search_exhausted, sort_by_zone
+
+__all__ = [
+    "count",
+    "create",
+    "delete",
+    "get_many",
+    "page",
+    "policies",
+    "progress",
+    "search_exhausted",
+    "seen_at",
+    "sort_by_zone",
+    "update",
+]

@@ -1,0 +1,34 @@
+"""What the use-cases return, if it is more than stored things."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from app.errors import UserError
+from app.records.stored import (
+    Attempt,
+    Target,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CreatedTargets:
+    targets: Sequence[Target | None]
+    """In the input's order; None for a row that was rejected."""
+    created: int
+    updated: int
+    skipped: int
+    rejected: int
+    errors: tuple[UserError, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reset:
+    count: int
+    remaining: int
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptBatch:
+    attempts: Sequence[Attempt]
+    """In the input's order, without those that have an error."""
+    errors: tuple[UserError, ...]

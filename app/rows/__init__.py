@@ -1,0 +1,61 @@
+"""Rows of the database as records, and records as rows. Pure; `tables` knows the columns."""
+
+from app.rows.imports import (
+    file_layout,
+    import_job,
+    import_reject,
+    kept_row,
+)
+from app.rows.policies import (
+    calling_hours,
+    caps,
+    dial_policy,
+    reported_policy,
+)
+from app.rows.stored import (
+    ATTEMPT_VALUES,
+    CALLED_VALUES,
+    REASON_COLUMNS,
+    Reader,
+    attempt,
+    called_columns,
+    destination,
+    destination_of,
+    destination_value,
+    indexes_of,
+    outdial,
+    outdial_values,
+    progress,
+    suppression,
+    target,
+    target_columns,
+    with_target,
+)
+
+__all__ = [
+    "ATTEMPT_VALUES",
+    "CALLED_VALUES",
+    "REASON_COLUMNS",
+    "Reader",
+    "attempt",
+    "called_columns",
+    "calling_hours",
+    "caps",
+    "destination",
+    "destination_of",
+    "destination_value",
+    "dial_policy",
+    "file_layout",
+    "import_job",
+    "import_reject",
+    "indexes_of",
+    "kept_row",
+    "outdial",
+    "outdial_values",
+    "progress",
+    "reported_policy",
+    "suppression",
+    "target",
+    "target_columns",
+    "with_target",
+]

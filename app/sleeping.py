@@ -1,0 +1,121 @@
+"""Calling hours by the zones of destinations, for those who ask why and when: by the same functions as the claim."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from app import db, store, zones
+from app.auth import Viewer
+from app.blocks import Asleep
+from app.destinations import ZONE_BITS
+from app.lifecycle import TargetStatus
+from app.records import Outdial
+from app.validation import PRIORITY_MAX
+
+LOOK_AHEAD = timedelta(days=30)
+"""How far the next opening is searched."""
+_SORTED_WITHIN = timedelta(minutes=1)
+
+
+@dataclass(slots=True)
+class Clocks:
+    """The zones of an outdial's targets."""
+
+    outdial: Outdial
+    said: Mapping[int, str]
+    """What is known of each zone, by its number."""
+    groups: Mapping[int, str]
+    _asleep: dict[tuple[int, datetime], Asleep | None] = field(default_factory=dict)
+
+    def asleep(self, number: int, at: datetime) -> Asleep | None:
+        """Whether the hours of a zone are closed at an instant; None if they are open."""
+        key = number, at
+        if key not in self._asleep:
+            self._asleep[key] = self._look(self.said[number], at)
+        return self._asleep[key]
+
+    def _look(self, said: str, at: datetime) -> Asleep | None:
+        hours, default = self.outdial.dial_policy.calling_hours, self.outdial.default_time_zone
+        assert hours is not None
+        if zones.of_text(said, at) is None and default is None:
+            return Asleep(is_known=False, until=None)
+        found = store.of_zone(hours, said, default, at, within=LOOK_AHEAD)
+        return None if found.is_open else Asleep(is_known=True, until=found.until)
+
+    def of_target(self, packed: int, group: int, index: int, at: datetime) -> Asleep | None:
+        """Of a destination, by the target's columns `zones` and `zone_group`."""
+        if group == 0:  # it is not sorted yet
+            return Asleep(is_known=True, until=at + _SORTED_WITHIN)
+        return self.asleep(packed >> (ZONE_BITS * index) & ((1 << ZONE_BITS) - 1), at)
+
+    def numbers(self, at: datetime) -> tuple[list[int], list[int]]:
+        """The zones that are open at an instant, and those that are not known."""
+        asleep = {number: self.asleep(number, at) for number in self.said}
+        unknown = [number for number, found in asleep.items() if found is not None and not found.is_known]
+        return [number for number, found in asleep.items() if found is None], unknown
+
+    def opens(self, group: int, at: datetime) -> datetime | None:
+        """The first moment from an instant on at which a zone of a group is open; None if it is not foreseen."""
+        value = self.groups[group]
+        numbers = map(int, value.split(",")) if value else self.said
+        found = [self.asleep(number, at) for number in numbers]
+        if None in found:
+            return at
+        return min((one.until for one in found if one is not None and one.until is not None), default=None)
+
+
+async def clocks(viewer: Viewer, outdials: Collection[Outdial]) -> dict[str, Clocks]:
+    """The clocks of those outdials whose hours go by the zones of destinations."""
+    by_zone = {outdial.id: outdial for outdial in outdials if outdial.dial_policy.sorts_by_zone}
+    if not by_zone:
+        return {}
+    said: dict[str, dict[int, str]] = {outdial_id: {} for outdial_id in by_zone}
+    groups: dict[str, dict[int, str]] = {outdial_id: {} for outdial_id in by_zone}
+    for row in await db.fetch(
+        f"""
+        SELECT outdial_id, kind, number, value FROM outdial_zone
+        WHERE customer_id = $1 AND outdial_id {db.any_of("$2")}
+        """,
+        viewer.customer_id,
+        list(by_zone),
+    ):
+        (said if row["kind"] == "ZONE" else groups)[row["outdial_id"]][row["number"]] = row["value"]
+    return {outdial_id: Clocks(by_zone[outdial_id], said[outdial_id], groups[outdial_id]) for outdial_id in by_zone}
+
+
+async def next_claims(viewer: Viewer, found: Mapping[str, Clocks], now: datetime) -> dict[str, datetime | None]:
+    """The first moment at which a target of each outdial is due and a zone of it is open.
+
+    At most 101 groups with 10 priorities are looked at in each outdial, whatever its size.
+    """
+    if not found:
+        return {}
+    firsts = ", ".join(
+        f"""(
+            SELECT min({store.DUE_AT}) FROM target WHERE customer_id = $1 AND outdial_id = waiting.outdial_id
+            AND status = '{TargetStatus.IDLE}' AND tm_delete IS NULL AND zone_group > 0
+            AND zone_group * 10 + priority = waiting.number * 10 + {priority}
+        ) AS first_{priority}_at"""
+        for priority in range(PRIORITY_MAX + 1)
+    )
+    answers: dict[str, datetime | None] = dict.fromkeys(found)
+    for row in await db.fetch(
+        f"""
+        SELECT outdial_id, number, {firsts} FROM outdial_zone AS waiting
+        WHERE customer_id = $1 AND outdial_id {db.any_of("$2")} AND kind = 'GROUP'
+        """,
+        viewer.customer_id,
+        list(found),
+    ):
+        due = _first([row[f"first_{priority}_at"] for priority in range(PRIORITY_MAX + 1)])
+        if due is None:
+            continue
+        opens = found[row["outdial_id"]].opens(row["number"], max(due, now))
+        if opens is not None and opens <= max(due, now):
+            opens = due
+        answers[row["outdial_id"]] = _first([opens, answers[row["outdial_id"]]])
+    return answers
+
+
+def _first(instants: Sequence[datetime | None]) -> datetime | None:
+    return min((instant for instant in instants if instant is not None), default=None)

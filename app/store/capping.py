@@ -1,0 +1,303 @@
+"""How claims look for targets at which caps leave a try.
+
+Caps are counted from the ledger, in the claim's own statement. On PostgreSQL that is exact because of a lock: claims of
+outdials without caps share it, and one of an outdial with caps has it alone, so that it sees all attempts of the
+customer. Whether an outdial has caps is known from the claim before. If it was wrong, the statement takes nothing, and
+the claim is sent again with the other lock.
+
+A claim looks at as many due targets as it may take. Those that are capped are put to sleep until the caps leave a try.
+If all were, it looks at more, up to a bound.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import orjson
+
+from app import db, rows
+from app.db import Transaction
+from app.destinations import Awake, Cap, Capped, Suppressed, next_index, space, wakes_at
+from app.lifecycle import DESTINATIONS
+from app.listing import Parameters
+from app.records import CallCap, CapSubject, Place
+from app.store import due
+from app.store.awake import Known
+
+LOOKED_TARGETS_MAX = 1_000
+"""By one statement."""
+ROUNDS_MAX = 3
+"""How often a claim looks at more."""
+WIDER = 10
+"""So many times as many each time."""
+TURNS_MAX = 3
+"""How often a claim is sent again because caps were set or taken away meanwhile."""
+SLEEP_SECONDS = 60
+"""At most so long a target sleeps if an event could free it: a release, or the end of a suppression."""
+OUTDIALS_MAX = 10_000
+
+_with_caps: OrderedDict[str, None] = OrderedDict()
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a claim sends."""
+
+    outdial_id: str
+    rows: int
+    """How many targets it looks at."""
+    is_capped: bool
+    """Whether the outdial is taken to have caps."""
+    turns: int = 0
+    rounds: int = 1
+
+    def split(self, lock: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The lock among those that it takes alone and those that it shares."""
+        return ((lock,), ()) if self.is_capped else ((), (lock,))
+
+
+LOCK = "'claims ' || CAST($1 AS text)"
+"""The name of the lock of those who claim targets of a customer, in SQL for PostgreSQL."""
+
+
+def lock_of(customer_id: str) -> str:
+    """The same as text."""
+    return f"claims {customer_id}"
+
+
+def first(outdial_id: str, rows: int) -> Look:
+    return Look(outdial_id, rows, is_capped=outdial_id in _with_caps)
+
+
+def wider(rows: int) -> Iterator[int]:
+    """How many targets a claim looks at, each time that it has found capped ones alone."""
+    for _ in range(ROUNDS_MAX):
+        yield rows
+        rows = min(rows * WIDER, LOOKED_TARGETS_MAX)
+
+
+def following(look: Look, found: Sequence[db.Row]) -> Look | None:
+    """What to send after an answer; None if that was it.
+
+    Args:
+        look: what was sent.
+        found: rows with `has_caps`, `id` (null if nothing was taken) and, with caps, `looked`: how many it looked at.
+    """
+    if not found:
+        return None
+    has_caps = bool(found[0]["has_caps"])
+    if has_caps != look.is_capped:
+        _note(look.outdial_id, has_caps=has_caps)
+        return replace(look, is_capped=has_caps, turns=look.turns + 1) if look.turns < TURNS_MAX else None
+    if not has_caps or found[0]["id"] is not None or not found[0]["looked"] or look.rounds == ROUNDS_MAX:
+        return None
+    return replace(look, rows=min(look.rows * WIDER, LOOKED_TARGETS_MAX), rounds=look.rounds + 1)
+
+
+def _note(outdial_id: str, *, has_caps: bool) -> None:
+    if not has_caps:
+        _with_caps.pop(outdial_id, None)
+        return
+    _with_caps[outdial_id] = None
+    if len(_with_caps) > OUTDIALS_MAX:
+        _with_caps.popitem(last=False)
+
+
+# ---------------------------------------------------------------- the parts of statements
+
+
+CAP = Cap("cap.per", "cap.over", "cap.tries", "cap.window_seconds", "cap.since")
+"""A row of `caps`."""
+
+
+def caps(now: str) -> str:
+    """The caps of the row `owner` of an outdial, in SQL for PostgreSQL.
+
+    Args:
+        now: the instant, in SQL.
+    """
+    since = db.later(now, "(- given.window_seconds)")
+    return f"SELECT given.*, {since} AS since FROM owner CROSS JOIN {db.rowset('owner.caps', _KINDS, 'given')}"
+
+
+def of_owners(now: str) -> Capped:
+    """The caps of the row `owner` of each target's outdial, for what is read of many outdials.
+
+    Args:
+        now: the instant, in SQL.
+    """
+    since = db.later(now, "(- cap.window_seconds)")
+    cap = replace(CAP, since=since)
+    return Capped(
+        customer="$1",
+        outdial="target.outdial_id",
+        caps=(cap,),
+        source=db.rowset("owner.caps", _KINDS, "cap"),
+        later=db.later,
+        has_any="owner.caps <> '[]'",
+        is_numbered=not db.is_postgres(),
+    )
+
+
+_KINDS = {"per": "text", "over": "text", "tries": "integer", "window_seconds": "integer"}
+
+
+def given(listed: Sequence[CallCap], now: datetime, parameter: Parameters) -> list[Cap]:
+    """Caps as parameters, for SQLite."""
+    return [
+        Cap(
+            per=parameter(cap.per.value),
+            over=parameter(cap.over.value),
+            tries=parameter(cap.tries),
+            seconds=parameter(cap.window_seconds),
+            since=parameter(now - timedelta(seconds=cap.window_seconds)),
+        )
+        for cap in listed
+    ]
+
+
+def looking(
+    limits: Sequence[object],
+    suppressed: Suppressed | None,
+    capped: Capped | None = None,
+    awake: Awake | None = None,
+    *,
+    is_judged: bool = False,
+) -> due.Looked:
+    """At which due targets a claim looks: with caps also at those that it must not take, to put them to sleep.
+
+    Args:
+        limits: the policy's, by index.
+        suppressed: passed over.
+        capped: if the outdial has caps.
+        awake: if its calling hours go by the zones of destinations.
+        is_judged: with the next index under the caps, and the destinations.
+    """
+    index = next_index(limits, suppressed, awake=awake)
+    condition = f"{index} IS NOT NULL"
+    if capped is None:
+        return due.Looked(condition, (f"{index} AS next_index",))
+    return due.Looked(condition, _judged(limits, suppressed, capped, awake) if is_judged else ())
+
+
+def _judged(limits: Sequence[object], suppressed: Suppressed | None, capped: Capped, awake: Awake | None) -> list[str]:
+    places = (f"destination_{index} AS place_{index}" for index in range(DESTINATIONS))
+    return [f"{next_index(limits, suppressed, capped, awake)} AS next_index", *places]
+
+
+_CHOSEN = f"CASE next_index {' '.join(f'WHEN {index} THEN place_{index}' for index in range(DESTINATIONS))} END"
+FREE = f"""(
+    SELECT due.*, row_number() OVER (
+        PARTITION BY {space(f"({_CHOSEN} ->> 'type')")}, {_CHOSEN} ->> 'target' ORDER BY priority DESC, due_at, id
+    ) AS number FROM due WHERE next_index IS NOT NULL
+) AS free WHERE number = 1 OR NOT EXISTS (SELECT 1 FROM cap WHERE per = 'ADDRESS')"""
+"""Of the rows of `due` those that may be taken, for FROM: of several with one address the first."""
+
+COUNTED = """
+    (SELECT count(*) FROM due) AS looked, (SELECT count(*) FROM due WHERE next_index IS NULL) AS slept
+"""
+
+
+def placed(found: Sequence[db.Row], listed: Sequence[CallCap], limit: int) -> list[dict[str, Any]]:
+    """Of rows in the order of the claim those to take, each with its place. The same as FREE, for SQLite."""
+    by_address = any(cap.per is CapSubject.ADDRESS for cap in listed)
+    seen: set[Place] = set()
+    chosen: list[dict[str, Any]] = []
+    for row in found:
+        index = row["next_index"]
+        if index is None or len(chosen) == limit:
+            continue
+        destination = rows.destination(row[f"place_{index}"])
+        assert destination is not None
+        if by_address and destination.place in seen:
+            continue
+        seen.add(destination.place)
+        chosen.append({"id": row["id"], "next_index": index, "place": len(chosen) + 1})
+    return chosen
+
+
+def rules(owner: db.Row, now: str, parameter: Parameters) -> tuple[list[object], Suppressed | None]:
+    """The limits, and what is suppressed."""
+    limits: list[object] = [parameter(tries) for tries in orjson.loads(owner["max_try_counts"])]
+    return limits, Suppressed("$1", now) if owner["has_suppressions"] else None
+
+
+def by_zone_on_sqlite(hours: Known | None, parameter: Parameters) -> Awake | None:
+    """What a statement says of calling hours, if these go by the zones of destinations."""
+    if hours is None or hours.zones is None:
+        return None
+    return Awake(f"IN (SELECT value FROM json_each({parameter(list(hours.zones))}))", hours.keeps_order)
+
+
+def due_on_sqlite(
+    limit: str,
+    most: int,
+    now: str,
+    limits: Sequence[object],
+    suppressed: Suppressed | None,
+    capped: Capped | None,
+    hours: Known | None,
+    parameter: Parameters,
+) -> str:
+    """The due targets on SQLite, of those who are awake."""
+    awake = by_zone_on_sqlite(hours, parameter)
+    looked = looking(limits, suppressed, capped, awake)
+    if hours is None or awake is None:
+        return due.on_sqlite(limit, most, now, looked)
+    return due.awake_on_sqlite(limit, most, now, looked, groups=parameter(list(hours.groups)))
+
+
+async def take_place(
+    tx: Transaction, owner: db.Row, now: datetime, hours: Known | None, *, ids_of: tuple[str, str], limit: int
+) -> list[dict[str, Any]]:
+    """The rows to take on SQLite. Those that it has looked at and that are capped are put to sleep.
+
+    Args:
+        tx: the claim's.
+        owner: the outdial's row.
+        now: the instant.
+        hours: what is known of its calling hours, if it has any.
+        ids_of: the customer's id and the outdial's.
+        limit: how many to take.
+    """
+    for size in wider(limit):
+        parameter = Parameters(list(ids_of))
+        instant, most = parameter(now), parameter(size)
+        limits, suppressed = rules(owner, instant, parameter)
+        listed = rows.caps(owner["caps"])
+        capped = Capped("$1", "$2", given(listed, now, parameter), None, db.later)
+        awake = by_zone_on_sqlite(hours, parameter)
+        looked = due_on_sqlite(most, size, instant, limits, suppressed, capped, hours, parameter)
+        chosen = _judged(limits, suppressed, capped, awake)
+        found = await tx.fetch(
+            f"""
+            WITH due AS MATERIALIZED ({looked})
+            SELECT due.id, {", ".join(chosen)} FROM due JOIN target ON target.id = due.id AND target.customer_id = $1
+            ORDER BY due.priority DESC, due.due_at, due.id
+            """,
+            *parameter.values,
+        )
+        asleep = [row["id"] for row in found if row["next_index"] is None]
+        if asleep:
+            soon = parameter(now + timedelta(seconds=SLEEP_SECONDS))
+            until = wakes_at(limits, capped, soon=soon)
+            await tx.fetch(
+                f"UPDATE target SET wakes_at = {until} WHERE customer_id = $1 AND id {db.any_of(parameter(asleep))}",
+                *parameter.values,
+            )
+        if len(asleep) < len(found) or not found:
+            return placed(found, listed, limit)
+    return []
+
+
+async def wake_up(tx: Transaction, customer_id: str, target_ids: Sequence[str]) -> None:
+    """Let the next claim look at targets that caps had put to sleep."""
+    await tx.fetch(
+        f"""
+        UPDATE target SET wakes_at = NULL WHERE customer_id = $1 AND id {db.any_of("$2")} AND wakes_at IS NOT NULL
+        """,
+        customer_id,
+        list(target_ids),
+    )

@@ -1,0 +1,200 @@
+"""Suppressions as they are stored: what counts of them for given addresses, and what follows when some are added.
+
+The address of a destination must not be called while a suppression of the customer has it. A unit of work that adds
+one has the customer's lock alone (`Transaction.lock`): nothing is claimed, started or created meanwhile, and what comes
+later sees it.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from app import db, destinations, ids, rows, tables
+from app.addresses import DestinationType
+from app.db import Transaction
+from app.lifecycle import DESTINATIONS
+from app.records import Counting, Destination, Place, Suppression, SuppressionSource
+
+WOKEN_OUTDIALS_MAX = 1_000
+"""When suppressions are removed. In others, for some seconds, those targets may be claimed after later ones."""
+
+
+async def counting(tx: Transaction, customer_id: str, wanted: Iterable[Place], now: datetime) -> Counting:
+    """The suppressions of these addresses that count at that instant. Each is looked up in an index."""
+    sought = sorted(set(wanted))
+    if not sought:
+        return {}
+    given = [{"space": space.value, "address": address} for space, address in sought]
+    found = await tx.fetch(
+        f"""
+        SELECT suppression.space, suppression.address, suppression.expires_at
+        FROM {db.rowset("$2", {"space": "text", "address": "text"}, "wanted")}
+        JOIN suppression ON suppression.space = wanted.space AND suppression.address = wanted.address
+        WHERE suppression.customer_id = $1 AND (suppression.expires_at IS NULL OR suppression.expires_at > $3)
+        """,
+        customer_id,
+        db.rows_value(given),
+        now,
+    )
+    return {(DestinationType(row["space"]), row["address"]): row["expires_at"] for row in found}
+
+
+async def add(tx: Transaction, added: Sequence[Suppression], *, over: bool) -> list[Suppression]:
+    """Store suppressions of one customer. The transaction has the customer's lock alone.
+
+    Args:
+        tx: the use-case's transaction.
+        added: at least one, each address once. One that is stored already keeps its id and the time of its creation.
+        over: what is given replaces what is stored. If not, a stored one that never expires stays as it is.
+
+    Returns:
+        Those that were stored or changed, in the order given.
+    """
+    values = [
+        {
+            "id": one.id,
+            "type": one.type.value,
+            "space": one.place[0].value,
+            "address": one.target,
+            "reason": one.reason,
+            "source": one.source.value,
+            "expires_at": one.expires_at,
+            "is_pending": int(one.expires_at is None),
+            "tm_create": one.tm_create,
+        }
+        for one in added
+    ]
+    kinds = {name: tables.SUPPRESSION_ROW.kinds[name] for name in values[0]}
+    replaced = ", ".join(
+        f"{name} = excluded.{name}" for name in ("type", "reason", "source", "expires_at", "is_pending")
+    )
+    stored = await tx.fetch(
+        f"""
+        INSERT INTO suppression (customer_id, {", ".join(kinds)})
+        SELECT {db.typed("$1", "uuid")}, {", ".join(kinds)} FROM {db.rowset("$2", kinds, "new")} WHERE 1 = 1
+        ON CONFLICT (customer_id, space, address) DO UPDATE SET {replaced}
+        WHERE {"1 = 1" if over else "suppression.expires_at IS NOT NULL"}
+        RETURNING {tables.SUPPRESSION}
+        """,
+        added[0].customer_id,
+        db.rows_value(values),
+    )
+    if stored:
+        await tx.fetch(
+            "UPDATE customer SET suppressions_version = suppressions_version + 1 WHERE customer_id = $1",
+            added[0].customer_id,
+        )
+    by_place = {(row["type"], row["address"]): rows.suppression(row) for row in stored}
+    found = (by_place.get((one.type.value, one.target)) for one in added)
+    return [one for one in found if one is not None]
+
+
+def new(
+    customer_id: str,
+    place: Destination,
+    *,
+    reason: str,
+    source: SuppressionSource,
+    expires_at: datetime | None,
+    now: datetime,
+) -> Suppression:
+    """A suppression of a destination's address."""
+    return Suppression(
+        id=ids.new(),
+        customer_id=customer_id,
+        type=place.type,
+        target=place.target,
+        reason=reason,
+        source=source,
+        expires_at=expires_at,
+        tm_create=now,
+    )
+
+
+async def places_of(tx: Transaction, customer_id: str, attempt_ids: Sequence[str]) -> set[Place]:
+    """The addresses of attempts. They never change."""
+    found = await tx.fetch(
+        f"SELECT destination FROM attempt WHERE customer_id = $1 AND id {db.any_of('$2')}",
+        customer_id,
+        list(attempt_ids),
+    )
+    return {place.place for row in found if (place := rows.destination(row["destination"])) is not None}
+
+
+async def claimed(tx: Transaction, customer_id: str, places: Iterable[Place]) -> list[str]:
+    """The ids of the attempts on these addresses that are claimed and not yet dialed."""
+    wanted = set(places)
+    found = await tx.fetch(
+        f"""
+        SELECT id, destination FROM attempt WHERE customer_id = $1 AND state = 'CLAIMED'
+        AND (destination ->> 'target') {db.any_of("$2", "text")}
+        """,
+        customer_id,
+        sorted({address for _, address in wanted}),
+    )
+    return [
+        row["id"]
+        for row in found
+        if (place := rows.destination(row["destination"])) is not None and place.place in wanted
+    ]
+
+
+# ---------------------------------------------------------------- targets that have nothing else left
+
+
+async def pending(tx: Transaction, customer_id: str, *, limit: int) -> list[tuple[str, str]]:
+    """Some suppressions whose idle targets are still to be finished: ids and addresses."""
+    found = await tx.fetch(
+        f"""
+        SELECT id, address FROM suppression WHERE customer_id = $1 AND is_pending = 1 ORDER BY id LIMIT {int(limit)}
+        """,
+        customer_id,
+    )
+    return [(row["id"], row["address"]) for row in found]
+
+
+async def settled(tx: Transaction, customer_id: str, suppression_ids: Sequence[str]) -> None:
+    """Their idle targets are finished."""
+    await tx.fetch(
+        f"UPDATE suppression SET is_pending = 0 WHERE customer_id = $1 AND id {db.any_of('$2')}",
+        customer_id,
+        list(suppression_ids),
+    )
+
+
+async def barred(tx: Transaction, customer_id: str, addresses: Sequence[str], *, limit: int) -> list[tuple[str, str]]:
+    """Idle targets with one of these addresses that have no destination left which may ever be called.
+
+    Returns:
+        Up to `limit` ids of targets, each with its outdial's. They are not locked.
+    """
+    limits = [f"CAST(owner.limits ->> {index} AS INTEGER)" for index in range(DESTINATIONS)]
+    is_open = destinations.any_usable(limits, destinations.Suppressed("$1", None))
+    parts = " UNION ALL ".join(
+        f"""
+        SELECT target.id, target.outdial_id FROM target JOIN (
+            SELECT id AS owner_id, max_try_counts AS limits FROM outdial WHERE customer_id = $1 AND tm_delete IS NULL
+        ) AS owner ON owner.owner_id = target.outdial_id
+        WHERE target.customer_id = $1 AND target.tm_delete IS NULL AND destination_{index} IS NOT NULL
+        AND (destination_{index} ->> 'target') {db.any_of("$2", "text")} AND status = 'IDLE' AND NOT {is_open}
+        """
+        for index in range(DESTINATIONS)
+    )
+    found = await tx.fetch(
+        f"SELECT DISTINCT id, outdial_id FROM ({parts} LIMIT {int(limit)}) AS found ORDER BY id",
+        customer_id,
+        list(addresses),
+    )
+    return [(row["id"], row["outdial_id"]) for row in found]
+
+
+async def outdials_with(tx: Transaction, customer_id: str, addresses: Sequence[str]) -> list[str]:
+    """The ids of outdials that have an idle target with one of these addresses; of very many, some."""
+    parts = " UNION ".join(
+        f"""
+        SELECT outdial_id FROM target WHERE customer_id = $1 AND tm_delete IS NULL AND destination_{index} IS NOT NULL
+        AND (destination_{index} ->> 'target') {db.any_of("$2", "text")} AND status = 'IDLE'
+        """
+        for index in range(DESTINATIONS)
+    )
+    found = await tx.fetch(f"{parts} LIMIT {WOKEN_OUTDIALS_MAX}", customer_id, list(addresses))
+    return [row["outdial_id"] for row in found]
