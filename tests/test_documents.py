@@ -28,7 +28,7 @@ from app.database_url import DatabaseUrl, parameters
 from app.files import columns
 from app.graphql.schema import schema
 from app.graphql.transport import masking
-from app.graphql.transport.websocket import CloseCode
+from app.graphql.transport.closing import CloseCode
 from app.records import ImportStopReason
 from app.rest import importing
 from app.rest.problems import Reason

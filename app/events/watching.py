@@ -9,6 +9,7 @@ itself: those who follow get nothing for that time, and nothing is left out afte
 """
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Hashable
 from contextlib import asynccontextmanager
 from contextvars import Context
@@ -28,7 +29,7 @@ T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 
-class Watch:
+class Watch(ABC):
     """What is watched once for all its followers. Subclasses read in `read`.
 
     A watch belongs to one event loop.
@@ -44,14 +45,14 @@ class Watch:
         self._task: asyncio.Task[None] | None = None
         self._loop = asyncio.get_running_loop()  # each further call of this costs a system call
 
+    @abstractmethod
     async def read(self) -> None:
         """Read until there can be no more. Each time, first await `wanted`, and call `tell` if there is news.
 
         It is called again after it has raised Unavailable, and goes on where it was.
         """
-        raise NotImplementedError  # each kind of watch has its own
 
-    def waits(self, error: Unavailable) -> None:
+    def waits(self, error: Unavailable) -> None:  # noqa: B027 - most watches have nothing to do then
         """The last look failed, and another one comes."""
 
     async def wanted(self) -> None:
@@ -156,12 +157,12 @@ class Following(AsyncIterator[T]):
     async def aclose(self) -> None:
         await self._values.aclose()
 
-    def _follow(self) -> AsyncGenerator[T, None]:
-        raise NotImplementedError  # each kind of follower has its own
+    @abstractmethod
+    def _follow(self) -> AsyncGenerator[T, None]: ...
 
+    @abstractmethod
     def move(self, leader: Self) -> None:
         """Go to where another one is, that follows the same, as if this one had given the same values."""
-        raise NotImplementedError  # likewise
 
     def told(self, followers: int) -> None:
         """Count the last value for so many others, too."""

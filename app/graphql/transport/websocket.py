@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Collection
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 import structlog
@@ -18,6 +18,7 @@ from app.auth import Viewer
 from app.errors import BadUserInput, LimitExceeded, Unauthenticated, Unavailable
 from app.graphql.transport import masking
 from app.graphql.transport.answers import UNCOUNTED_CHARACTERS_MAX
+from app.graphql.transport.closing import Close, CloseCode, End, operation_id, optional_object
 from app.graphql.transport.execution import Execution
 from app.graphql.transport.masking import NotExecuted
 from app.graphql.transport.operations import Operation
@@ -53,26 +54,10 @@ OPERATIONS_MAX = 100
 """At the same time on one socket."""
 ENDING_OPERATIONS_MAX = 100
 """If more stopped operations are still ending, the socket is not read until some have ended."""
-OPERATION_ID_CHARACTERS_MAX = 255
 REASON_BYTES_MAX = 123
 """RFC 6455: a control frame has 125 bytes, two of them for the code."""
 
 log = structlog.get_logger("outdial.graphql")
-
-
-class CloseCode(IntEnum):
-    """The protocol's, and those of RFC 6455's registry. graphql-ws connects again after 4403, 4408, 1012 and 1013."""
-
-    INTERNAL_ERROR = 1011
-    SERVICE_RESTART = 1012
-    TRY_AGAIN_LATER = 1013
-    BAD_REQUEST = 4400
-    UNAUTHORIZED = 4401
-    FORBIDDEN = 4403
-    SUBPROTOCOL_NOT_ACCEPTABLE = 4406
-    TIMEOUT = 4408
-    SUBSCRIBER_ALREADY_EXISTS = 4409
-    TOO_MANY_INITIALISATION_REQUESTS = 4429
 
 
 class _Phase(IntEnum):
@@ -84,25 +69,6 @@ class _Phase(IntEnum):
     """It has no end of its own: a subscription."""
     STOPPED = 2
     """The client has stopped it."""
-
-
-class _End(NamedTuple):
-    """How a socket ends, as the protocol defines it."""
-
-    code: CloseCode
-    reason: str
-
-
-class _Close(Exception):  # noqa: N818 - an end as the protocol defines it
-    """Ends the socket.
-
-    Only its `end` is kept anywhere. An error that is kept has a traceback, whose frames hold it and the message that it
-    is about: memory that only the garbage collector frees, and that it does not look at for long.
-    """
-
-    def __init__(self, code: CloseCode, reason: str) -> None:
-        super().__init__(reason)
-        self.end = _End(code, reason)
 
 
 class WebSocketEndpoint:
@@ -168,7 +134,7 @@ class WebSocketEndpoint:
             is_late = clock() >= deadline
             for connection in self._open:
                 if is_late or not connection.is_answering():
-                    connection.end(_End(CloseCode.SERVICE_RESTART, "The server is stopping"))
+                    connection.end(End(CloseCode.SERVICE_RESTART, "The server is stopping"))
             await asyncio.sleep(STOP_LOOK_SECONDS)
 
 
@@ -188,7 +154,7 @@ class _Connection:
     sending: asyncio.Lock = field(default_factory=asyncio.Lock)
     limit: asyncio.Timeout = field(init=False)
     """When the socket ends whatever the client does. A task or a future for this would take more memory."""
-    ending: _End | None = None
+    ending: End | None = None
     """How it ends then."""
     offer: Callable[..., bool] = field(init=False)
     """Sends a message, given in parts, at once if none waits, and returns whether it did. On other servers: False."""
@@ -205,13 +171,13 @@ class _Connection:
 
     async def run(self) -> None:
         """Serve the socket until either side ends it."""
-        end: _End | None = None
-        self.ending = _End(CloseCode.TIMEOUT, "connection_init was not sent in time")
+        end: End | None = None
+        self.ending = End(CloseCode.TIMEOUT, "connection_init was not sent in time")
         self.limit = asyncio.timeout(INIT_SECONDS_MAX)
         try:
             async with self.limit:
                 await self._read()
-        except _Close as close:
+        except Close as close:
             end = close.end
         except WebSocketDisconnect:
             pass
@@ -219,7 +185,7 @@ class _Connection:
             end = self.ending
             if not (isinstance(error, TimeoutError) and self.limit.expired()):
                 masking.render(error)
-                end = _End(CloseCode.INTERNAL_ERROR, "Internal error")
+                end = End(CloseCode.INTERNAL_ERROR, "Internal error")
         finally:
             self.is_over = True
             if self.viewer is not None:
@@ -247,11 +213,11 @@ class _Connection:
         """Whether a query or a mutation is in progress that the client waits for."""
         return _Phase.RUNNING in self.tasks.values()
 
-    def end(self, end: _End) -> None:
+    def end(self, end: End) -> None:
         """End the socket now."""
         self._end_in(0, end)
 
-    def _end_in(self, seconds: float, end: _End | None) -> None:
+    def _end_in(self, seconds: float, end: End | None) -> None:
         if not self.is_over and not self.limit.expired():
             self.ending = end
             self.limit.reschedule(None if end is None else asyncio.get_running_loop().time() + max(seconds, 0))
@@ -276,12 +242,12 @@ class _Connection:
         try:
             decoded: dict[str, Any] = await self.endpoint.execution.reading.decode(text, viewer, self._decode)
         except NotExecuted as refused:
-            raise _Close(CloseCode.TRY_AGAIN_LATER, refused.errors[0]["message"]) from None
+            raise Close(CloseCode.TRY_AGAIN_LATER, refused.errors[0]["message"]) from None
         return decoded
 
     def _decode(self, text: str | None) -> dict[str, Any]:
         if text is None:
-            raise _Close(CloseCode.BAD_REQUEST, "Messages must be text, not binary")
+            raise Close(CloseCode.BAD_REQUEST, "Messages must be text, not binary")
         try:
             message = (
                 decoding.decode(text, depth_max=INIT_DEPTH_MAX, values_max=INIT_VALUES_MAX)
@@ -289,32 +255,32 @@ class _Connection:
                 else decoding.decode(text)
             )
         except (BadUserInput, LimitExceeded) as error:
-            raise _Close(CloseCode.BAD_REQUEST, error.message) from None
+            raise Close(CloseCode.BAD_REQUEST, error.message) from None
         if not isinstance(message, dict):
-            raise _Close(CloseCode.BAD_REQUEST, "A message must be a JSON object")
+            raise Close(CloseCode.BAD_REQUEST, "A message must be a JSON object")
         return message
 
     async def _handle(self, message: dict[str, Any], size: int) -> None:
         match message.get("type"):
             case "connection_init":
-                await self._initialise(_optional_object(message, "payload"))
+                await self._initialise(optional_object(message, "payload"))
             case "ping":
-                payload = _optional_object(message, "payload")
+                payload = optional_object(message, "payload")
                 # A long one is not sent back: the server would hold it for as long as the client does not read.
                 is_echoed = payload is not None and size <= bounds.now().socket_init_bytes_max
                 await self._send({"type": "pong", "payload": payload} if is_echoed else {"type": "pong"})
             case "pong":
-                _optional_object(message, "payload")
+                optional_object(message, "payload")
             case "subscribe":
-                await self._subscribe(_operation_id(message), message.get("payload"))
+                await self._subscribe(operation_id(message), message.get("payload"))
             case "complete":
-                await self._stop(_operation_id(message))
+                await self._stop(operation_id(message))
             case _:
-                raise _Close(CloseCode.BAD_REQUEST, "The message's type is not one that a client sends")
+                raise Close(CloseCode.BAD_REQUEST, "The message's type is not one that a client sends")
 
     async def _initialise(self, payload: dict[str, Any] | None) -> None:
         if self.initialised:
-            raise _Close(CloseCode.TOO_MANY_INITIALISATION_REQUESTS, "Too many initialisation requests")
+            raise Close(CloseCode.TOO_MANY_INITIALISATION_REQUESTS, "Too many initialisation requests")
         self.initialised = True
         socket, endpoint = self.socket, self.endpoint
         try:
@@ -323,32 +289,32 @@ class _Connection:
             )
             viewer = await endpoint.reader.viewer(token)
         except Unauthenticated as error:
-            raise _Close(CloseCode.UNAUTHORIZED, f"Unauthorized: {error.message}") from None
+            raise Close(CloseCode.UNAUTHORIZED, f"Unauthorized: {error.message}") from None
         except Unavailable as error:
-            raise _Close(CloseCode.TRY_AGAIN_LATER, error.message) from None
+            raise Close(CloseCode.TRY_AGAIN_LATER, error.message) from None
         if viewer.expires_at is None:
             self._end_in(0, None)
         else:
             left_seconds = (viewer.expires_at - clock.now()).total_seconds()
-            self._end_in(left_seconds, _End(CloseCode.FORBIDDEN, "The token has expired"))
+            self._end_in(left_seconds, End(CloseCode.FORBIDDEN, "The token has expired"))
         try:
             endpoint.sockets.take(viewer.customer_id)
         except LimitExceeded as error:
-            raise _Close(CloseCode.TRY_AGAIN_LATER, error.message) from None
+            raise Close(CloseCode.TRY_AGAIN_LATER, error.message) from None
         self.viewer = viewer
         self.trust(endpoint.arriving.share(viewer.customer_id))
         await self._send({"type": "connection_ack"})
 
     async def _subscribe(self, operation_id: str, payload: object) -> None:
         if self.viewer is None:
-            raise _Close(CloseCode.UNAUTHORIZED, "Unauthorized: subscribe comes after connection_ack")
+            raise Close(CloseCode.UNAUTHORIZED, "Unauthorized: subscribe comes after connection_ack")
         try:
             operation = Operation.read(payload)
         except BadUserInput as error:
-            raise _Close(CloseCode.BAD_REQUEST, error.message) from None
+            raise Close(CloseCode.BAD_REQUEST, error.message) from None
         if operation_id in self.operations:
             reason = f"Subscriber for {operation_id} already exists"
-            raise _Close(CloseCode.SUBSCRIBER_ALREADY_EXISTS, reason)
+            raise Close(CloseCode.SUBSCRIBER_ALREADY_EXISTS, reason)
         if self.endpoint.stopping.is_set():
             return  # the socket ends soon: the client sends it again after 1012, to a server that has time for it
         if len(self.operations) >= OPERATIONS_MAX:
@@ -403,7 +369,7 @@ class _Connection:
                     del response  # not held while the next one is made
         except NotExecuted as refused:
             last = {"type": "error", "id": operation_id, "payload": refused.errors}
-        except (WebSocketDisconnect, _Close, asyncio.CancelledError):
+        except (WebSocketDisconnect, Close, asyncio.CancelledError):
             # The connection is ending, or the client has stopped it. A task that ends by an error keeps it, and its
             # trace would hold the task.
             return
@@ -413,7 +379,7 @@ class _Connection:
             return  # the client stopped it meanwhile
         # The id is free before the client sees the end, so that it can use the id again at once.
         del self.operations[operation_id]
-        with suppress(WebSocketDisconnect, _Close, asyncio.CancelledError):
+        with suppress(WebSocketDisconnect, Close, asyncio.CancelledError):
             await self._send(last)
 
     async def _send(self, message: dict[str, Any]) -> None:
@@ -433,9 +399,9 @@ class _Connection:
                     limit.reschedule(None)
                     await self.drain()
         except TimeoutError:
-            end = _End(CloseCode.TIMEOUT, "The client reads too slowly")
+            end = End(CloseCode.TIMEOUT, "The client reads too slowly")
             self.end(end)
-            raise _Close(*end) from None
+            raise Close(*end) from None
         except RuntimeError:  # uvicorn has already sent its own close frame
             raise WebSocketDisconnect from None
 
@@ -446,17 +412,3 @@ def _refuse(*_parts: bytes) -> bool:
 
 async def _nothing() -> None:
     pass
-
-
-def _optional_object(message: dict[str, Any], name: str) -> dict[str, Any] | None:
-    value = message.get(name)
-    if not isinstance(value, dict | None):
-        raise _Close(CloseCode.BAD_REQUEST, f"{name} must be an object if it is given")
-    return value
-
-
-def _operation_id(message: dict[str, Any]) -> str:
-    operation_id = message.get("id")
-    if not isinstance(operation_id, str) or not 1 <= len(operation_id) <= OPERATION_ID_CHARACTERS_MAX:
-        raise _Close(CloseCode.BAD_REQUEST, f"id must be text of 1 to {OPERATION_ID_CHARACTERS_MAX} characters")
-    return operation_id
