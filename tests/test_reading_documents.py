@@ -24,7 +24,7 @@ from app.graphql.transport.masking import NotExecuted
 from app.graphql.transport.operations import Operation
 from app.rates import limiter, stored
 from app.rates.bucket import Rule
-from app.requests import bodies
+from app.requests import bodies, large
 from app.requests.bodies import HttpRefusal
 from app.settings import Settings
 from tests.support.transport import Served, initialise, make_viewer, receive, subscribe
@@ -299,7 +299,7 @@ async def test_a_large_body_costs_its_size_also_if_it_is_wrong(execution: Execut
 
 
 async def test_large_requests_are_answered_and_charged_over_http_and_sockets(limited: dict[str, float]) -> None:
-    query, ignored = "query A { hello }", {"x": "y" * 30 * reading.LARGE_JSON_BYTES}
+    query, ignored = "query A { hello }", {"x": "y" * 30 * large.LARGE_JSON_BYTES}
     headers = {"Authorization": "Bearer good"}
     with Served() as served:
         async with httpx.AsyncClient(headers=headers, timeout=20, trust_env=False) as caller:

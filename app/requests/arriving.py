@@ -1,4 +1,4 @@
-"""Long requests that arrive: what they hold until they are decoded, bounded for each customer and for the process."""
+"""What long requests hold from their arrival to their end, bounded for each customer and for the process."""
 
 from types import TracebackType
 from typing import Self
@@ -9,7 +9,7 @@ SHORT_BYTES_MAX = 64 * 1024
 """A request that holds no more is not counted."""
 ARRIVING_BYTES_MAX = 256 * 1024 * 1024
 CUSTOMER_ARRIVING_BYTES_MAX = 64 * 1024 * 1024
-"""Of long GraphQL bodies and WebSocket messages, in a process, and of one customer: eight of the longest."""
+"""Of bodies, WebSocket messages and what is made of them, in a process, and of one customer: eight of the longest."""
 
 
 class Arriving:
@@ -62,6 +62,13 @@ class Share:
         if counted != self.counted:
             self._arriving.change(self._customer_id, counted - self.counted)
             self.counted = counted
+
+    def hold_decoded(self, size: int) -> None:
+        """It holds a value of about this size now, instead of its text. Raises as `hold`.
+
+        None counts as more than half of what a customer may hold: a single request always finds room.
+        """
+        self.hold(min(size, CUSTOMER_ARRIVING_BYTES_MAX // 2))
 
     def __enter__(self) -> Self:
         return self

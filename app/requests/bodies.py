@@ -188,9 +188,12 @@ def _hold(share: Share, size: int) -> None:
     try:
         share.hold(size)
     except (RateLimited, Unavailable) as error:
-        status = 429 if isinstance(error, RateLimited) else 503
-        headers = {"Connection": "close", "Retry-After": str(RETRY_AFTER_SECONDS)}
-        raise HttpRefusal(status, error, headers) from None
+        raise _crowded(error, Connection="close") from None
+
+
+def _crowded(error: RateLimited | Unavailable, **headers: str) -> HttpRefusal:
+    status = 429 if isinstance(error, RateLimited) else 503
+    return HttpRefusal(status, error, {"Retry-After": str(RETRY_AFTER_SECONDS), **headers})
 
 
 def _refuse(bytes_max: int) -> NoReturn:
@@ -198,13 +201,17 @@ def _refuse(bytes_max: int) -> NoReturn:
     raise HttpRefusal(413, error, {"Connection": "close"})
 
 
-def decode(text: bytes | str) -> Any:
-    """The value of the JSON text.
+def decode(text: bytes | str, share: Share | None = None) -> Any:
+    """The value of the JSON text. A share counts it, instead of the text, until the caller has used it.
 
     Raises:
-        HttpRefusal: 400.
+        HttpRefusal: 400; with a share also 429 or 503.
     """
     try:
+        if share is not None:
+            share.hold_decoded(decoding.decoded_bytes(text))
         return decoding.decode(text)
+    except (RateLimited, Unavailable) as error:
+        raise _crowded(error) from None
     except (BadUserInput, LimitExceeded) as error:
         raise HttpRefusal(400, error) from None

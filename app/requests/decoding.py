@@ -1,5 +1,6 @@
 """JSON, judged on its bytes before it becomes objects: an object takes 30 times its text, and time for each value."""
 
+import re
 from itertools import accumulate
 from typing import Any
 
@@ -8,10 +9,18 @@ import orjson
 from app import bounds
 from app.errors import BadUserInput, LimitExceeded
 
+SPARE_TEXT_BYTES_MAX = 2 * 1024
+"""The value of a text this short takes so little memory that it is not estimated."""
+OBJECT_BYTES = 200
+ARRAY_BYTES = 120
+VALUE_BYTES = 64
+"""About what CPython takes for an object, an array, and any other value besides its text."""
 _STRUCTURE = b'",[]{}'
 _OTHERS = bytes(set(range(256)) - set(_STRUCTURE))
 _STEPS = bytes({"[": 1, "{": 1, "]": 255, "}": 255}.get(chr(byte), 0) for byte in range(256))
 """One level up or down for each byte; 255 is -1 as a signed byte."""
+_WIDE = re.compile(rb"[\xf0-\xf4]|\\u[dD][89abAB]")
+"""A character that makes its string take four bytes for each."""
 
 
 def decode(text: bytes | str, *, depth_max: int | None = None, values_max: int | None = None) -> Any:
@@ -39,12 +48,36 @@ def decode(text: bytes | str, *, depth_max: int | None = None, values_max: int |
         raise BadUserInput(f"Invalid JSON: {error.msg}.") from None
 
 
+def decoded_bytes(text: bytes | str) -> int:
+    """About how much memory the value of a JSON text takes: rather too much, and 0 for a short text."""
+    if len(text) <= SPARE_TEXT_BYTES_MAX:
+        return 0
+    text = _encoded(text)
+    size, objects, arrays, commas = len(text), text.count(b"{"), text.count(b"["), text.count(b",")
+    if (objects + arrays + commas) * 16 > size:  # many may be in strings, where they take no more than their text
+        structure = _structure(text, size)
+        if structure is not None:
+            objects, arrays, commas = map(structure.count, (b"{", b"[", b","))
+    return size * _width(text) + objects * OBJECT_BYTES + arrays * ARRAY_BYTES + commas * VALUE_BYTES
+
+
+def _width(text: bytes) -> int:
+    """How many bytes each character takes in a string that has the widest character of the text."""
+    if text.isascii() and b"\\u" not in text:
+        return 1
+    return 4 if _WIDE.search(text) else 2
+
+
+def _encoded(text: bytes | str) -> bytes:
+    return text.encode(errors="surrogatepass") if isinstance(text, str) else text
+
+
 def _judge(text: bytes | str, depth_max: int, values_max: int) -> None:
     brackets = _count(text, "{") + _count(text, "[")
     # Those in strings are counted too. Mostly this is few all the same, and counting costs next to nothing.
     if brackets <= depth_max and brackets + _count(text, ",") <= values_max:
         return
-    structure = _structure(text.encode(errors="surrogatepass") if isinstance(text, str) else text, values_max)
+    structure = _structure(_encoded(text), values_max)
     if structure is None or sum(map(structure.count, (b"{", b"[", b","))) > values_max:
         raise LimitExceeded(f"The JSON text has too many values: at most {values_max:,}.")
     if max(accumulate(memoryview(structure.translate(_STEPS, b",")).cast("b")), default=0) > depth_max:

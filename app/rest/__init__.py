@@ -9,6 +9,7 @@ from starlette.types import Receive, Scope, Send
 
 from app import imports
 from app.rates import Limiter
+from app.requests.arriving import Arriving
 from app.requests.tokens import TokenReader
 from app.rest import exporting, importing, openapi, page, rejects, suppressing
 from app.rest.calls import CALLS, PREFIX, Call
@@ -24,7 +25,13 @@ __all__ = ["DOCUMENT_PATH", "PAGE_PATH", "routes"]
 
 
 def routes(
-    reader: TokenReader, lanes: Lanes, limiter: Limiter, *, stopping: asyncio.Event, base_path: str = ""
+    reader: TokenReader,
+    lanes: Lanes,
+    limiter: Limiter,
+    *,
+    arriving: Arriving,
+    stopping: asyncio.Event,
+    base_path: str = "",
 ) -> list[Route]:
     """Everything below /v1.0: the calls, which need a token, and their description, which needs none.
 
@@ -32,6 +39,7 @@ def routes(
         reader: of tokens.
         lanes: whose turn it is.
         limiter: who may ask for more.
+        arriving: counts what clients send, over GraphQL too.
         stopping: set when the server begins to stop.
         base_path: the prefix of the server's paths, without a slash at its end.
     """
@@ -53,7 +61,7 @@ def routes(
             Route(export.path, exporting.endpoint_of(export, reader, limiter, files))
             for export in (*exporting.EXPORTS, exporting.OF_SUPPRESSIONS)
         ),
-        *(Route(path, Endpoint(calls, reader, lanes, limiter)) for path, calls in by_path.items()),
+        *(Route(path, Endpoint(calls, reader, lanes, limiter, arriving)) for path, calls in by_path.items()),
         Route(DOCUMENT_PATH, _Static(orjson.dumps(document), "application/json")),
         Route(PAGE_PATH, shown),
         *(Route(path, _Nothing()) for path in (PREFIX, f"{PREFIX}/{{path:path}}")),

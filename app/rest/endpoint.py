@@ -1,6 +1,7 @@
 """The calls over HTTP: token, scope, ids, query, body; then the use-case; then its result or an error."""
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 from http import HTTPMethod
 from typing import Any
 
@@ -13,6 +14,8 @@ from app.auth import Viewer
 from app.pagination import PageRequest
 from app.rates import Limiter
 from app.requests import bodies, tokens
+from app.requests.arriving import Arriving
+from app.requests.large import LARGE_JSON_BYTES, LargeJson
 from app.requests.tokens import TokenReader
 from app.rest import members, paging, problems
 from app.rest.calls import Call, Request
@@ -33,13 +36,18 @@ class Endpoint:
         reader: of tokens.
         lanes: whose turn it is.
         limiter: who may ask for more.
+        arriving: counts what clients send, over GraphQL too.
     """
 
-    def __init__(self, calls: Mapping[str, Call], reader: TokenReader, lanes: Lanes, limiter: Limiter) -> None:
+    def __init__(
+        self, calls: Mapping[str, Call], reader: TokenReader, lanes: Lanes, limiter: Limiter, arriving: Arriving
+    ) -> None:
         self._calls = calls
         self._reader = reader
         self._lanes = lanes
         self._limiter = limiter
+        self._arriving = arriving
+        self._large = LargeJson(lanes, limiter)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         method: str = scope["method"]
@@ -49,11 +57,13 @@ class Endpoint:
             return
         customer_id = None
         try:
-            request = await self._request(call, scope, receive)
-            customer_id = request.viewer.customer_id
-            await self._limiter.admit(customer_id, call.points(request))
-            async with self._lanes.turn(customer_id, is_dialing=False, is_long=call.is_long(request)):
-                body = orjson.dumps(await call.run(request))
+            with ExitStack() as held:
+                request = await self._request(call, scope, receive, held)
+                customer_id = request.viewer.customer_id
+                await self._limiter.admit(customer_id, call.points(request))
+                async with self._lanes.turn(customer_id, is_dialing=False, is_long=call.is_long(request)):
+                    body = orjson.dumps(await call.run(request))
+                del request
         except bodies.Disconnected:
             pass
         except Exception as error:  # noqa: BLE001 - the client gets the envelope for every error
@@ -62,7 +72,7 @@ class Endpoint:
         else:
             await respond(send, 200, body, headers=rate_headers(self._limiter, customer_id))
 
-    async def _request(self, call: Call, scope: Scope, receive: Receive) -> Request:
+    async def _request(self, call: Call, scope: Scope, receive: Receive, held: ExitStack) -> Request:
         headers = Headers(scope=scope)
         query = QueryParams(scope["query_string"])
         caller = await viewer(self._reader, headers, query)
@@ -71,8 +81,23 @@ class Endpoint:
             caller,
             ids={name: path_id(scope["path_params"][name]) for name in call.id_names},
             page=paging.request(query) if call.is_list else PageRequest(),
-            given={} if call.body is None else members.parse(call.body, await _body(receive, headers)),
+            given={}
+            if call.body is None
+            else members.parse(call.body, await self._body(receive, headers, caller, held)),
         )
+
+    async def _body(self, receive: Receive, headers: Headers, caller: Viewer, held: ExitStack) -> Any:
+        """The value of the body. It is counted until `held` ends, in place of the body, which is gone then."""
+        bodies.check_headers(headers, {JSON})
+        share = held.enter_context(self._arriving.share(caller.customer_id))
+        body = await bodies.read(receive, headers, bytes_max=BODY_BYTES_MAX, seconds_max=BODY_SECONDS_MAX, share=share)
+
+        def decode(text: bytes) -> Any:
+            return bodies.decode(text, share)
+
+        if len(body) <= LARGE_JSON_BYTES:
+            return decode(body)
+        return await self._large.decode(body, caller.customer_id, decode)
 
 
 async def viewer(reader: TokenReader, headers: Headers, query: QueryParams) -> Viewer:
@@ -100,11 +125,6 @@ def path_id(text: str) -> str:
             Reason.INVALID_ID, "Invalid id in the path. Use a UUID such as 018f3e4c-5b6a-7c8d-9e0f-1a2b3c4d5e6f."
         )
     return found
-
-
-async def _body(receive: Receive, headers: Headers) -> Any:
-    bodies.check_headers(headers, {JSON})
-    return bodies.decode(await bodies.read(receive, headers, bytes_max=BODY_BYTES_MAX, seconds_max=BODY_SECONDS_MAX))
 
 
 def not_allowed(method: str, allowed: Mapping[str, Any]) -> Problem:

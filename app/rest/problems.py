@@ -103,6 +103,8 @@ _BODY_REASONS = {
     408: Reason.REQUEST_TIMEOUT,
     413: Reason.PAYLOAD_TOO_LARGE,
     415: Reason.UNSUPPORTED_MEDIA_TYPE,
+    429: Reason.RATE_LIMIT_EXCEEDED,
+    503: Reason.SERVICE_UNAVAILABLE,
 }
 _EXPECTED_REASONS: Mapping[type[Expected], Reason] = {
     Unauthenticated: Reason.INVALID_CREDENTIALS,

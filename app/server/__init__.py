@@ -127,7 +127,7 @@ def create_app(settings: Settings, *, is_read_again: bool = False) -> Starlette:
             WebSocketRoute("/graphql", websocket),
             *pages.routes(),
             Route("/session", SessionEndpoint(reader, base_path=base_path).respond, methods=METHODS),
-            *rest.routes(reader, lanes, limiter, stopping=stopping, base_path=base_path),
+            *rest.routes(reader, lanes, limiter, arriving=arriving, stopping=stopping, base_path=base_path),
             Route("/healthz", _health),
             Route("/readyz", Readiness().respond),
             Route(scraping.PATH, MetricsEndpoint().respond),

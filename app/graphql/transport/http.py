@@ -1,6 +1,7 @@
 """GraphQL over HTTP: https://graphql.github.io/graphql-over-http/draft/, as npm's graphql-http audits it."""
 
 import asyncio
+from contextlib import ExitStack
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -15,11 +16,11 @@ from app.graphql.transport.execution import Execution
 from app.graphql.transport.masking import NotExecuted
 from app.graphql.transport.negotiation import Accepted, JsonType
 from app.graphql.transport.operations import Operation, Prepared
-from app.graphql.transport.reading import LARGE_JSON_BYTES
 from app.graphql.transport.statuses import Outcome
 from app.requests import bodies, tokens
 from app.requests.arriving import Arriving
 from app.requests.bodies import Disconnected, HttpRefusal
+from app.requests.large import LARGE_JSON_BYTES
 from app.requests.tokens import TokenReader
 
 BODY_BYTES_MAX = 8 * 1024 * 1024
@@ -63,9 +64,15 @@ class HttpEndpoint:
         if scope["method"] in {"GET", "HEAD"} and accepted.prefers_html:
             await self._page(scope, receive, send)
             return
+        with ExitStack() as held:
+            await self._serve(scope, receive, send, headers, accepted, held)
+
+    async def _serve(
+        self, scope: Scope, receive: Receive, send: Send, headers: Headers, accepted: Accepted, held: ExitStack
+    ) -> None:
         media_type: JsonType = accepted.json or negotiation.JSON
         try:
-            viewer, prepared = await self._prepare(scope, receive, headers, accepted)
+            viewer, prepared = await self._prepare(scope, receive, headers, accepted, held)
         except HttpRefusal as problem:
             body = masking.encode({"errors": [masking.render(problem.error)]})
             await _respond(send, problem.status, body, media_type, problem.headers)
@@ -82,7 +89,10 @@ class HttpEndpoint:
         else:
             if accepted.prefers_stream or prepared.kind is OperationType.SUBSCRIPTION:
                 responses = self._execution.run(prepared)
-                stopping = self._stopping if prepared.kind is OperationType.SUBSCRIPTION else None
+                stopping = None
+                if prepared.kind is OperationType.SUBSCRIPTION:
+                    stopping = self._stopping
+                    held.close()  # what it keeps is bounded by itself
                 await sse.stream(receive, send, responses, expires_at=viewer.expires_at, stopping=stopping)
             else:
                 await self._answer(send, prepared, media_type)
@@ -103,7 +113,7 @@ class HttpEndpoint:
             await _respond(send, status, masking.encode(refused.payload), media_type, headers)
 
     async def _prepare(
-        self, scope: Scope, receive: Receive, headers: Headers, accepted: Accepted
+        self, scope: Scope, receive: Receive, headers: Headers, accepted: Accepted, held: ExitStack
     ) -> tuple[Viewer, Prepared]:
         method: str = scope["method"]
         if method not in {"GET", "HEAD", "POST"}:
@@ -117,7 +127,7 @@ class HttpEndpoint:
             parameters = _query_parameters(scope["query_string"])
         else:
             bodies.check_headers(headers, _JSON_TYPES)
-            parameters = await self._body(receive, headers, viewer)
+            parameters = await self._body(receive, headers, viewer, held)
         try:
             operation = Operation.read(parameters)
         except BadUserInput as error:
@@ -141,15 +151,17 @@ class HttpEndpoint:
             )
         return viewer, prepared
 
-    async def _body(self, receive: Receive, headers: Headers, viewer: Viewer) -> Any:
-        """The value of the body, which itself is gone then: what is made of it may wait."""
-        with self._arriving.share(viewer.customer_id) as share:
-            body = await bodies.read(
-                receive, headers, bytes_max=BODY_BYTES_MAX, seconds_max=BODY_SECONDS_MAX, share=share
-            )
-            if len(body) <= LARGE_JSON_BYTES:
-                return bodies.decode(body)
-            return await self._execution.reading.decode(body, viewer, bodies.decode)
+    async def _body(self, receive: Receive, headers: Headers, viewer: Viewer, held: ExitStack) -> Any:
+        """The value of the body. It is counted until `held` ends, in place of the body, which is gone then."""
+        share = held.enter_context(self._arriving.share(viewer.customer_id))
+        body = await bodies.read(receive, headers, bytes_max=BODY_BYTES_MAX, seconds_max=BODY_SECONDS_MAX, share=share)
+
+        def decode(text: bytes) -> Any:
+            return bodies.decode(text, share)
+
+        if len(body) <= LARGE_JSON_BYTES:
+            return decode(body)
+        return await self._execution.reading.decode(body, viewer, decode)
 
     async def _authenticate(self, headers: Headers, *, is_json: bool) -> Viewer:
         try:

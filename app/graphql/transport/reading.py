@@ -12,11 +12,10 @@ from app.graphql.transport import masking
 from app.graphql.transport.documents import Document, Documents
 from app.graphql.transport.masking import NotExecuted
 from app.rates import Kind, Limiter
+from app.requests.large import LargeJson
 from app.turns import Lanes, Turn
 
 T = TypeVar("T", bytes, str)
-LARGE_JSON_BYTES = 128 * 1024
-"""A longer text is decoded in turns: it holds the loop for some milliseconds, and one of 8 MiB for some fifty."""
 BESIDE_CHARACTERS = 1_000
 """A longer document is read in a thread: it would hold the loop."""
 
@@ -34,6 +33,7 @@ class Reading:
         self._documents = documents
         self._lanes = lanes
         self._limiter = limiter
+        self._large = LargeJson(lanes, limiter)
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="documents")  # for each of the lanes
 
     async def read(self, query: str, viewer: Viewer) -> Document:
@@ -65,23 +65,13 @@ class Reading:
     async def decode(self, text: T, viewer: Viewer, decode: Callable[[T], Any]) -> Any:
         """The value of a large JSON text, when its customer's turn comes. Raises what `decode` does.
 
-        A thread would be of no use: the decoder lets nothing else run. Instead, the others have the loop for as long
-        as it took, before the next one comes.
-
         Raises:
             NotExecuted: its turn did not come.
         """
-        turn, loop = self._lanes.decoding(viewer.customer_id), asyncio.get_running_loop()
         try:
-            await turn.begin()
+            return await self._large.decode(text, viewer.customer_id, decode)
         except (RateLimited, Unavailable) as error:
             raise masking.refuse(error) from None
-        began = loop.time()
-        try:
-            return decode(text)
-        finally:
-            loop.call_later(loop.time() - began, turn.end)
-            self._limiter.charge(viewer.customer_id, costs.decoding(len(text)))
 
     async def _here(self, query: str, viewer: Viewer, turn: Turn) -> Document:
         try:

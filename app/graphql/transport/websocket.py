@@ -15,16 +15,16 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from app import bounds, clock
 from app.auth import Viewer
-from app.errors import BadUserInput, LimitExceeded, Unauthenticated, Unavailable
+from app.errors import BadUserInput, LimitExceeded, RateLimited, Unauthenticated, Unavailable
 from app.graphql.transport import masking
 from app.graphql.transport.answers import UNCOUNTED_CHARACTERS_MAX
 from app.graphql.transport.closing import Close, CloseCode, End, operation_id, optional_object
 from app.graphql.transport.execution import Execution
 from app.graphql.transport.masking import NotExecuted
 from app.graphql.transport.operations import Operation
-from app.graphql.transport.reading import LARGE_JSON_BYTES
 from app.requests import decoding, tokens
-from app.requests.arriving import Arriving
+from app.requests.arriving import Arriving, Share
+from app.requests.large import LARGE_JSON_BYTES
 from app.requests.tokens import TokenReader
 from app.turns import Allowance
 
@@ -32,8 +32,9 @@ SUBPROTOCOL = "graphql-transport-ws"
 OFFER = "outdial.offer"
 DRAIN = "outdial.drain"
 TRUST = "outdial.trust"
-"""The extensions of the scope that send without waiting, wait until that is sent, and let long messages in: see
-`app.server.connections`."""
+USED = "outdial.used"
+"""The extensions of the scope that send without waiting, wait until that is sent, let long messages in, and say that
+the text of the last one is gone: see `app.server.connections`."""
 STOP = "outdial.stop"
 """The extension by which the server says that it stops, and leaves it to this module to end the socket."""
 INIT_SECONDS_MAX = 10.0
@@ -162,12 +163,15 @@ class _Connection:
     """Waits until most of what was sent has left the process. On other servers: not at all."""
     trust: Callable[..., object] = field(init=False)
     """Lets the client send long messages, which are counted. On other servers it always may, and nothing is counted."""
+    used: Callable[..., object] = field(init=False)
+    """Says that the message's text is gone: what was made of it is counted by itself."""
 
     def __post_init__(self) -> None:
         extensions = self.socket.scope.get("extensions", {})
         self.offer = extensions.get(OFFER, {}).get("call", _refuse)
         self.drain = extensions.get(DRAIN, {}).get("call", _nothing)
         self.trust = extensions.get(TRUST, {}).get("call", _refuse)
+        self.used = extensions.get(USED, {}).get("call", _refuse)
 
     async def run(self) -> None:
         """Serve the socket until either side ends it."""
@@ -234,8 +238,9 @@ class _Connection:
                 decoded = self._decode(text)
             else:
                 decoded = await self._decode_large(text, self.viewer)
+            decoded_bytes = 0 if text is None else decoding.decoded_bytes(text)
             del text  # nothing of a message is held while the next one is awaited
-            await self._handle(decoded, size)
+            await self._handle(decoded, size, decoded_bytes)
             del decoded
 
     async def _decode_large(self, text: str, viewer: Viewer) -> dict[str, Any]:
@@ -260,7 +265,7 @@ class _Connection:
             raise Close(CloseCode.BAD_REQUEST, "A message must be a JSON object")
         return message
 
-    async def _handle(self, message: dict[str, Any], size: int) -> None:
+    async def _handle(self, message: dict[str, Any], size: int, decoded_bytes: int) -> None:
         match message.get("type"):
             case "connection_init":
                 await self._initialise(optional_object(message, "payload"))
@@ -272,7 +277,8 @@ class _Connection:
             case "pong":
                 optional_object(message, "payload")
             case "subscribe":
-                await self._subscribe(operation_id(message), message.get("payload"))
+                # popped: while the answer to a refused one waits for the client, nobody holds what it has sent
+                await self._subscribe(operation_id(message), message.pop("payload", None), decoded_bytes)
             case "complete":
                 await self._stop(operation_id(message))
             case _:
@@ -305,11 +311,12 @@ class _Connection:
         self.trust(endpoint.arriving.share(viewer.customer_id))
         await self._send({"type": "connection_ack"})
 
-    async def _subscribe(self, operation_id: str, payload: object) -> None:
+    async def _subscribe(self, operation_id: str, payload: object, decoded_bytes: int) -> None:
         if self.viewer is None:
             raise Close(CloseCode.UNAUTHORIZED, "Unauthorized: subscribe comes after connection_ack")
         try:
             operation = Operation.read(payload)
+            del payload
         except BadUserInput as error:
             raise Close(CloseCode.BAD_REQUEST, error.message) from None
         if operation_id in self.operations:
@@ -317,18 +324,28 @@ class _Connection:
             raise Close(CloseCode.SUBSCRIBER_ALREADY_EXISTS, reason)
         if self.endpoint.stopping.is_set():
             return  # the socket ends soon: the client sends it again after 1012, to a server that has time for it
-        if len(self.operations) >= OPERATIONS_MAX:
-            refused = masking.refuse(
-                LimitExceeded(
-                    f"Too many operations: a socket runs at most {OPERATIONS_MAX} at once. Complete one first."
-                )
-            )
+        share = self.endpoint.arriving.share(self.viewer.customer_id)
+        try:
+            self._check_count()
+            self.used()
+            share.hold_decoded(decoded_bytes)
+        except (LimitExceeded, RateLimited, Unavailable) as error:
+            del operation
+            refused = masking.refuse(error)
             await self._send({"type": "error", "id": operation_id, "payload": refused.errors})
             return
-        task = asyncio.create_task(self._operate(operation_id, operation, self.viewer), name="websocket operation")
+        work = self._operate(operation_id, operation, self.viewer, share)
+        task = asyncio.create_task(work, name="websocket operation")
+        task.add_done_callback(lambda _task: share.hold(0))
         self.operations[operation_id] = task
         self.tasks[task] = _Phase.RUNNING
         task.add_done_callback(self._forget)
+
+    def _check_count(self) -> None:
+        if len(self.operations) >= OPERATIONS_MAX:
+            raise LimitExceeded(
+                f"Too many operations: a socket runs at most {OPERATIONS_MAX} at once. Complete one first."
+            )
 
     def _forget(self, task: asyncio.Task[None]) -> None:
         self.tasks.pop(task, None)
@@ -344,7 +361,7 @@ class _Connection:
         if len(ending) > ENDING_OPERATIONS_MAX:
             await asyncio.wait(ending, return_when=asyncio.FIRST_COMPLETED)
 
-    async def _operate(self, operation_id: str, operation: Operation, viewer: Viewer) -> None:
+    async def _operate(self, operation_id: str, operation: Operation, viewer: Viewer, share: Share) -> None:
         last: dict[str, Any] = {"type": "complete", "id": operation_id}
         begin = b'{"type":"next","id":%b,"payload":' % orjson.dumps(operation_id)
         task = asyncio.current_task()
@@ -362,6 +379,7 @@ class _Connection:
                 prepared = await execution.prepare_new(operation, viewer)
             if prepared.kind is OperationType.SUBSCRIPTION and task is not None:
                 self.tasks[task] = _Phase.FOLLOWING
+                share.hold(0)  # what it keeps is bounded by itself
             async with aclosing(execution.run(prepared, sink)) as responses:
                 del operation, prepared  # the text is also in the cache of documents
                 async for response in responses:

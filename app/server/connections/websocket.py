@@ -47,9 +47,9 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
     Extensions of the scope have a `call`. `outdial.offer` sends a text message, given in parts, at once and returns
     True, or returns False if earlier data wait, or if the socket is closing. Then `send` is the way. `outdial.drain`
     waits until most of what was sent has left. `outdial.trust` lets the client send long messages, which are counted in
-    the given share until the application asks for the next one. `outdial.stop` is the application's: it is called when
-    the server stops, and the application then ends the socket once its operations are answered. Without it the socket
-    ends at once.
+    the given share until the application asks for the next one, or calls `outdial.used` because it has nothing more of
+    the last one's text. `outdial.stop` is the application's: it is called when the server stops, and the application
+    then ends the socket once its operations are answered. Without it the socket ends at once.
     """
 
     place: Place | None = None
@@ -151,10 +151,13 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         elif not self.transport.is_closing():
             self.transport.resume_reading()
 
-    async def receive(self) -> Any:
+    def used(self) -> None:
         if self._used_bytes:
             self._used_bytes = 0
             self._count()
+
+    async def receive(self) -> Any:
+        self.used()
         message = await self.queue.get()
         if self.read_paused and self.queue.empty():
             self._used_bytes, self._queued_bytes = self._queued_bytes, 0
@@ -328,6 +331,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         self.scope["extensions"]["outdial.offer"] = {"call": self.offer}
         self.scope["extensions"]["outdial.drain"] = {"call": self.drain}
         self.scope["extensions"]["outdial.trust"] = {"call": self.trust}
+        self.scope["extensions"]["outdial.used"] = {"call": self.used}
         await super().run_asgi()
         self.scope["extensions"].clear()  # they hold this protocol
         while not self.queue.empty():  # nobody takes it
