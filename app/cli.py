@@ -18,7 +18,7 @@ import structlog
 import typer
 from tortoise.exceptions import DBConnectionError, OperationalError
 
-from app import auth, db, ids, logs, memory, tracing
+from app import auth, db, descriptors, ids, logs, memory, tracing
 from app.auth import Scope
 from app.errors import Unavailable
 from app.settings import Settings, SettingsError, ensure_secret, find_secret
@@ -109,6 +109,7 @@ def serve(
     """Start the server: the API and the dashboard."""
     memory.share_heap()
     settings = _settings_of_server()
+    descriptors.need(descriptors.SERVER_FILES_MIN + (workers - 1) * descriptors.WORKER_FILES_MIN)
     if workers > 1 and settings.is_sqlite:
         _fail("--workers above 1 needs PostgreSQL: set OUTDIAL_DATABASE_URL to postgresql://…", EXIT_WRONG_SETTING)
     settings = ensure_secret(settings, announce=_say)
@@ -136,6 +137,7 @@ def demo(
     """Start a server with a temporary database, sample outdials and a dialer that only pretends to call."""
     from app import demo as demonstration
 
+    descriptors.need(descriptors.SERVER_FILES_MIN)
     demonstration.run(port)
 
 
@@ -173,6 +175,7 @@ def migrate(
 ) -> None:
     """Update the database's schema to this version."""
     settings = _settings_of_server()
+    descriptors.need(descriptors.COMMAND_FILES_MIN)
     if distribute and settings.is_sqlite:
         _fail("--distribute needs PostgreSQL: set OUTDIAL_DATABASE_URL to postgresql://…", EXIT_WRONG_SETTING)
     lines = _run_on_database(_migrate(settings.database_url, distribute=distribute))

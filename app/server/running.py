@@ -12,9 +12,8 @@ import uvicorn
 from starlette.applications import Starlette
 from uvicorn.supervisors import Multiprocess
 
-from app import logs, server
+from app import descriptors, logs, server
 from app.server import connections
-from app.server.connections import counting
 from app.settings import Settings, SettingsError
 
 BACKLOG_MAX = 2048
@@ -67,7 +66,7 @@ def config(
 
 def serve_here(settings: Settings, listeners: list[socket.socket]) -> bool:
     """Serve in this process until it is stopped. Returns whether it ever served."""
-    counting.raise_descriptors()
+    descriptors.raise_limit()
     runner = uvicorn.Server(config(server.create_app(settings, is_read_again=True), settings))
     # Once everything is closed, uvicorn raises the signal again. To stop when asked to is no failure: the exit is 0.
     before = signal.signal(signal.SIGTERM, runner.handle_exit)
@@ -96,7 +95,7 @@ def serve_by_workers(settings: Settings, workers: int, listeners: list[socket.so
 
     Each reads the environment itself. No made secret must be passed on, because only SQLite has one.
     """
-    counting.raise_descriptors()
+    descriptors.raise_limit()
     directory = tempfile.mkdtemp(prefix="outdial-metrics-")
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = directory  # before any worker imports prometheus_client
     # By default, a new process looks for the standard library's modules in its working folder first: a csv.py there

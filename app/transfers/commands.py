@@ -10,7 +10,7 @@ from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
 
-from app import ids
+from app import descriptors, ids
 from app.transfers.failures import TransferFailed
 
 T = TypeVar("T")
@@ -169,6 +169,7 @@ def export(
 def told_in_one_line() -> Iterator[None]:
     """An error that the user can correct ends the command with one line."""
     try:
+        descriptors.need(descriptors.COMMAND_FILES_MIN)
         yield
     except BrokenPipeError:
         raise  # the reader of the output has closed it; the interpreter handles this

@@ -8,7 +8,6 @@ alone: a process that is full must not look dead.
 import asyncio
 import math
 import resource
-from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -203,13 +202,6 @@ class Connections:
                 place.owner.overdue()
         self._is_told = self._is_told and len(self._places) >= self.limit
         self._look = loop.call_later(LOOK_SECONDS, self._look_for_overdue) if self._places else None
-
-
-def raise_descriptors() -> None:
-    """Let this process open as many files as the system allows it: the usual limit of 1,024 is for `select`."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _free_descriptors() -> int:
