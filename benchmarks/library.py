@@ -98,7 +98,7 @@ async def build(url: str, *, targets: int, each: int, others: int) -> Library:
     ]
     for owner in (made, *rest):
         await customers.add(owner.customer_id)
-    async with _filling(url) as fill:
+    async with filling(url) as fill:
         for owner in (made, *rest):
             shelves = (*owner.short, *owner.long)
             await fill("outdial", _OUTDIAL, (_outdial(owner.customer_id, shelf) for shelf in shelves))
@@ -151,13 +151,13 @@ def _targets(customer_id: str, shelf: Shelf) -> Iterator[tuple[Any, ...]]:
         yield (
             *(customer_id, ids.new(), shelf.id, key(number), f"Person {number}", f"Detail of person {number}"),
             *('{"contract": "A-17"}', "DONE" if is_done else "IDLE", "ANSWERED" if is_done else None, number % 10),
-            _destination(address(shelf.number, number), "mobile"),
-            _destination(f"+4930{number % 10_000_000:07d}", "office"),
+            destination(address(shelf.number, number), "mobile"),
+            destination(f"+4930{number % 10_000_000:07d}", "office"),
             *(int(is_done), None if is_done else created, 1 + 2 * is_done, created, created),
         )
 
 
-def _destination(number: str, name: str) -> str:
+def destination(number: str, name: str) -> str:
     place = {"type": "TEL", "target": number, "target_name": "The person", "name": name, "detail": ""}
     return orjson.dumps(place).decode()
 
@@ -166,8 +166,8 @@ def _destination(number: str, name: str) -> str:
 
 
 @asynccontextmanager
-async def _filling(url: str) -> AsyncIterator[Any]:
-    """A function that writes rows into a table, and afterwards a database that knows how many there are."""
+async def filling(url: str, *, is_counted: bool = True) -> AsyncIterator[Any]:
+    """A function that writes rows into a table, and afterwards a database that knows how many there are, if wanted."""
     if url.startswith(SQLITE):
         with closing(sqlite3.connect(url.removeprefix(SQLITE), isolation_level=None)) as file:
 
@@ -188,7 +188,8 @@ async def _filling(url: str) -> AsyncIterator[Any]:
                 await connection.copy_records_to_table(table, records=part, columns=columns)
 
         yield copy
-        await connection.execute("VACUUM (ANALYZE)")
+        if is_counted:
+            await connection.execute("VACUUM (ANALYZE)")
     finally:
         await connection.close()
 

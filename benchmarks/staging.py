@@ -92,8 +92,17 @@ class Stage:
         return [psutil.Process(self.server.pid if side == "outdial" else self.handwritten.pid)]
 
 
+@dataclass(frozen=True, slots=True)
+class Store:
+    """A database, migrated, that nothing is connected to."""
+
+    url: str
+    folder: Path
+    gauge: PostgresGauge | NoGauge
+
+
 @asynccontextmanager
-async def staged(database: str, fsync: str, *, pool_size: int) -> AsyncIterator[Stage]:
+async def stored(database: str, fsync: str) -> AsyncIterator[Store]:
     async with AsyncExitStack() as stack:
         on_disk = fsync == "on"
         parent = None if on_disk or not postgres.MEMORY.is_dir() else postgres.MEMORY
@@ -104,6 +113,14 @@ async def staged(database: str, fsync: str, *, pool_size: int) -> AsyncIterator[
             gauge = await PostgresGauge.connected(url)
         stack.push_async_callback(gauge.close)
         await db.migrate(url)
+        yield Store(url, folder, gauge)
+
+
+@asynccontextmanager
+async def staged(database: str, fsync: str, *, pool_size: int) -> AsyncIterator[Stage]:
+    async with AsyncExitStack() as stack:
+        store = await stack.enter_async_context(stored(database, fsync))
+        url, folder = store.url, store.folder
         environment = {"OUTDIAL_DATABASE_POOL_SIZE": str(pool_size)}
         server = stack.enter_context(ServerProcess(url, folder, environment=environment))
         handwritten = await stack.enter_async_context(HandwrittenProcess(url, pool_size))
@@ -111,7 +128,7 @@ async def staged(database: str, fsync: str, *, pool_size: int) -> AsyncIterator[
         stack.push_async_callback(db.close)
         by_hand = await connected(url, pool_size)
         stack.push_async_callback(by_hand.close)
-        yield Stage(url, server, handwritten, {"outdial": UseCases, "hand-written": lambda _: by_hand}, gauge)
+        yield Stage(url, server, handwritten, {"outdial": UseCases, "hand-written": lambda _: by_hand}, store.gauge)
 
 
 @contextlib.contextmanager

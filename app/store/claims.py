@@ -393,12 +393,12 @@ async def _take_in_steps(tx: Transaction, wish: Wish) -> Taken:
     if placed is None:
         limits, suppressed = capping.rules(owner[0], now, parameter)
         looked = capping.due_on_sqlite(limit, wish.limit, now, limits, suppressed, None, hours, parameter)
-        chosen, source = f"WITH {due.placing(looked)}", "placed"
+        chosen = due.placing(looked)
     else:
-        chosen, source = "", db.rowset(parameter(db.rows_value(placed)), _PLACED, "placed")
-    taken = await tx.fetch(
-        f"{chosen} {taking.marking(source, now=now, attempt_id=attempt_id, returning=returning)}", *parameter.values
-    )
+        listed = db.rowset(parameter(db.rows_value(placed)), _PLACED, "given")
+        chosen = f"placed AS MATERIALIZED (SELECT * FROM {listed})"
+    marking = taking.marking("placed", now=now, attempt_id=attempt_id, returning=returning)
+    taken = await tx.fetch(f"WITH {chosen} {marking}", *parameter.values)
     if not taken:
         return Taken(state, None, ())
     seconds = owner[0]["lease_seconds"] if wish.lease_seconds is None else wish.lease_seconds

@@ -38,6 +38,17 @@ _MARK = (
 """The transactions that wrote the three rows last: another value after every change. Likewise of the suppressions."""
 
 
+def _of_these(known: str) -> str:
+    """A condition that follows from the join: the targets are those of some attempts.
+
+    A join alone may be planned as a look at all of the customer's targets, of which somebody has a million. SQLite
+    begins with the attempts by itself.
+    """
+    if not db.is_postgres():
+        return ""
+    return f"AND target.id {db.any_found(f'SELECT target_id FROM attempt WHERE customer_id = $1 AND {known}')}"
+
+
 def _locking(attempt_ids: str) -> str:
     """Takes the locks of attempts' outdials (shared), then of their targets, for PostgreSQL: a row for each target.
 
@@ -55,7 +66,7 @@ def _locking(attempt_ids: str) -> str:
             FROM customer CROSS JOIN (SELECT DISTINCT outdial_id FROM touched ORDER BY outdial_id) AS listed
             WHERE customer_id = $1
         )
-        SELECT 1 AS one FROM target WHERE customer_id = $1 AND id IN (SELECT target_id FROM touched)
+        SELECT 1 AS one FROM target WHERE customer_id = $1 AND id {db.any_found("SELECT target_id FROM touched")}
         AND (SELECT count(writers) FROM held) > 0 ORDER BY id FOR UPDATE
     """
 
@@ -106,7 +117,7 @@ async def read_desk(
             (SELECT node <> {db.node()} FROM customer WHERE customer_id = $1) AS has_moved,
             CASE WHEN {is_any} THEN {for_ever} ELSE 0 END AS suppressed_mask,
             CASE WHEN {is_any} AND attempt.state = '{AttemptState.REVOKED}' THEN {of_attempt} END AS suppressed_by
-        FROM attempt {_JOINED} WHERE attempt.customer_id = $1 AND {known}
+        FROM attempt {_JOINED} WHERE attempt.customer_id = $1 AND {known} {_of_these(known)}
         """,
         customer_id,
         list(attempt_ids),
@@ -149,11 +160,13 @@ async def save_unchanged(
         {present} < CAST({decided} AS timestamptz) + make_interval(secs => {DECIDED_SECONDS_MAX})
         AND (attempt.expires_at IS NULL OR attempt.expires_at <= {decided} OR attempt.expires_at > {present})
     """
+    known = f"attempt.id {db.any_of(listed)}"
     same = f"""
         SELECT 1 AS one FROM (
             SELECT 1 FROM unnest(CAST({listed} AS uuid[]), {db.array(given, "text")}) AS was(id, mark)
             JOIN attempt ON attempt.customer_id = $1 AND attempt.id = was.id {_JOINED}
-            WHERE {_MARK} = was.mark AND {lives} HAVING count(*) = CAST({total} AS bigint)
+            WHERE {_MARK} = was.mark AND {lives} AND {known} {_of_these(known)}
+            HAVING count(*) = CAST({total} AS bigint)
         ) AS same
     """
     locked = db.Guard(_locking(listed), rows=f"${len(parameter.values) + 1}")

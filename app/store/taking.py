@@ -25,13 +25,15 @@ def marking(source: str, *, now: str, attempt_id: str, returning: str) -> str:
         f"try_count_{index} = try_count_{index} + CASE WHEN placed.next_index = {index} THEN 1 ELSE 0 END"
         for index in range(DESTINATIONS)
     )
+    # Said twice: a join alone may be planned as a look at all of the customer's targets, and somebody has a million.
+    among = f"AND target.id {db.any_found('SELECT id FROM placed')}"
     return f"""
         UPDATE target SET status = '{TargetStatus.PROGRESSING}', next_try_at = NULL, wakes_at = NULL,
             version = version + 1,
             tm_update = CASE WHEN tm_update > {now} THEN tm_update ELSE {now} END,
             last_attempt_id = {attempt_id}, last_index = placed.next_index, {counts}
         FROM {source}
-        WHERE target.id = placed.id AND target.customer_id = $1
+        WHERE target.id = placed.id AND target.customer_id = $1 {among}
         RETURNING {returning}
     """
 

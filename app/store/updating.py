@@ -17,5 +17,10 @@ def updating(update: str, values: Mapping[str, Sequence[Any]], columns: tables.C
         assigned = ", ".join(f"{name} = {given[name]}" for name in columns.kinds)
         return f"{update} SET {assigned}{awake} WHERE customer_id = $1 AND id = {given['id']}"
     assigned = ", ".join(f"{name} = new.{name}" for name in columns.kinds)
+    listed = db.array(f"${len(parameter.values) + 1}", kinds["id"])  # the first column of the table
     table, source = update.removeprefix("UPDATE "), db.table_of(values, kinds, "new", parameter)
-    return f"{update} SET {assigned}{awake} FROM {source} WHERE {table}.customer_id = $1 AND {table}.id = new.id"
+    # Said twice: a join alone may be planned as a look at all rows of the customer, who may have millions.
+    return (
+        f"{update} SET {assigned}{awake} FROM {source} WHERE {table}.customer_id = $1 AND {table}.id = new.id"
+        f" AND {table}.id = ANY({listed})"
+    )
