@@ -20,6 +20,7 @@ import orjson
 import structlog
 
 from app.database_url import DatabaseUrl
+from app.repeats import Repeats
 from app.settings import Settings
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
@@ -74,6 +75,7 @@ _PLAIN_PATH = re.compile(r"/[a-z0-9/._-]*")
 """A path in which none of the patterns can find anything: no capital, no space, none of = : ? + %."""
 _requests = structlog.get_logger("outdial.access")
 _requests_level = logging.getLogger("outdial.access")
+_repeats = Repeats()
 _processors: list[structlog.typing.Processor] = []
 """Those of `configure`. A test that captures log lines empties the list."""
 
@@ -127,6 +129,7 @@ def configure(settings: Settings) -> None:
 
     _processors[:] = [
         structlog.stdlib.filter_by_level,
+        _repeats,
         *shared,
         structlog.stdlib.PositionalArgumentsFormatter(),
         structlog.stdlib.ProcessorFormatter.wrap_for_formatter,

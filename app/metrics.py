@@ -87,6 +87,12 @@ database_connections_limit = Gauge(
 internal_errors = Counter(
     "outdial_internal_errors", "Bugs that were met. The log has the traceback of each.", registry=_registry
 )
+withheld_lines = Counter(
+    "outdial_withheld_log_lines",
+    "Log lines that were not written because the same was written just before, by event.",
+    ["event"],
+    registry=_registry,
+)
 chore_succeeded = Gauge(
     "outdial_chore_succeeded_timestamp_seconds",
     "When a chore of housekeeping was last done, in the process that is furthest behind, by chore.",

@@ -55,6 +55,7 @@ def test_every_metric_is_ours_and_says_what_it_is():
         "outdial_open_sockets",
         "outdial_rate_limited",
         "outdial_refused_connections",
+        "outdial_withheld_log_lines",
         "outdial_subscriptions",
         "outdial_event_lag_seconds",
         "outdial_import_rows",
