@@ -58,7 +58,7 @@ def test_the_metrics_have_a_port_of_their_own_and_nothing_else_is_there(scraped:
     assert scraped.get("/calls/metrics").status_code == 200
     for path in ("/", "/graphql", "/healthz", "/readyz", "/v1.0/outdials", "/session", "/metrics/", "//metrics"):
         assert scraped.get(path).status_code == 404, path
-    with Raw(scraped.port) as connection, pytest.raises(AssertionError, match="403"):
+    with Raw(scraped.port) as connection, pytest.raises(AssertionError, match="404"):
         connection.upgrade()
 
 

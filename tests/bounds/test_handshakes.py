@@ -1,6 +1,8 @@
 """Handshakes of WebSockets, right and wrong: each is answered, or its connection ends."""
 
 import asyncio
+import json
+import threading
 import time
 from collections.abc import Callable, Iterator
 from uuid import uuid4
@@ -57,6 +59,8 @@ HANDSHAKES = {
     "no version": (without(VERSION), 400),
     "two versions": (handshake(VERSION), 400),
     "a wrong extension": (handshake("Sec-WebSocket-Extensions: ;;;="), 101),
+    "two upgrades": (handshake("Upgrade: websocket"), 426),
+    "a long subprotocol": (without("Sec-WebSocket-Protocol", "Sec-WebSocket-Protocol: " + '"' * 9_000), 400),
     "two origins": (handshake("Origin: http://x", "Origin: http://x"), 400),
     "no subprotocol": (without("Sec-WebSocket-Protocol"), 101),
     "a wrong subprotocol": (without("Sec-WebSocket-Protocol", 'Sec-WebSocket-Protocol: ,,"'), 400),
@@ -65,9 +69,9 @@ HANDSHAKES = {
         101,
     ),
     "a wrong Connection": (without("Connection", "Connection: Upgrade, ;="), 400),
-    "another path": (handshake(path="/nowhere"), 403),
+    "another path": (handshake(path="/nowhere"), 404),
     "a path beyond ASCII": (handshake().replace(b"/graphql", b"/graphql\xff"), 400),
-    "a whole address": (handshake(path="http://x/graphql"), 403),
+    "a whole address": (handshake(path="http://x/graphql"), 404),
     "a wrong escape": (handshake(path="/graphql?%zz=%ff&token=%ff"), 101),
     "two hosts": (handshake("Host: y"), 400),
     "a frame at once": (handshake() + frame(b'{"type":"ping"}'), 101),
@@ -87,6 +91,10 @@ def test_every_handshake_is_answered(server: ServerProcess, sent: bytes, status:
         got, headers, body = connection.send(sent).answer()
         assert got == status, (headers, body)
         if status != 101:
+            assert headers["content-type"].startswith("application/json")
+            wanted = {404: "NOT_FOUND", 431: "LIMIT_EXCEEDED"}.get(status, "BAD_USER_INPUT")
+            assert code(body) == wanted
+            assert len(body) < 500  # it repeats no more than a part of what was sent
             assert connection.is_closed_within(5)
 
 
@@ -112,6 +120,45 @@ def test_refused_handshakes_are_counted(server: ServerProcess) -> None:
     assert (status, code(body), headers["connection"]) == (400, "BAD_USER_INPUT", "close")
     page = httpx.get(f"{server.url}/metrics", trust_env=False).text
     assert 'outdial_refused_connections_total{reason="handshake"}' in page
+
+
+def test_a_refusal_says_what_would_be_right(server: ServerProcess) -> None:
+    for sent, name, value in [
+        (handshake(method="POST"), "allow", "GET"),
+        (handshake("Upgrade: websocket"), "upgrade", "websocket"),
+    ]:
+        with Raw(server.port) as connection:
+            assert connection.send(sent).answer()[1][name] == value
+    with Raw(server.port) as connection:
+        _, _, body = connection.send(without(VERSION, "Sec-WebSocket-Version: 12")).answer()
+    message = "Invalid WebSocket handshake: invalid Sec-WebSocket-Version header: 12."
+    assert json.loads(body) == {"errors": [{"message": message, "extensions": {"code": "BAD_USER_INPUT"}}]}
+
+
+def test_an_application_that_fails_before_its_answer_is_an_internal_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def accept(socket: WebSocket, subprotocol: str) -> None:
+        raise ValueError("a secret")
+
+    monkeypatch.setattr(WebSocket, "accept", accept)
+    with limited(monkeypatch) as served, Raw(served.port) as connection:
+        status, headers, body = connection.send(handshake()).answer()
+    assert (status, headers["content-type"], code(body)) == (500, "application/json; charset=utf-8", "INTERNAL")
+
+
+def test_a_handshake_that_waits_when_the_server_stops_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
+    has_come = threading.Event()
+
+    async def accept(socket: WebSocket, subprotocol: str) -> None:
+        has_come.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(WebSocket, "accept", accept)
+    with limited(monkeypatch) as served, Raw(served.port) as connection:
+        connection.send(handshake())
+        assert has_come.wait(30)
+        served.server.should_exit = True
+        status, headers, body = connection.answer()
+        assert (status, headers["retry-after"], code(body)) == (503, "1", "UNAVAILABLE")
 
 
 def test_a_handshake_waits_for_the_answers_before_it(server: ServerProcess) -> None:

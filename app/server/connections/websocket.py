@@ -17,7 +17,7 @@ from websockets.protocol import Protocol, State
 from app import bounds, metrics
 from app.errors import RateLimited, Unavailable
 from app.requests.arriving import SHORT_BYTES_MAX, Share
-from app.server.connections import counting
+from app.server.connections import counting, handshakes
 from app.server.connections.counting import Place
 
 _TEXT_OF_16_BITS = struct.Struct("!BBH").pack
@@ -66,6 +66,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.conn.max_message_size = bounds.now().socket_init_bytes_max
+        self.conn.reject = handshakes.reject  # type: ignore[method-assign]
         self._waiting = bytearray()
         """What has come and is not parsed yet. Nothing more is read meanwhile."""
 
@@ -103,6 +104,10 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             extensions["outdial.stop"]["call"]()
         elif self.conn.eof_sent or self.conn.state not in {State.CONNECTING, State.OPEN}:
             self.transport.close()  # it has ended already, and only its client has not seen it
+        elif not self.handshake_complete:
+            self.conn.send_response(handshakes.stopping())
+            self.transport.write(b"".join(self.conn.data_to_send()))
+            self.transport.close()
         else:
             super().shutdown()
 
