@@ -1,4 +1,4 @@
-"""Why not: what keeps outdials, targets and destinations from being claimed, and when something can be claimed next.
+"""Why not: what keeps outdials, targets and destinations from being claimed.
 
 The statements take the predicate of the claim from `app.destinations`, so that they cannot disagree with it.
 """
@@ -7,31 +7,24 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from app import blocks, db, destinations, rows, sleeping, store, tables, validation
 from app.auth import Viewer
 from app.blocks import Block, BlockReason, PlaceFacts, TargetBlocks
 from app.errors import BadUserInput, UserError
-from app.lifecycle import DESTINATIONS, DoneReason, OutdialState, TargetStatus
+from app.lifecycle import DESTINATIONS, DoneReason, TargetStatus
 from app.listing import COUNT_SECONDS_MAX
 from app.outdials import get_many, progress
 from app.records import Outdial, Progress
 from app.sleeping import Clocks
 
-_FAR = datetime(9999, 1, 1, tzinfo=UTC)
-"""Later than any instant that is stored."""
 _CLAIMABLE = "CLAIMABLE"
 _IS_VALID = " OR ".join(
     f"(destination_{index} IS NOT NULL AND invalid_mask & {1 << index} = 0)" for index in range(DESTINATIONS)
 )
 """A condition: an address was not reported as invalid. If none is usable, its tries are used up."""
-_PRIORITIES = range(validation.PRIORITY_MAX + 1)
-LOOKED_AT_MAX = 100
-"""Idle targets of each priority whose addresses `next_claims` looks up: those that are due first."""
-LOOKED_AT_UNGUARDED = 10
-"""Likewise if the customer has never suppressed an address: the first is mostly the one."""
 
 _OWNERS = (
     "(SELECT id AS owner_id, max_try_counts AS limits, caps, tm_delete AS owner_gone_at,"
@@ -48,14 +41,22 @@ _HAS_ANY = "(SELECT suppressions_version > 0 FROM customer WHERE customer_id = $
 
 async def blocks_of_targets(viewer: Viewer, target_ids: Sequence[str]) -> dict[str, TargetBlocks]:
     """What keeps targets from being claimed now, by the database's clock. Unknown ids are left out."""
+    found = await facts_of_targets(viewer, target_ids)
+    by_zone = {row["outdial_id"] for row in found if row["by_zone"]}
+    clocks = await _clocks(viewer, sorted(by_zone)) if by_zone else {}
+    return {row["id"]: _blocks(row, clocks.get(row["outdial_id"])) for row in found}
+
+
+async def facts_of_targets(viewer: Viewer, target_ids: Sequence[str]) -> list[db.Row]:
+    """What a claim goes by at each target; `facts_of_places` reads its destinations."""
     now = db.instant_now("$3")
     suppressed = destinations.Suppressed("$1", now, has_any=_HAS_ANY)
     capped = store.caps_of_owners(now)
     of_places = ", ".join(_of_place(index, suppressed, capped) for index in range(DESTINATIONS))
-    found = await db.fetch(
+    return await db.fetch(
         f"""
         SELECT target.id, target.outdial_id, zones, zone_group, owner.by_zone,
-            status, done_reason, next_try_at, tm_delete, owner.owner_gone_at, invalid_mask,
+            status, done_reason, next_try_at, {store.DUE_AT} AS due_at, tm_delete, owner.owner_gone_at, invalid_mask,
             {now} AS now_at, {destinations.next_index(_LIMITS, suppressed, capped)} AS next_index, {of_places}
         FROM target JOIN {_OWNERS} ON owner.owner_id = target.outdial_id
         WHERE target.customer_id = $1 AND target.id {db.any_of("$2")}
@@ -64,9 +65,6 @@ async def blocks_of_targets(viewer: Viewer, target_ids: Sequence[str]) -> dict[s
         list(target_ids),
         db.now_value(),
     )
-    by_zone = {row["outdial_id"] for row in found if row["by_zone"]}
-    clocks = await _clocks(viewer, sorted(by_zone)) if by_zone else {}
-    return {row["id"]: _blocks(row, clocks.get(row["outdial_id"])) for row in found}
 
 
 async def _clocks(viewer: Viewer, outdial_ids: Sequence[str]) -> dict[str, Clocks]:
@@ -86,7 +84,7 @@ def _of_place(index: int, suppressed: destinations.Suppressed, capped: destinati
 
 
 def _blocks(row: Mapping[str, Any], clocks: Clocks | None) -> TargetBlocks:
-    places = {index: _facts(row, index, clocks) for index in range(DESTINATIONS) if row[f"is_set_{index}"]}
+    places = facts_of_places(row, clocks)
     keeps_order = clocks is not None and clocks.outdial.dial_policy.keep_order
     reason = row["done_reason"]
     of_target = blocks.of_target(
@@ -110,6 +108,11 @@ def _next_awake(places: Mapping[int, PlaceFacts], *, keeps_order: bool) -> int |
         if facts.may_be_tried and keeps_order:
             return None
     return None
+
+
+def facts_of_places(row: Mapping[str, Any], clocks: Clocks | None) -> dict[int, PlaceFacts]:
+    """The destinations that are set, of a row of `facts_of_targets`."""
+    return {index: _facts(row, index, clocks) for index in range(DESTINATIONS) if row[f"is_set_{index}"]}
 
 
 def _facts(row: Mapping[str, Any], index: int, clocks: Clocks | None) -> PlaceFacts:
@@ -142,85 +145,16 @@ async def blocks_of_outdials(viewer: Viewer, outdial_ids: Sequence[str]) -> dict
 
 
 def _blocks_at(outdial: Outdial, at: datetime) -> list[Block]:
-    is_closed, opens_at = _closed(outdial, at)
+    is_closed, opens_at = closed(outdial, at)
     return blocks.of_outdial(
         outdial.state, is_deleted=outdial.tm_delete is not None, is_closed=is_closed, opens_at=opens_at
     )
 
 
-def _closed(outdial: Outdial, at: datetime) -> tuple[bool, datetime | None]:
+def closed(outdial: Outdial, at: datetime) -> tuple[bool, datetime | None]:
     """Whether its calling hours are closed at an instant, and when they open."""
     calling_hours = outdial.dial_policy.calling_hours
     return (False, None) if calling_hours is None else store.closed(calling_hours, at)
-
-
-async def next_claims(viewer: Viewer, outdial_ids: Sequence[str]) -> dict[str, datetime | None]:
-    """The first moment at which each outdial has something that can be claimed; in the past if it has now.
-
-    None if there will be nothing as far as is known: the outdial is paused, deleted or never opens, or no target waits.
-    What attempts in progress lead to is not foreseen. It costs the same for an outdial of any size. If addresses are
-    suppressed or capped, it looks at the LOOKED_AT_MAX targets of each priority that are due first.
-    """
-    now, far = db.instant_now("$3"), db.typed("$4", "instant")
-    capped = store.caps_of_owners(now)
-    claimable_at = _claimable_at(destinations.Suppressed("$1", now, has_any=_HAS_ANY), capped, far)
-    policies = await get_many(viewer, outdial_ids, deleted=True)
-    has_caps = any(outdial.dial_policy.caps for outdial in policies.values())
-    looked_at = f"CASE WHEN {_HAS_ANY} THEN {LOOKED_AT_MAX} ELSE CAST($5 AS integer) END"
-    firsts = ", ".join(
-        f"""(
-            SELECT min(waiting.claimable_at) FROM (
-                SELECT {claimable_at} AS claimable_at FROM target
-                WHERE customer_id = $1 AND outdial_id = owner.owner_id AND status = '{TargetStatus.IDLE}'
-                AND tm_delete IS NULL AND priority = {priority} ORDER BY {store.DUE_AT}, id LIMIT ({looked_at})
-            ) AS waiting
-        ) AS first_{priority}_at"""
-        for priority in _PRIORITIES
-    )
-    found = await db.fetch(
-        f"SELECT owner.*, {now} AS now_at, {firsts} FROM {_OWNERS} WHERE owner.owner_id {db.any_of('$2')}",
-        viewer.customer_id,
-        list(outdial_ids),
-        db.now_value(),
-        _FAR,
-        LOOKED_AT_MAX if has_caps else LOOKED_AT_UNGUARDED,
-    )
-    answers = {
-        row["owner_id"]: _next_claim(policies[row["owner_id"]], row) for row in found if row["owner_id"] in policies
-    }
-    by_zone = {
-        outdial_id: clocks
-        for outdial_id, clocks in (await sleeping.clocks(viewer, policies.values())).items()
-        if answers[outdial_id] is not None
-    }
-    if by_zone:
-        answers |= await sleeping.next_claims(viewer, by_zone, found[0]["now_at"])
-    return answers
-
-
-def _claimable_at(suppressed: destinations.Suppressed, capped: destinations.Capped, far: str) -> str:
-    """A value: when an idle target can be claimed first; null if it never can be."""
-    latest, first = ("GREATEST", "LEAST") if db.is_postgres() else ("max", "min")
-    ends = ", ".join(
-        f"CASE WHEN {destinations.usable(index, _LIMITS[index])} THEN {latest}("
-        f"CASE WHEN {suppressed.of(index)} THEN"
-        f" COALESCE({suppressed.found('suppression.expires_at', f'destination_{index}')}, {far}) ELSE next_try_at END,"
-        f" COALESCE({capped.until(index)}, next_try_at)) ELSE {far} END"
-        for index in range(DESTINATIONS)
-    )
-    return f"""
-        CASE WHEN {destinations.next_index(_LIMITS, suppressed, capped)} IS NOT NULL THEN next_try_at
-        ELSE NULLIF({latest}(next_try_at, {first}({ends})), {far}) END
-    """
-
-
-def _next_claim(outdial: Outdial, row: Mapping[str, Any]) -> datetime | None:
-    firsts = [row[f"first_{priority}_at"] for priority in _PRIORITIES if row[f"first_{priority}_at"] is not None]
-    if not firsts or outdial.tm_delete is not None or outdial.state is not OutdialState.ACTIVE:
-        return None
-    first: datetime = min(firsts)
-    is_closed, opens_at = _closed(outdial, max(first, row["now_at"]))
-    return opens_at if is_closed else first
 
 
 # ---------------------------------------------------------------- the whole list at a time
@@ -337,6 +271,6 @@ def _dialability(outdial: Outdial, at: datetime, idle: Mapping[str, int], others
     blocked[BlockReason.PROGRESSING] = others.progressing
     if outdial.tm_delete is not None:
         blocked, claimable = Counter({BlockReason.DELETED: blocked.total() + claimable}), 0
-    elif _closed(outdial, at)[0]:
+    elif closed(outdial, at)[0]:
         blocked[BlockReason.OUTSIDE_CALLING_HOURS], claimable = claimable, 0
     return Dialability(at, claimable, {reason: blocked[reason] for reason in BlockReason if blocked[reason]})

@@ -1,6 +1,6 @@
 """Calling hours by the zones of destinations, for those who ask why and when: by the same functions as the claim."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -8,9 +8,7 @@ from app import db, store, zones
 from app.auth import Viewer
 from app.blocks import Asleep
 from app.destinations import ZONE_BITS
-from app.lifecycle import TargetStatus
 from app.records import Outdial
-from app.validation import PRIORITY_MAX
 
 LOOK_AHEAD = timedelta(days=30)
 """How far the next opening is searched."""
@@ -81,41 +79,3 @@ async def clocks(viewer: Viewer, outdials: Collection[Outdial]) -> dict[str, Clo
     ):
         (said if row["kind"] == "ZONE" else groups)[row["outdial_id"]][row["number"]] = row["value"]
     return {outdial_id: Clocks(by_zone[outdial_id], said[outdial_id], groups[outdial_id]) for outdial_id in by_zone}
-
-
-async def next_claims(viewer: Viewer, found: Mapping[str, Clocks], now: datetime) -> dict[str, datetime | None]:
-    """The first moment at which a target of each outdial is due and a zone of it is open.
-
-    At most 101 groups with 10 priorities are looked at in each outdial, whatever its size.
-    """
-    if not found:
-        return {}
-    firsts = ", ".join(
-        f"""(
-            SELECT min({store.DUE_AT}) FROM target WHERE customer_id = $1 AND outdial_id = waiting.outdial_id
-            AND status = '{TargetStatus.IDLE}' AND tm_delete IS NULL AND zone_group > 0
-            AND zone_group * 10 + priority = waiting.number * 10 + {priority}
-        ) AS first_{priority}_at"""
-        for priority in range(PRIORITY_MAX + 1)
-    )
-    answers: dict[str, datetime | None] = dict.fromkeys(found)
-    for row in await db.fetch(
-        f"""
-        SELECT outdial_id, number, {firsts} FROM outdial_zone AS waiting
-        WHERE customer_id = $1 AND outdial_id {db.any_of("$2")} AND kind = 'GROUP'
-        """,
-        viewer.customer_id,
-        list(found),
-    ):
-        due = _first([row[f"first_{priority}_at"] for priority in range(PRIORITY_MAX + 1)])
-        if due is None:
-            continue
-        opens = found[row["outdial_id"]].opens(row["number"], max(due, now))
-        if opens is not None and opens <= max(due, now):
-            opens = due
-        answers[row["outdial_id"]] = _first([opens, answers[row["outdial_id"]]])
-    return answers
-
-
-def _first(instants: Sequence[datetime | None]) -> datetime | None:
-    return min((instant for instant in instants if instant is not None), default=None)

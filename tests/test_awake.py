@@ -8,7 +8,19 @@ from typing import Any
 
 import pytest
 
-from app import attempts, clock, db, destinations, dialability, hours, housekeeping, outdials, targets, zones
+from app import (
+    attempts,
+    clock,
+    db,
+    destinations,
+    dialability,
+    foreseeing,
+    hours,
+    housekeeping,
+    outdials,
+    targets,
+    zones,
+)
 from app.addresses import DestinationType
 from app.auth import Viewer
 from app.blocks import BlockReason
@@ -286,7 +298,7 @@ async def says_the_same(viewer: Viewer, outdial: Outdial, made: list[Target], wa
     counted = (await dialability.dialabilities(viewer, [outdial.id]))[outdial.id]
     firsts = Counter(blocks.blocks[0].reason for blocks in found.values() if blocks.blocks)
     assert (counted.claimable, counted.blocked) == (len(wanted), firsts)
-    soonest = (await dialability.next_claims(viewer, [outdial.id]))[outdial.id]
+    soonest = (await foreseeing.next_claims(viewer, [outdial.id]))[outdial.id]
     assert soonest is not None
     if wanted:
         assert soonest <= clock.now()
@@ -307,7 +319,7 @@ async def test_a_target_that_sleeps_says_until_when_and_one_of_an_unknown_place_
         [(closed, berlin)], [(unknown, None)], [(closed, tokyo), (unknown, None)],
     ]  # fmt: skip
     assert [[block.reason for block in found[made[2].id].by_index[index]] for index in (0, 1)] == [[unknown], [closed]]
-    assert (await dialability.next_claims(viewer, [outdial.id]))[outdial.id] == tokyo
+    assert (await foreseeing.next_claims(viewer, [outdial.id]))[outdial.id] == tokyo
     later = await dialability.dialabilities(viewer, [outdial.id], at=berlin)
     assert (later[outdial.id].claimable, later[outdial.id].blocked) == (2, {unknown: 1})
     go("00:00:01", days=1)

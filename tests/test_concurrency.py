@@ -3,16 +3,28 @@
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from app import attempts, events, outdials, targets
+from app import attempts, clock, events, outdials, suppressions, targets
 from app.auth import Viewer
 from app.errors import Rejected, UserErrorCode
+from app.hours import CallingHours
 from app.lifecycle import Disposition, DoneReason, OutdialState, UnconfirmedAction
 from app.pagination import PageRequest
-from app.records import DuplicateAction, PolicyDraft, TargetFilter, TargetOrder
+from app.records import (
+    CallCap,
+    CapScope,
+    CapSubject,
+    DestinationDraft,
+    DuplicateAction,
+    PolicyDraft,
+    SuppressionDraft,
+    TargetFilter,
+    TargetOrder,
+)
 from tests.support import factories as make
 from tests.support import races, rows
 from tests.support.graphql_client import Client
@@ -137,6 +149,50 @@ async def reset_by_id(scene: Scene) -> Any:
     return await targets.reset(scene.viewer, scene.outdial_id, target_ids=[scene.target_id])
 
 
+async def _number(scene: Scene) -> str:
+    place = (await make.read(scene.viewer, scene.target_id)).destinations[0]
+    assert place is not None
+    return place.target
+
+
+async def suppress(scene: Scene) -> None:
+    await make.suppress(scene.viewer, await _number(scene))
+
+
+async def suppress_all(scene: Scene) -> None:
+    target = await make.read(scene.viewer, scene.target_id)
+    await make.suppress(scene.viewer, *[place.target for place in target.destinations if place is not None])
+
+
+async def suppress_for_a_day(scene: Scene) -> None:
+    await make.suppress(scene.viewer, await _number(scene), expires_at=clock.now() + timedelta(days=1))
+
+
+async def allow(scene: Scene) -> None:
+    await suppressions.remove(scene.viewer, drafts=[SuppressionDraft(await _number(scene))])
+
+
+async def add_a_target(scene: Scene) -> Any:
+    return await make.make_target(scene.viewer, scene.outdial_id, await _number(scene))
+
+
+async def move_to_the_number(scene: Scene) -> Any:
+    changes = {"destination_1": None, "destination_2": DestinationDraft(await _number(scene))}
+    return await targets.update(scene.viewer, scene.target_id, changes=changes)
+
+
+async def claim_elsewhere(scene: Scene) -> Any:
+    return await attempts.claim(scene.viewer, scene.other_id)
+
+
+def policy(**changes: Any) -> Event:
+    async def change(scene: Scene) -> Any:
+        draft = PolicyDraft(**changes)
+        return await outdials.update(scene.viewer, scene.outdial_id, changes={"dial_policy": draft})
+
+    return change
+
+
 async def sweep(_scene: Scene) -> Any:
     await attempts.sweep()
 
@@ -180,6 +236,24 @@ async def run_out(viewer: Viewer, *, started: bool = True, **policy: Any) -> Sce
     return scene
 
 
+ONCE, TWICE = (CallCap(number, 86_400, CapSubject.ADDRESS, CapScope.CUSTOMER) for number in (1, 2))
+NEVER, NOWHERE = CallingHours("Asia/Tokyo", (), ()), CallingHours(None, (), ())
+"""Closed at any time, for the whole outdial and for each destination."""
+
+
+async def on_two_lists(viewer: Viewer, *, both: bool) -> Scene:
+    scene = await races.idle(viewer, caps=(ONCE,), max_try_counts=(9, 0, 0, 0, 0))
+    other = await make.make_outdial(viewer, policy={"caps": (ONCE,) if both else ()})
+    await make.make_target(viewer, other.id, await _number(scene))
+    return Scene(viewer, scene.outdial_id, scene.target_id, [], other.id)
+
+
+async def suppressed(viewer: Viewer) -> Scene:
+    scene = await races.idle(viewer, max_try_counts=(9, 0, 0, 0, 0))
+    await suppress_for_a_day(scene)
+    return scene
+
+
 RETRY = {"on_unconfirmed": UnconfirmedAction.RETRY}
 
 
@@ -201,6 +275,23 @@ RACES: dict[str, tuple[Callable[[Viewer], Awaitable[Scene]], Event, Event]] = {
     "claim, own limits": (races.idle, claim, lower_own_limits),
     "claim, update": (races.idle, claim, rename),
     "claim, update if unchanged": (races.idle, claim, rename_if_unchanged),
+    "claim, suppression": (races.idle, claim, suppress),
+    "claim, suppression of all": (races.idle, claim, suppress_all),
+    "claim, suppression for a day": (races.idle, claim, suppress_for_a_day),
+    "claim, end of a suppression": (suppressed, claim, allow),
+    "claim, caps": (lambda viewer: races.idle(viewer, tries=1), claim, policy(caps=(ONCE,))),
+    "claim, higher caps": (lambda viewer: races.idle(viewer, tries=1, caps=(ONCE,)), claim, policy(caps=(TWICE,))),
+    "claim, no caps any more": (lambda viewer: races.idle(viewer, tries=1, caps=(ONCE,)), claim, policy(caps=())),
+    "claim, claim on another list with caps": (lambda v: on_two_lists(v, both=True), claim, claim_elsewhere),
+    "claim, claim on another list without caps": (lambda v: on_two_lists(v, both=False), claim, claim_elsewhere),
+    "claim, closed hours": (races.idle, claim, policy(calling_hours=NEVER)),
+    "claim, hours that are closed everywhere": (races.idle, claim, policy(calling_hours=NOWHERE)),
+    "claim, no hours any more": (lambda v: races.idle(v, calling_hours=NEVER), claim, policy(calling_hours=None)),
+    "claim, no hours by zone any more": (
+        lambda viewer: races.idle(viewer, calling_hours=NOWHERE),
+        claim,
+        policy(calling_hours=None),
+    ),
     "claim, do not call": (lambda viewer: races.idle(viewer, tries=1), claim, do_not_call),
     "claim, late result": (swept, claim, answered),
     "claim, sweep": (lambda viewer: run_out(viewer, started=False), claim, sweep),
@@ -218,6 +309,17 @@ RACES: dict[str, tuple[Callable[[Viewer], Awaitable[Scene]], Event, Event]] = {
     "complete, reset": (races.claimed, answered, reset),
     "complete, policy change": (races.claimed, busy, lower_limits),
     "complete, own limits": (races.claimed, busy, lower_own_limits),
+    "start, suppression": (races.claimed, start, suppress),
+    "extend, suppression": (lambda viewer: races.claimed(viewer, started=True), extend, suppress_all),
+    "release, suppression": (races.claimed, release, suppress_all),
+    "complete, suppression": (races.claimed, busy, suppress_all),
+    "complete a call, suppression": (lambda viewer: races.claimed(viewer, started=True), busy, suppress_all),
+    "do not call, suppression": (races.claimed, do_not_call, suppress_all),
+    "sweep, suppression": (lambda viewer: run_out(viewer, started=False), sweep, suppress_all),
+    "create, suppression": (races.idle, add_a_target, suppress),
+    "update, suppression": (races.idle, move_to_the_number, suppress),
+    "reset, suppression": (done, reset, suppress_all),
+    "complete, caps": (races.claimed, busy, policy(caps=(ONCE,))),
     "complete, update": (races.claimed, invalid, rename),
     "complete, complete": (races.claimed, busy, answered),
     "complete, complete the same": (races.claimed, busy, busy),

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app import attempts, clock, db, dialability, outdials, store, targets
+from app import attempts, clock, db, dialability, foreseeing, outdials, store, targets
 from app.auth import Viewer
 from app.blocks import BlockReason
 from app.changes import changed
@@ -85,7 +85,7 @@ async def check(
     of_list = (await dialability.blocks_of_outdials(viewer, [outdial.id]))[outdial.id]
     blocks = await dialability.blocks_of_targets(viewer, ids)
     counted = (await dialability.dialabilities(viewer, [outdial.id]))[outdial.id]
-    soonest = (await dialability.next_claims(viewer, [outdial.id]))[outdial.id]
+    soonest = (await foreseeing.next_claims(viewer, [outdial.id]))[outdial.id]
     assert (await dialability.blocks_of_targets(make.make_viewer(), ids)) == {}
 
     free = {target_id for target_id in ids if not blocks[target_id].blocks}
@@ -169,7 +169,7 @@ async def test_each_reason_says_until_when_and_what_it_is_in_words(database: str
         [BlockReason.SUPPRESSED],
     ]
     assert all(block.detail.endswith(".") for block in found.blocks)
-    assert (await dialability.next_claims(viewer, [outdial.id]))[outdial.id] == later
+    assert (await foreseeing.next_claims(viewer, [outdial.id]))[outdial.id] == later
     await targets.cancel(viewer, target.id)
     assert await reasons(viewer, target.id) == [BlockReason.DONE]
     await outdials.delete(viewer, outdial.id)
@@ -217,8 +217,8 @@ async def test_the_next_claim_is_found_behind_targets_that_must_not_be_called(da
     soon = (await db.now() + timedelta(hours=2)).replace(microsecond=0)
     await make.make_target(viewer, outdial.id, not_before=soon)
     await make.suppress(viewer, number)
-    assert (await dialability.next_claims(viewer, [outdial.id]))[outdial.id] == soon
+    assert (await foreseeing.next_claims(viewer, [outdial.id]))[outdial.id] == soon
     await make.finish_suppressed()
-    assert (await dialability.next_claims(viewer, [outdial.id]))[outdial.id] == soon
+    assert (await foreseeing.next_claims(viewer, [outdial.id]))[outdial.id] == soon
     counted = (await dialability.dialabilities(viewer, [outdial.id]))[outdial.id]
     assert counted.blocked == {BlockReason.DONE: 20, BlockReason.NOT_DUE: 1}

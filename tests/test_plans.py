@@ -31,7 +31,7 @@ LOOKS_MAX = 600
 # ---------------------------------------------------------------- a long list
 
 
-async def _insert(columns: tables.Columns, rows: Sequence[Mapping[str, Any]]) -> None:
+async def insert(columns: tables.Columns, rows: Sequence[Mapping[str, Any]]) -> None:
     async def insert(tx: db.Transaction) -> None:
         await tx.fetch(
             f"INSERT INTO {columns.table} ({columns}) SELECT {columns} FROM {db.rowset('$1', columns.kinds, 'new')}",
@@ -86,14 +86,14 @@ async def outdial_id(database: str, viewer: Viewer) -> str:
     outdial = await factories.make_outdial(viewer)
     target_ids = [ids.new() for _ in range(LISTED)]
     numbered = list(enumerate(target_ids))
-    await _insert(tables.TARGET, [_target(viewer, outdial.id, number, made) for number, made in numbered])
-    await _insert(tables.ATTEMPT, [_attempt(viewer, outdial.id, number, made) for number, made in numbered])
+    await insert(tables.TARGET, [_target(viewer, outdial.id, number, made) for number, made in numbered])
+    await insert(tables.ATTEMPT, [_attempt(viewer, outdial.id, number, made) for number, made in numbered])
     if db.is_postgres():
-        await _count(set(BIG))
+        await count_rows(set(BIG))
     return outdial.id
 
 
-async def _count(wanted: set[str]) -> None:
+async def count_rows(wanted: set[str]) -> None:
     """As housekeeping does, until these tables are counted: the numbers of rows come a second late."""
     for _ in range(LOOKS_MAX):
         await db.count_grown()
@@ -118,6 +118,8 @@ class Plans:
     walked: list[str] = field(default_factory=list)
     """Where SQLite goes through the index of a list without filter: it does not count what it leaves out."""
     texts: list[str] = field(default_factory=list)
+    watched: tuple[str, ...] = BIG
+    """The tables that are big."""
 
     def take(self) -> "Plans":
         taken = Plans(self.whole, self.beside, self.walked, self.texts)
@@ -132,10 +134,10 @@ def plans(outdial_id: str, monkeypatch: pytest.MonkeyPatch) -> Plans:
     run, found = db.statements.run, Plans()
 
     async def explaining(connection: Any, sql: str, args: Sequence[Any]) -> Any:
-        if any(f"FROM {table}" in sql or f"UPDATE {table}" in sql for table in BIG):
+        if any(f"FROM {table}" in sql or f"UPDATE {table}" in sql for table in found.watched):
             if not db.is_postgres():
                 _see_sqlite(found, await run(connection, f"EXPLAIN QUERY PLAN {sql}", args))
-            elif "UPDATE" not in sql:
+            elif not any(word in sql for word in ("UPDATE", "DELETE", "INSERT")):
                 rows = await run(connection, f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}", args)
                 _see_postgres(found, orjson.loads(rows[0][0])[0]["Plan"])
         return await run(connection, sql, args)
@@ -146,14 +148,16 @@ def plans(outdial_id: str, monkeypatch: pytest.MonkeyPatch) -> Plans:
 
 def _see_sqlite(found: Plans, rows: Sequence[Mapping[str, Any]]) -> None:
     found.texts += [row["detail"] for row in rows]
-    found.whole += [row["detail"] for row in rows if row["detail"].startswith(tuple(f"SCAN {name}" for name in BIG))]
-    found.walked += [row["detail"] for row in rows if any(f"INDEX {name}_page (" in row["detail"] for name in BIG)]
+    scans = tuple(f"SCAN {name}" for name in found.watched)
+    found.whole += [row["detail"] for row in rows if row["detail"].startswith(scans)]
+    pages = [f"INDEX {name}_page (" for name in found.watched]
+    found.walked += [row["detail"] for row in rows if any(page in row["detail"] for page in pages)]
 
 
 def _see_postgres(found: Plans, plan: Mapping[str, Any]) -> None:
     for node in _nodes(plan):
         found.texts.append(f"{node['Node Type']} {node.get('Index Name', '')} {node.get('Relation Name', '')}")
-        if node["Node Type"] == "Seq Scan" and node["Relation Name"] in BIG:
+        if node["Node Type"] == "Seq Scan" and node["Relation Name"] in found.watched:
             found.whole.append(found.texts[-1])
         left_out = node.get("Rows Removed by Filter", 0) + node.get("Rows Removed by Index Recheck", 0)
         found.beside += left_out * node["Actual Loops"]
@@ -200,7 +204,7 @@ REQUESTS: dict[str, PageRequest] = {
 }
 
 
-async def _faults(
+async def faults_of(
     plans: Plans, read: Callable[[], Awaitable[object]], what: str, *, beside_max: int | None
 ) -> list[str]:
     plans.take()
@@ -229,8 +233,8 @@ async def test_no_filter_of_targets_reads_the_whole_list(viewer: Viewer, outdial
                     ) -> None:
                         await targets.pages(viewer, [outdial_id], request=request, where=where, order=order)
 
-                    faults += await _faults(plans, read, f"{name}, {shown}, {order}", beside_max=beside_max)
-            faults += await _faults(
+                    faults += await faults_of(plans, read, f"{name}, {shown}, {order}", beside_max=beside_max)
+            faults += await faults_of(
                 plans, lambda where=where: _walk_targets(viewer, outdial_id, where), f"export, {name}", beside_max=None
             )
     assert not faults, "\n".join(faults)
@@ -261,7 +265,7 @@ async def test_no_filter_of_attempts_reads_the_whole_list(viewer: Viewer, outdia
                 async def read(where: AttemptFilter = where, request: PageRequest = request) -> None:
                     await attempts.pages_of_outdials(viewer, [outdial_id], request=request, where=where)
 
-                faults += await _faults(plans, read, f"{name}, {shown}", beside_max=beside_max)
+                faults += await faults_of(plans, read, f"{name}, {shown}", beside_max=beside_max)
     assert not faults, "\n".join(faults)
 
 
@@ -330,10 +334,10 @@ async def test_a_plan_made_for_an_empty_table_does_not_outlive_its_growth(postgr
         numbered = [(number, ids.new()) for number in range(LISTED)]
         target_id = numbered[0][1]
         await attempts.counts_of_targets(viewer, [target_id])
-        await _insert(tables.TARGET, [_target(viewer, outdial.id, *one) for one in numbered])
-        await _insert(tables.ATTEMPT, [_attempt(viewer, outdial.id, *one) for one in numbered])
+        await insert(tables.TARGET, [_target(viewer, outdial.id, *one) for one in numbered])
+        await insert(tables.ATTEMPT, [_attempt(viewer, outdial.id, *one) for one in numbered])
         assert await _fetched_by_a_count(viewer, target_id) >= LISTED
-        await _count(set(BIG))
+        await count_rows(set(BIG))
         assert await _fetched_by_a_count(viewer, target_id) == 1
         assert await db.count_grown() == []
     finally:

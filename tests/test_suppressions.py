@@ -398,3 +398,39 @@ async def test_an_import_tells_how_many_rows_are_suppressed_and_nobody_of_them_i
     assert (await make.read(viewer, found["k3"].id)).done_reason is DoneReason.DO_NOT_CALL
     assert (await make.read(viewer, found["k4"].id)).status is TargetStatus.PROGRESSING
     await client.catch_up()
+
+
+async def test_an_import_beside_suppressions_leaves_nobody_who_may_be_called(database: str, viewer: Viewer) -> None:
+    """Whichever comes first for a row: it is created done, or it is finished afterwards, with an event."""
+    outdial = await make.make_outdial(viewer)
+    numbers = [make.phone_number() for _ in range(3_000)]
+    client = await FoldingClient.join(viewer, outdial.id)
+    over: set[str] = set()
+    late: list[str] = []
+
+    async def owner() -> None:
+        for place in range(0, len(numbers), 300):
+            await make.suppress(viewer, *numbers[place:][:300])
+            over.update(numbers[place:][:300])
+            await asyncio.sleep(0.01)
+
+    async def caller() -> None:
+        while len(over) < len(numbers):
+            suppressed = set(over)
+            claimed = await attempts.claim(viewer, outdial.id, limit=10)
+            late.extend(one.destination.target for one in claimed if one.destination.target in suppressed)
+            await asyncio.sleep(0)
+
+    listed = [f"k{place},{number}," for place, number in enumerate(numbers)]
+    job, *_ = await asyncio.gather(import_rows(viewer, outdial.id, listed), owner(), caller(), caller())
+    await make.finish_suppressed()
+    assert late == []
+    assert (job.counts.created, job.counts.suppressed <= len(numbers)) == (len(numbers), True)
+    assert await claimed_at(viewer, outdial.id) == []
+    found = await targets_of(viewer, outdial.id)
+    assert {target.done_reason for target in found} == {DoneReason.DO_NOT_CALL}
+    tables = await rows.of(database, viewer.customer_id)
+    rows.check(tables)
+    told = {event["target_id"] for event in tables["target_event"] if event["type"] == TargetEventType.SUPPRESSED}
+    assert len(told) == len(numbers) - job.counts.suppressed
+    await client.catch_up()

@@ -24,12 +24,13 @@ async def counting(tx: Transaction, customer_id: str, wanted: Iterable[Place], n
     if not sought:
         return {}
     given = [{"space": space.value, "address": address} for space, address in sought]
+    # CROSS JOIN: SQLite would compare each of the customer's suppressions with each address that is wanted
     found = await tx.fetch(
         f"""
         SELECT suppression.space, suppression.address, suppression.expires_at
-        FROM {db.rowset("$2", {"space": "text", "address": "text"}, "wanted")}
-        JOIN suppression ON suppression.space = wanted.space AND suppression.address = wanted.address
-        WHERE suppression.customer_id = $1 AND (suppression.expires_at IS NULL OR suppression.expires_at > $3)
+        FROM {db.rowset("$2", {"space": "text", "address": "text"}, "wanted")} CROSS JOIN suppression
+        WHERE suppression.customer_id = $1 AND suppression.address = wanted.address
+            AND suppression.space = wanted.space AND (suppression.expires_at IS NULL OR suppression.expires_at > $3)
         """,
         customer_id,
         db.rows_value(given),

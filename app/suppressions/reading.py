@@ -72,7 +72,7 @@ def walk(
 def _conditions(viewer: Viewer, where: SuppressionFilter) -> Callable[[Parameters], str]:
     def conditions(parameter: Parameters) -> str:
         customer = parameter(viewer.customer_id)
-        met = [f"customer_id = {customer}"]
+        met = [f"{LISTING.parent_of(few=_is_of_few(where))} = {customer}"]
         if len(where.sources) == 1:  # equality, so that an index also gives the order
             met.append(f"source = {parameter(where.sources[0].value)}")
         elif where.sources:
@@ -82,8 +82,11 @@ def _conditions(viewer: Viewer, where: SuppressionFilter) -> Callable[[Parameter
         if where.target is not None:
             spellings = addresses.spellings(validation.sought(where.target), validation.default_region())
             sought = db.any_of(parameter(list(spellings)), "text")
-            with_address = f"SELECT id FROM suppression WHERE customer_id = {customer} AND address {sought}"
-            met.append(f"id {db.any_found(with_address)}")
+            with_address = f"FROM suppression WHERE customer_id = {customer} AND address {sought}"
+            if db.is_postgres():
+                met.append(f"id {db.any_found(f'SELECT id {with_address}')}")
+            else:  # by the whole primary key
+                met.append(f"(customer_id, id) IN (SELECT customer_id, id {with_address})")
         return " AND ".join(met)
 
     return conditions

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from app import db, dialability
+from app import db, dialability, foreseeing
 from app.auth import Viewer
 from app.blocks import BlockReason
 from tests.support import factories as make
@@ -25,7 +25,7 @@ async def test_a_capped_target_says_why_it_waits_and_until_when(database: str, v
         assert [[(block.reason, block.until) for block in said.by_index[index]] for index in (0, 1)] == [
             [(BlockReason.CAPPED, at)] for at in until
         ]
-        assert (await dialability.next_claims(viewer, [outdial.id])) == {outdial.id: until[0]}
+        assert (await foreseeing.next_claims(viewer, [outdial.id])) == {outdial.id: until[0]}
         assert await claimed(viewer, outdial) == []
     in_time = (await dialability.dialabilities(viewer, [outdial.id], at=until[0]))[outdial.id]
     before = (await dialability.dialabilities(viewer, [outdial.id], at=until[0] - timedelta(seconds=1)))[outdial.id]
@@ -44,6 +44,6 @@ async def test_a_suppressed_destination_of_a_capped_target_is_the_first_reason(d
     counted = (await dialability.dialabilities(viewer, [outdial.id]))[outdial.id]
     assert counted.blocked == {BlockReason.SUPPRESSED: 1}
     assert await claimed(viewer, outdial) == []
-    assert (await dialability.next_claims(viewer, [outdial.id])) == {outdial.id: later}
+    assert (await foreseeing.next_claims(viewer, [outdial.id])) == {outdial.id: later}
     make.pass_time(101)
     assert await claimed(viewer, outdial) == [TWO]

@@ -9,16 +9,22 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant
 
-from app import attempts, db
+from app import attempts, db, dialability
 from app.errors import Rejected, UserErrorCode
 from app.lifecycle import AttemptState, TargetStatus, UnconfirmedAction
-from app.records import AttemptBatch
+from app.records import AttemptBatch, CapSubject
 from tests.support import factories as make
 from tests.support import rows
 from tests.support.folding import FoldingClient, progress_of, targets_of
 from tests.support.model import ENDED, LIVE, ModelAttempt, ModelTarget, Policy, is_listed
+from tests.support.permitting import LATE, ZONES, Permits, Try
 
 LEASE_SECONDS = 100
+WIDER, LOOKS_MAX = 10, 3
+"""If a claim with caps finds capped targets alone, it looks at so many times as many, and looks so often."""
+
+Claim = list[tuple[str, int]]
+"""The targets that are claimed, with the destinations, in their order."""
 
 
 class Machine(RuleBasedStateMachine):
@@ -35,6 +41,9 @@ class Machine(RuleBasedStateMachine):
         self.attempts: list[ModelAttempt] = []
         self.policy = Policy((2,) * 5, 0, LEASE_SECONDS, UnconfirmedAction.FINISH)
         self.listed: dict[str, datetime | None] = {}
+        self.elsewhere: list[Try] = []
+        self.asleep: dict[str, datetime] = {}
+        self.free_since: dict[str, datetime] = {}
         self.paused = False
         self.deleted = False
         self.client: FoldingClient | None = None
@@ -67,6 +76,25 @@ class Machine(RuleBasedStateMachine):
         assert progress.total == len(present)
         assert progress.attempts == sum(attempt.state is not AttemptState.RELEASED for attempt in self.attempts)
 
+    @invariant()
+    def nobody_sleeps_longer_than_a_minute_too_long(self) -> None:
+        """A target may sleep while suppressions and caps hold it. It is a hint, which nobody else sees."""
+        found = self.run(
+            db.fetch(
+                "SELECT id, wakes_at FROM target WHERE customer_id = $1 AND wakes_at IS NOT NULL",
+                self.viewer.customer_id,
+            )
+        )
+        self.asleep = {row["id"]: row["wakes_at"] for row in found}
+        now, permits = self.now(), self.permits()
+        for target in self.idle():
+            if permits.is_held(target, now):
+                self.free_since.pop(target.id, None)
+                continue
+            since = self.free_since.setdefault(target.id, now)
+            if target.id in self.asleep:
+                assert self.asleep[target.id] <= since + LATE
+
     def teardown(self) -> None:
         if self.client is None:
             return
@@ -77,6 +105,79 @@ class Machine(RuleBasedStateMachine):
         for attempt in self.attempts:
             made = ledger[attempt.id]
             assert (made.state, made.disposition) == (attempt.state, attempt.disposition)
+
+    # ------------------------------------------------------------ who may be called
+
+    def permits(self) -> Permits:
+        own = [
+            Try(attempt.target.id, attempt.address, attempt.claimed)
+            for attempt in self.attempts
+            if attempt.state is not AttemptState.RELEASED
+        ]
+        return Permits(self.policy, self.listed, [*own, *self.elsewhere])
+
+    def idle(self) -> list[ModelTarget]:
+        return [target for target in self.targets if target.status is TargetStatus.IDLE and not target.deleted]
+
+    def expected(self, limit: int, now: datetime) -> Claim:
+        """What a claim takes at an instant: of all that may be called the first, in the order of the contract.
+
+        With caps it looks at as many as it may take, and at more only if it can take none of these.
+        """
+        permits = self.permits()
+        if permits.is_list_closed(now):
+            return []
+        due = {target.id: self.asleep.get(target.id, target.due) for target in self.idle()}
+        waiting = [target for target in self.idle() if target.due is not None and due[target.id] <= now]
+        waiting = [target for target in waiting if permits.next_index(target, now, with_caps=False) is not None]
+        waiting.sort(key=lambda target: (-target.priority, due[target.id], target.id))
+        if not self.policy.caps:
+            return [(target.id, self.index_of(permits, target, now)) for target in waiting[:limit]]
+        looks = limit
+        for _ in range(LOOKS_MAX):
+            looked, waiting = waiting[:looks], waiting[looks:]
+            free = [target for target in looked if permits.next_index(target, now) is not None]
+            if free or not looked:
+                return self.once_for_each_address(permits, free, now)[:limit]
+            looks *= WIDER
+        return []
+
+    def index_of(self, permits: Permits, target: ModelTarget, now: datetime) -> int:
+        index = permits.next_index(target, now)
+        assert index is not None
+        return index
+
+    def once_for_each_address(self, permits: Permits, free: list[ModelTarget], now: datetime) -> Claim:
+        by_address = any(cap.per is CapSubject.ADDRESS for cap in self.policy.caps)
+        chosen: Claim = []
+        seen: set[str | None] = set()
+        for target in free:
+            index = self.index_of(permits, target, now)
+            if not by_address or target.addresses[index] not in seen:
+                chosen.append((target.id, index))
+            seen.add(target.addresses[index])
+        return chosen
+
+    def says_why_not(self) -> None:
+        """Nothing blocks a target, and its outdial, exactly if it may be claimed; and the counts say the same."""
+        ids, permits = [target.id for target in self.targets], self.permits()
+        begun = self.now()
+        of_targets = self.run(dialability.blocks_of_targets(self.viewer, ids))
+        of_list = self.run(dialability.blocks_of_outdials(self.viewer, [self.outdial_id]))[self.outdial_id]
+        counted = self.run(dialability.dialabilities(self.viewer, [self.outdial_id]))[self.outdial_id]
+        free = {target_id for target_id in ids if not of_targets[target_id].blocks}
+        models = [
+            (
+                {target.id for target in self.idle() if permits.may_be_claimed(target, at) and not self.deleted},
+                self.deleted or self.paused or permits.is_list_closed(at),
+            )
+            for at in (begun, self.now())
+        ]
+        assert (free, bool(of_list)) in models
+        assert counted.claimable in {
+            0 if self.deleted or permits.is_list_closed(at) else len(model)
+            for at, (model, _) in zip((begun, self.now()), models, strict=True)
+        }
 
     # ------------------------------------------------------------ what follows from a step
 
@@ -108,7 +209,10 @@ class Machine(RuleBasedStateMachine):
         kind = data.draw(st.sampled_from(("new", "new", "known", "listed")), label="address")
         if kind == "listed" and self.listed:
             return data.draw(st.sampled_from(sorted(self.listed)), label="listed")
-        return self.known_address(data) if kind == "known" else make.phone_number()
+        if kind == "known":
+            return self.known_address(data)
+        head = data.draw(st.sampled_from(("", *ZONES)), label="zone")
+        return head + make.phone_number()[-4:] if head else make.phone_number()
 
     def run(self, work: Any) -> Any:
         return self.runner.run(work)

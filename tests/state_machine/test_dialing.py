@@ -3,22 +3,25 @@
 import asyncio
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule, run_state_machine_as_test
 
-from app import attempts, clock, db, outdials, suppressions, targets
+from app import attempts, clock, db, foreseeing, outdials, suppressions, targets
 from app.errors import UserErrorCode
+from app.hours import UnknownTimeZoneAction
 from app.lifecycle import AttemptState, Disposition, DoneReason, OutdialState, TargetStatus, UnconfirmedAction
-from app.records import DestinationDraft, PolicyDraft, SuppressionDraft
+from app.records import CallCap, CapScope, CapSubject, DestinationDraft, PolicyDraft, SuppressionDraft
 from app.store import due
 from tests.conftest import Databases, Kind
 from tests.state_machine.machine import LEASE_SECONDS, Machine
 from tests.support import factories as make
 from tests.support.folding import FoldingClient
 from tests.support.model import LIVE, ModelAttempt, ModelTarget, Policy
+from tests.support.permitting import DEFAULT_ZONE, LATE, ZONES, Try, daily
 
 EXAMPLES = 50
 STEPS = 40
@@ -26,6 +29,20 @@ SHRINKING_SECONDS_MAX = 40
 INTERVALS = st.sampled_from((0, 1_000))
 ACTIONS = st.sampled_from(UnconfirmedAction)
 LIMITS = st.lists(st.integers(0, 2), min_size=5, max_size=5).map(tuple)
+CAPS = st.lists(
+    st.builds(
+        CallCap,
+        tries=st.integers(1, 3),
+        window_seconds=st.sampled_from((50, 1_000, 20_000)),
+        per=st.sampled_from(CapSubject),
+        over=st.sampled_from(CapScope),
+    ),
+    max_size=2,
+).map(tuple)
+HOURS = st.sampled_from(
+    [None, *(daily(zone, *times) for zone in (None, None, "Asia/Tokyo") for times in ((8, 20), (20, 8), (6, 23)))]
+)
+TIME_ZONES = st.none() | st.sampled_from(sorted(ZONES.values()))
 PLACES = st.lists(st.booleans(), min_size=5, max_size=5).filter(any)
 
 
@@ -35,16 +52,34 @@ class Dialing(Machine):
     @initialize(data=st.data())
     def begin(self, data: st.DataObject) -> None:
         clock.shift = timedelta(0)
-        self.policy.interval, self.policy.action = data.draw(INTERVALS), data.draw(ACTIONS)
-        draft = {
-            "max_try_counts": self.policy.limits,
-            "retry_interval_seconds": self.policy.interval,
-            "lease_seconds": LEASE_SECONDS,
-            "on_unconfirmed": self.policy.action,
-        }
-        self.outdial_id = self.run(make.make_outdial(self.viewer, policy=draft)).id
+        self.policy = self.draw_policy(data, (2,) * 5)
+        draft = self.drafted(self.policy)
+        self.outdial_id = self.run(make.make_outdial(self.viewer, policy=draft, time_zone=DEFAULT_ZONE)).id
+        self.elsewhere_id = self.run(make.make_outdial(self.viewer)).id
         self.client = self.run(FoldingClient.join(self.viewer, self.outdial_id))
         self.create(data)
+
+    def draw_policy(self, data: st.DataObject, limits: tuple[int, ...]) -> Policy:
+        policy = Policy(limits, data.draw(INTERVALS), LEASE_SECONDS, data.draw(ACTIONS))
+        if data.draw(st.booleans(), label="caps"):
+            policy.caps = data.draw(CAPS)
+        if data.draw(st.booleans(), label="hours"):
+            policy.hours = data.draw(HOURS)
+            policy.keeps_order, policy.uses_outdial = data.draw(st.booleans()), data.draw(st.booleans())
+        return policy
+
+    def drafted(self, policy: Policy) -> dict[str, Any]:
+        action = UnknownTimeZoneAction.USE_OUTDIAL if policy.uses_outdial else UnknownTimeZoneAction.SKIP
+        return {
+            "max_try_counts": policy.limits,
+            "retry_interval_seconds": policy.interval,
+            "lease_seconds": policy.lease,
+            "on_unconfirmed": policy.action,
+            "caps": policy.caps,
+            "calling_hours": policy.hours,
+            "keep_order": policy.keeps_order,
+            "on_unknown_time_zone": action,
+        }
 
     # One rule, because Hypothesis leaves some rules out of each run, and without claims little happens here.
     @rule(data=st.data())
@@ -55,7 +90,7 @@ class Dialing(Machine):
         )
         actions += [self.pass_time] * 3 + [self.sweep, self.update, self.cancel, self.reset, self.create]
         actions += [self.change_policy, self.pause, self.delete, self.catch_up]
-        actions += [self.suppress, self.suppress, self.unlist]
+        actions += [self.suppress, self.suppress, self.unlist, self.call_elsewhere, self.look_ahead]
         actions += [self.delete_outdial] if len(self.attempts) > 9 else []
         data.draw(st.sampled_from(actions), label="action")(data)
 
@@ -64,11 +99,13 @@ class Dialing(Machine):
     def create(self, data: st.DataObject) -> None:
         limits = data.draw(st.none() | LIMITS, label="own limits")
         priority = data.draw(st.integers(0, 2), label="priority")
+        zone = data.draw(TIME_ZONES, label="time zone")
         drafts = [
             make.target_draft(
                 *[self.address(data) if wanted else None for wanted in data.draw(PLACES, label="places")],
                 max_try_counts=limits,
                 priority=priority,
+                time_zone=zone,
             )
             for _ in range(data.draw(st.integers(1, 3), label="how many"))
         ]
@@ -78,7 +115,7 @@ class Dialing(Machine):
             return
         for made in self.run(work):
             kept = [place.target if place else None for place in made.destinations]
-            target = ModelTarget(made.id, kept, priority, made.next_try_at, limits, listed=self.listed)
+            target = ModelTarget(made.id, kept, priority, made.next_try_at, limits, listed=self.listed, zone=zone)
             target.idle_or_exhausted(self.policy, made.tm_create)
             self.targets.append(target)
 
@@ -87,9 +124,10 @@ class Dialing(Machine):
         index = data.draw(st.integers(0, 4), label="place")
         limits = data.draw(st.none() | LIMITS, label="own limits")
         address = self.address(data) if data.draw(st.booleans(), label="set") else None
-        changes = {
+        changes: dict[str, Any] = {
             f"destination_{index}": DestinationDraft(address) if address else None,
             "max_try_counts": limits,
+            "time_zone": data.draw(TIME_ZONES, label="time zone"),
         }
         kept = [*target.addresses[:index], address, *target.addresses[index + 1 :]]
         work = targets.update(self.viewer, target.id, changes=changes)
@@ -101,7 +139,7 @@ class Dialing(Machine):
             self.run(work)
             if target.addresses[index] != address:
                 target.invalid.discard(index)
-            target.addresses, target.limits = kept, limits
+            target.addresses, target.limits, target.zone = kept, limits, changes["time_zone"]
             self.finish_if_over(target)
 
     def cancel(self, data: st.DataObject) -> None:
@@ -163,16 +201,15 @@ class Dialing(Machine):
         self.paused = paused
 
     def change_policy(self, data: st.DataObject) -> None:
-        policy = Policy(data.draw(LIMITS), data.draw(INTERVALS), LEASE_SECONDS, data.draw(ACTIONS))
-        draft = PolicyDraft(
-            max_try_counts=policy.limits, retry_interval_seconds=policy.interval, on_unconfirmed=policy.action
-        )
+        policy = self.draw_policy(data, data.draw(LIMITS))
+        draft = PolicyDraft(**self.drafted(policy))
         work = outdials.update(self.viewer, self.outdial_id, changes={"dial_policy": draft})
         if self.deleted:
             self.refused(work, UserErrorCode.NOT_FOUND)
             return
         self.run(work)
         self.run(make.finish_exhausted())
+        self.run(make.sort_by_zone())
         self.policy = policy
         for target in self.targets:
             self.finish_if_over(target)
@@ -192,28 +229,52 @@ class Dialing(Machine):
 
     def claim(self, data: st.DataObject) -> None:
         limit = data.draw(st.integers(1, 3), label="limit")
+        self.says_why_not()
         work = attempts.claim(self.viewer, self.outdial_id, limit=limit)
         if self.deleted or self.paused:
             self.refused(work, UserErrorCode.NOT_FOUND if self.deleted else UserErrorCode.PAUSED)
             return
-        now = self.now()
-        idle = [target for target in self.targets if target.status is TargetStatus.IDLE and not target.deleted]
-        due = [target for target in idle if target.due is not None and target.due <= now]
-        due = [target for target in due if target.next_open(self.policy, now) is not None]
-        due.sort(key=lambda target: (-target.priority, target.due, target.id))
+        # at its beginning or at its end: an hour may begin meanwhile
+        first = self.expected(limit, self.now())
         claimed = self.run(work)
-        assert [attempt.target_id for attempt in claimed] == [target.id for target in due[:limit]]
-        for made, target in zip(claimed, due, strict=False):
-            index = target.next_open(self.policy, now)
-            assert index is not None
+        assert [(made.target_id, made.destination_index) for made in claimed] in (
+            first,
+            self.expected(limit, self.now()),
+        )
+        by_id = {target.id: target for target in self.targets}
+        for made in claimed:
+            target, index = by_id[made.target_id], made.destination_index
             target.counts[index] += 1
             target.status, target.due = TargetStatus.PROGRESSING, None
             address = target.addresses[index]
-            assert (made.destination_index, made.destination.target) == (index, address)
+            assert made.destination.target == address
             assert made.try_number == target.counts[index]
             assert address is not None
-            target.newest = ModelAttempt(made.id, target, index, address, LEASE_SECONDS, made.expires_at)
+            target.newest = ModelAttempt(
+                made.id, target, index, address, LEASE_SECONDS, made.expires_at, made.claimed_at
+            )
             self.attempts.append(target.newest)
+
+    def call_elsewhere(self, data: st.DataObject) -> None:
+        """Somebody who is on this list is called on another, which holds nobody."""
+        address = self.known_address(data)
+        target = self.run(make.make_target(self.viewer, self.elsewhere_id, address))
+        for made in self.run(attempts.claim(self.viewer, self.elsewhere_id, limit=50)):
+            make.one(self.run(make.complete(self.viewer, made.id, Disposition.ANSWERED)))
+            self.elsewhere.append(Try(made.target_id, made.destination.target, made.claimed_at, is_elsewhere=True))
+        self.run(targets.cancel(self.viewer, target.id))
+
+    def look_ahead(self, _data: st.DataObject) -> None:
+        """When the next claim can find something: a minute more or less, as long as a target may sleep."""
+        found = self.run(foreseeing.next_claims(self.viewer, [self.outdial_id])).get(self.outdial_id)
+        if self.deleted or self.paused:
+            assert found is None
+            return
+        now = self.now()
+        wanted = self.permits().first_claim(self.idle(), now)
+        assert (found is None) == (wanted is None)
+        if found is not None and wanted is not None:
+            assert abs(max(found, now) - wanted) <= LATE
 
     def start(self, data: st.DataObject) -> None:
         attempt = self.pick_attempt(data)
@@ -302,7 +363,12 @@ class Dialing(Machine):
     # ------------------------------------------------------------ time
 
     def pass_time(self, data: st.DataObject) -> None:
-        make.pass_time(data.draw(st.sampled_from((LEASE_SECONDS // 2, LEASE_SECONDS, 1_000)), label="seconds"))
+        seconds = (LEASE_SECONDS // 2, LEASE_SECONDS, 1_000, 1_000, 20_000)
+        make.pass_time(data.draw(st.sampled_from(seconds), label="seconds"))
+        earlier, permits = self.now() - LATE, self.permits()
+        for target in self.idle():
+            if not permits.is_held(target, earlier):
+                self.free_since.setdefault(target.id, earlier)
         # nobody tells a claim that a suppression has expired: for some seconds it may begin behind its target
         due.marks.forget({db.EVERY_TOPIC})
         if data.draw(st.booleans(), label="sweep"):

@@ -148,6 +148,12 @@ async def finish_exhausted() -> None:
         pass
 
 
+async def sort_by_zone() -> None:
+    """Finish the sorting that the server continues after calling hours were set."""
+    while await outdials.sort_by_zone.go_on():
+        pass
+
+
 async def expire(seconds: float) -> None:
     pass_time(seconds)
     await sweep()

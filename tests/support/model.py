@@ -3,7 +3,9 @@
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from app.hours import CallingHours
 from app.lifecycle import AttemptState, Disposition, DoneReason, TargetStatus, UnconfirmedAction
+from app.records import CallCap
 
 PLACES = range(5)
 LIVE = {AttemptState.CLAIMED, AttemptState.DIALING}
@@ -16,6 +18,11 @@ class Policy:
     interval: int
     lease: int
     action: UnconfirmedAction
+    caps: tuple[CallCap, ...] = ()
+    hours: CallingHours | None = None
+    keeps_order: bool = False
+    uses_outdial: bool = False
+    """Whether a destination whose zone is not known goes by the outdial's."""
 
 
 @dataclass
@@ -26,6 +33,7 @@ class ModelAttempt:
     address: str
     lease: int
     expires: datetime
+    claimed: datetime
     state: AttemptState = AttemptState.CLAIMED
     disposition: Disposition | None = None
 
@@ -57,6 +65,7 @@ class ModelTarget:
     deleted: bool = False
     listed: dict[str, datetime | None] = field(default_factory=dict)
     """The customer's suppressions: until when each counts."""
+    zone: str | None = None
 
     def next_open(self, policy: Policy, now: datetime, counts: list[int] | None = None) -> int | None:
         """The next index that may be called now."""

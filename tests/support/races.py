@@ -25,6 +25,8 @@ class Scene:
     outdial_id: str
     target_id: str
     attempt_ids: list[str]
+    other_id: str = ""
+    """Another outdial, in which a target has the same number."""
 
     @property
     def attempt_id(self) -> str:

@@ -279,7 +279,8 @@ def bound(query: Query) -> set[str]:
                 pairs.append((alias, other))
             case (str(alias), ".", "customer_id", "=", *value) if is_customer(value):
                 found.add(alias)
-            case ("customer_id", "=", *value) if is_customer(value):
+            # with a sign SQLite does not look for an index by it
+            case ("customer_id", "=", *value) | ("+", "customer_id", "=", *value) if is_customer(value):
                 found |= {source.alias for source in query.sources if source.table}
     for _ in pairs:
         for one, other in pairs:

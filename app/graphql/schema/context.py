@@ -9,7 +9,7 @@ from typing import Any, TypeAlias, TypeVar
 import strawberry
 from strawberry.dataloader import DataLoader
 
-from app import attempts, dialability, events, imports, outdials, suppressions, targets
+from app import attempts, dialability, events, foreseeing, imports, outdials, suppressions, targets
 from app.auth import Viewer
 from app.blocks import Block, TargetBlocks
 from app.errors import Unavailable
@@ -107,7 +107,7 @@ class Loaders:
 
     @cached_property
     def next_claims(self) -> DataLoader[str, datetime | None]:
-        return self._loader(partial(dialability.next_claims, self._viewer))
+        return self._loader(partial(foreseeing.next_claims, self._viewer))
 
     def dialabilities(self, at: datetime | None) -> DataLoader[str, dialability.Dialability | None]:
         return self._by_arguments(dialability.dialabilities, at=at)

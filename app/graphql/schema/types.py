@@ -141,8 +141,8 @@ class Outdial(Node):
         resolvers.next_claim,
         "The first moment at which one of its targets can be claimed, in constant time. In the past if one can be now. "
         "Null if none will be: it is paused, deleted or never opens, or no target waits. What attempts in progress "
-        "lead to is not foreseen. If addresses are on the do-not-call list, it looks at the 100 targets of each "
-        "priority that are due first.",
+        "lead to is not foreseen. It is right to a minute, unless over 100 targets of one priority are held up that no "
+        "claim has looked at yet: it looks at the first 100 that are due, and at the first 100 of the others.",
     )
     dialability: Dialability | None = resolved(
         resolvers.dialability_of_outdial,

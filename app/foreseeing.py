@@ -1,0 +1,194 @@
+"""When something of an outdial can be claimed next, in constant time.
+
+Of each range of the index of due targets the first are looked at: of those that are due, and of those that become due
+later. What holds them up is read as for `blockedBy`. From that follows the first moment at which a claim would take
+each, if nothing happens until then: suppressions expire, caps leave a try, calling hours open.
+
+It can only be wrong while more targets are held up than are looked at: see LOOKED_AT_MAX. Claims put those that
+suppressions or caps hold up to sleep, so that the ranges begin with others.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from app import db, sleeping, store, validation
+from app.auth import Viewer
+from app.blocks import PlaceFacts
+from app.dialability import closed, facts_of_places, facts_of_targets
+from app.lifecycle import OutdialState, TargetStatus
+from app.outdials import get_many
+from app.records import Outdial
+from app.sleeping import Clocks
+
+LOOKED_AT_MAX = 100
+"""Targets of each range that are looked at if the first one is held up: of those that are due, and of the others."""
+LOOKED_AT_TOGETHER_MAX = 2_000
+"""Likewise in all ranges of an outdial: there are as many as priorities, times groups of time zones."""
+CHANGES_MAX = 50
+"""So often what holds up a target may end, and something else begin."""
+_NEVER = datetime.max.replace(tzinfo=UTC)
+_LEVELS = " UNION ALL ".join(f"SELECT {priority} AS priority" for priority in range(validation.PRIORITY_MAX + 1))
+
+
+@dataclass(frozen=True, slots=True)
+class _Foreseen:
+    """A target that was looked at."""
+
+    outdial_id: str
+    seen_at: datetime
+    lowest: datetime | None
+    """No target behind it in its range can be claimed before this. None: none can be at all."""
+    moment: datetime | None
+    """When it can be claimed itself."""
+
+    @property
+    def is_held(self) -> bool:
+        return self.lowest is not None and (self.moment is None or self.moment > self.lowest)
+
+
+async def next_claims(viewer: Viewer, outdial_ids: Sequence[str]) -> dict[str, datetime | None]:
+    """The first moment at which each outdial has something that can be claimed; in the past if it has now.
+
+    None if there will be nothing as far as is known: the outdial is paused, deleted or never opens, or no target waits.
+    What attempts in progress lead to is not foreseen. It costs the same for an outdial of any size.
+    """
+    policies = await get_many(viewer, outdial_ids, deleted=True)
+    active = [one for one in policies.values() if one.tm_delete is None and one.state is OutdialState.ACTIVE]
+    clocks = await sleeping.clocks(viewer, active)
+    heads = await _heads(viewer, active, clocks, each=1)
+    found = await _looked_at(viewer, heads, policies, clocks)
+    first = _first(found)
+    held = {
+        one.outdial_id
+        for one in found
+        if one.is_held and one.lowest is not None and one.lowest < (first.get(one.outdial_id) or _NEVER)
+    }
+    if held:
+        more = await _heads(viewer, [policies[one] for one in held], clocks, each=LOOKED_AT_MAX)
+        first |= _first(await _looked_at(viewer, more, policies, clocks))
+    now = max((one.seen_at for one in found), default=_NEVER)
+    return {one: _within_hours(outdial, first.get(one), now) for one, outdial in policies.items()}
+
+
+def _first(found: Collection[_Foreseen]) -> dict[str, datetime]:
+    moments: dict[str, datetime] = {}
+    for one in found:
+        if one.moment is not None and one.moment < moments.get(one.outdial_id, _NEVER):
+            moments[one.outdial_id] = one.moment
+    return moments
+
+
+async def _heads(
+    viewer: Viewer, outdials: Collection[Outdial], clocks: Mapping[str, Clocks], *, each: int
+) -> list[str]:
+    """The ids of the first targets of each range: of those that are due, and of those that become due later."""
+    wanted = [outdial.id for outdial in outdials if outdial.id not in clocks]
+    sleepy = [outdial.id for outdial in outdials if outdial.id in clocks]
+    of_priority = (
+        await _first_of(viewer, wanted, each, source="outdial AS owner", of_owner="owner.id") if wanted else []
+    )
+    if not sleepy:
+        return of_priority
+    ranges = max(len(clocks[one].groups) for one in sleepy) * (validation.PRIORITY_MAX + 1)
+    few = max(1, min(each, LOOKED_AT_TOGETHER_MAX // max(1, ranges)))
+    return of_priority + await _first_of(
+        viewer,
+        sleepy,
+        few,
+        source="outdial_zone AS owner",
+        of_owner="owner.outdial_id",
+        of_group="AND zone_group > 0 AND zone_group * 10 + priority = owner.number * 10 + level.priority",
+    )
+
+
+async def _first_of(
+    viewer: Viewer, outdial_ids: Sequence[str], each: int, *, source: str, of_owner: str, of_group: str | None = None
+) -> list[str]:
+    joined = "string_agg(CAST(head.id AS text), ',')" if db.is_postgres() else "group_concat(head.id)"
+    now = db.instant_now("$3")
+    heads = ", ".join(
+        f"""(
+            SELECT {joined} FROM (
+                SELECT id FROM target
+                WHERE customer_id = $1 AND outdial_id = {of_owner} AND status = '{TargetStatus.IDLE}'
+                AND tm_delete IS NULL {of_group or "AND priority = level.priority"} AND {store.DUE_AT} {sign} {now}
+                ORDER BY {store.DUE_AT}, id LIMIT {each}
+            ) AS head
+        ) AS {name}"""
+        for name, sign in (("due", "<="), ("later", ">"))
+    )
+    found = await db.fetch(
+        f"""
+        SELECT {heads} FROM {source} CROSS JOIN ({_LEVELS}) AS level
+        WHERE owner.customer_id = $1 AND {of_owner} {db.any_of("$2")} {"AND owner.kind = 'GROUP'" if of_group else ""}
+        """,
+        viewer.customer_id,
+        list(outdial_ids),
+        db.now_value(),
+    )
+    return [one for row in found for text in (row["due"], row["later"]) if text is not None for one in text.split(",")]
+
+
+async def _looked_at(
+    viewer: Viewer, target_ids: Sequence[str], policies: Mapping[str, Outdial], clocks: Mapping[str, Clocks]
+) -> list[_Foreseen]:
+    if not target_ids:
+        return []
+    found = []
+    for row in await facts_of_targets(viewer, target_ids):
+        of_outdial = clocks.get(row["outdial_id"])
+        moment = _moment(row, of_outdial, keeps_order=policies[row["outdial_id"]].dial_policy.keep_order)
+        lowest = row["due_at"]
+        if of_outdial is not None:
+            lowest = of_outdial.opens(row["zone_group"], max(lowest, row["now_at"]))
+        found.append(_Foreseen(row["outdial_id"], row["now_at"], lowest, moment))
+    return found
+
+
+def _moment(row: Mapping[str, Any], clocks: Clocks | None, *, keeps_order: bool) -> datetime | None:
+    """When a claim takes an idle target, if nothing happens until then."""
+    if row["next_try_at"] is None or row["status"] != TargetStatus.IDLE:
+        return None
+    places = facts_of_places(row, clocks)
+    at: datetime | None = max(row["next_try_at"], row["now_at"])
+    for _ in range(CHANGES_MAX):
+        if at is None:
+            break
+        is_free, until = _standing(row, places, clocks, at, keeps_order=keeps_order)
+        if is_free:
+            moment: datetime = row["next_try_at"] if at <= row["now_at"] else at
+            return moment
+        at = until
+    return None
+
+
+def _standing(
+    row: Mapping[str, Any], places: Mapping[int, PlaceFacts], clocks: Clocks | None, at: datetime, *, keeps_order: bool
+) -> tuple[bool, datetime | None]:
+    """Whether a destination may be called at an instant; if not, when the next thing ends that holds one up."""
+    ends: list[datetime] = []
+    for index, place in places.items():
+        if place.is_invalid or place.is_used_up or (place.is_suppressed and place.suppressed_until is None):
+            continue
+        held = [until for until in (place.suppressed_until, place.capped_until) if until is not None and until > at]
+        if held:
+            ends.append(max(held))
+            continue
+        asleep = None if clocks is None else clocks.of_target(row["zones"], row["zone_group"], index, at)
+        if asleep is None:
+            return True, None
+        if asleep.until is not None:
+            ends.append(asleep.until)
+        if keeps_order:
+            break
+    return False, min(ends, default=None)
+
+
+def _within_hours(outdial: Outdial, moment: datetime | None, now: datetime) -> datetime | None:
+    """With the hours of the whole outdial, if it has such."""
+    if moment is None or outdial.dial_policy.calling_hours is None:
+        return moment
+    is_closed, opens_at = closed(outdial, max(moment, now))
+    return opens_at if is_closed else moment
