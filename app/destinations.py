@@ -218,6 +218,21 @@ def wakes_at(limits: Sequence[object], capped: Capped, *, soon: str) -> str:
     return f"(SELECT min(one.free_at) FROM ({' UNION ALL '.join(each)}) AS one)"
 
 
+def ends_at(limits: Sequence[object], suppressed: Suppressed) -> str:
+    """A value: when the first suppression of a usable destination ends; null if all of them last for ever.
+
+    Args:
+        limits: the policy's, by index.
+        suppressed: with an instant.
+    """
+    each = (
+        f"SELECT CASE WHEN {usable(index, limits[index])}"
+        f" THEN {suppressed.found('suppression.expires_at', f'destination_{index}')} END AS ends_at"
+        for index in range(DESTINATIONS)
+    )
+    return f"(SELECT min(one.ends_at) FROM ({' UNION ALL '.join(each)}) AS one)"
+
+
 def any_usable(
     limits: Sequence[object],
     suppressed: Suppressed | None = None,

@@ -10,6 +10,7 @@ The row, the counts and the event always agree, because they are made from the s
 - `claims`: takes due targets, with all that a claim writes.
 - `awake`: what claims know of calling hours.
 - `capping`: how claims look for targets at which caps leave a try.
+- `lulling`: puts targets to sleep whose addresses are suppressed for some time.
 - `grouping`: sorts targets by their time zones.
 - `staged`: stores new targets of a file, thousands at once.
 - `suppressions`: addresses that must not be called, and what they are the end of.
@@ -26,6 +27,7 @@ from app.store.due import DUE_AT
 from app.store.due import topic as due_topic
 from app.store.grouping import sort
 from app.store.locks import lock_outdial, lock_outdial_and_look, lock_targets, read_revoked
+from app.store.lulling import wake_at
 from app.store.saving import save
 from app.store.staged import save_staged, suppressed_rows
 from app.store.suppressions import add as add_suppressions
@@ -71,5 +73,6 @@ __all__ = [
     "sort",
     "suppressed_rows",
     "take_due",
+    "wake_at",
     "wake_up",
 ]

@@ -18,7 +18,7 @@ from app.gathering import Gathering
 from app.lifecycle import DESTINATIONS, OutdialState
 from app.listing import Parameters
 from app.records import Attempt
-from app.store import awake, capping, counters, due, grouping, taking
+from app.store import awake, capping, counters, due, grouping, lulling, taking
 from app.store.capping import Look
 from app.stored import StoredTarget, stored_target
 from app.turns import working_for
@@ -78,6 +78,7 @@ async def take_due(wish: Wish) -> Taken:
 async def _take_all(owner: tuple[str, str], wishes: Sequence[Wish]) -> list[Taken]:
     """The claims on one outdial, the first one first. One with a key is alone."""
     working_for.set(owner[0])
+    await lulling.lull(*owner)
     look: Look | None = capping.first(owner[1], sum(wish.limit for wish in wishes))
     taken: list[Taken] = []
     while look is not None:
@@ -234,6 +235,7 @@ def _shared(
     if not found:
         return [Taken(None, None, ())] * len(wishes)
     state = None if found[0]["gone_at"] is not None else OutdialState(found[0]["outdial_state"])
+    lulling.note(wishes[0].outdial_id, has_suppressions=found[0]["has_suppressions"])
     known = idempotency.stored(found[0])
     # not if it left some of those that it looked at as they were: others at an address that it has taken
     is_all = "looked" not in found[0] or found[0]["looked"] == found[0]["slept"] + len(found)
@@ -339,7 +341,7 @@ def _taking_at_once(
         {due.placing(taken_from, free)},
         {written}
         SELECT begun.*{shown}, owner.state AS outdial_state, owner.tm_delete AS gone_at, known.input_hash, known.answer,
-            owner.has_hours, {hours_of_owner}, owner.has_caps, {counted} {due.REACHED}
+            owner.has_hours, {hours_of_owner}, owner.has_suppressions, owner.has_caps, {counted} {due.REACHED}
         FROM owner LEFT JOIN known ON TRUE {due.REACHED_FROM} LEFT JOIN begun ON TRUE {join} ORDER BY begun.id
     """
     return sql, parameter.values
@@ -364,6 +366,7 @@ async def _take_in_steps(tx: Transaction, wish: Wish) -> Taken:
     )
     if not owner:
         return Taken(None, None, ())
+    lulling.note(wish.outdial_id, has_suppressions=bool(owner[0]["has_suppressions"]))
     instant = await tx.now()
     known = None if wish.key is None else await idempotency.find(tx, wish.key, instant)
     state = None if owner[0]["tm_delete"] is not None else OutdialState(owner[0]["state"])

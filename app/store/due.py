@@ -78,7 +78,7 @@ def _values(looked: Looked) -> str:
     return ", ".join(["id", "priority", f"{DUE_AT} AS due_at", *looked.values])
 
 
-def _branch(priority: str, condition: str, bound: int, looked: Looked) -> str:
+def _branch(priority: str, condition: str, bound: int, looked: Looked, *, is_locked: bool = True) -> str:
     """The due targets of one priority.
 
     Args:
@@ -87,12 +87,14 @@ def _branch(priority: str, condition: str, bound: int, looked: Looked) -> str:
         bound: at least as many as are taken, in the text: with a parameter alone, PostgreSQL plans for a tenth of the
             list, and sorts all of it.
         looked: at which rows.
+        is_locked: whether they are locked, on PostgreSQL.
     """
+    lock = db.for_update("FOR UPDATE SKIP LOCKED") if is_locked else ""
     return f"""
         SELECT {_values(looked)} FROM target
         WHERE customer_id = $1 AND outdial_id = $2 AND status = '{TargetStatus.IDLE}' AND tm_delete IS NULL
           AND priority = {priority} AND {condition} AND {looked.condition}
-        ORDER BY {DUE_AT}, id LIMIT {bound} {db.for_update("FOR UPDATE SKIP LOCKED")}
+        ORDER BY {DUE_AT}, id LIMIT {bound} {lock}
     """
 
 
@@ -222,6 +224,31 @@ def awake_on_sqlite(limit: str, most: int, now: str, looked: Looked, *, groups: 
         )
         SELECT * FROM ready ORDER BY priority DESC, due_at, id LIMIT {limit}
     """
+
+
+def first(now: str, most: int, *, groups: str | None) -> str:
+    """The ids of the targets that are due first, without locks.
+
+    Args:
+        now: the instant, in SQL.
+        most: how many, in the text.
+        groups: the parameter with the numbers of the groups, if the calling hours go by time zones.
+    """
+    everybody = Looked("1 = 1", ())
+    if not db.is_postgres():
+        found = (
+            on_sqlite(str(most), most, now, everybody)
+            if groups is None
+            else awake_on_sqlite(str(most), most, now, everybody, groups=groups)
+        )
+        return f"SELECT id FROM ({found}) AS found"
+    source = f"(SELECT generate_series({validation.PRIORITY_MAX}, 0, -1) AS priority) AS level"
+    if groups is None:
+        each = _branch("level.priority", f"{DUE_AT} <= {now}", most, everybody, is_locked=False)
+    else:
+        source += f" CROSS JOIN unnest({db.array(groups, 'integer')}) AS awake(number)"
+        each = _of_group("awake.number * 10 + level.priority", now, most, everybody)
+    return f"SELECT ready.id FROM {source} CROSS JOIN LATERAL ({each}) AS ready LIMIT {most}"
 
 
 Mark: TypeAlias = tuple[datetime, str]

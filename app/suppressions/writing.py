@@ -22,9 +22,13 @@ from app.records import (
     SuppressionDraft,
     SuppressionSource,
 )
+from app.suppressions.reading import get_many
 
 SUPPRESSIONS_MAX = 1_000
 """In a call: one transaction, during which nothing is claimed."""
+WOKEN_TARGETS_MAX = 500
+"""In one transaction beside claims. What is asleep again at the removal itself is woken there."""
+WAKING_STEPS_MAX = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +118,9 @@ async def _add(
         desk = await attempts.locked_desk(tx, viewer.customer_id, claimed)
         attempts.revoke(desk, claimed, counting)
         await store.save(tx, desk.changes, attempts=desk.changed_attempts)
+    sooner = [one.target for one in stored if one.tm_create < now and one.expires_at is not None]
+    if sooner:
+        await _wake_up(tx, viewer.customer_id, sooner)
     return {one.place: one for one in stored}
 
 
@@ -139,6 +146,7 @@ async def remove(
     if suppression_ids:
         _require_number(len(suppression_ids), "ids")
         wanted = [validation.object_id(one, errors, "ids", str(index)) for index, one in enumerate(suppression_ids)]
+        await _wake_before(viewer, [one.target for one in (await get_many(viewer, wanted)).values()])
         removed = await db.transaction(_remove_ids, viewer, wanted)
         missing = [index for index, one in enumerate(wanted) if one not in removed]
         refused = {int(error.path[1]) for error in errors}
@@ -150,6 +158,7 @@ async def remove(
         ]
         refused = {int(error.path[1]) for error in errors}
         good = [place for index, place in enumerate(places) if index not in refused]
+        await _wake_before(viewer, [address for _, address in good])
         at_places = await db.transaction(_remove_places, viewer, good)
         missing = [index for index, place in enumerate(places) if place not in at_places]
         field, listed = "addresses", [at_places[place] for place in dict.fromkeys(places) if place in at_places]
@@ -177,7 +186,7 @@ async def _remove_places(tx: Transaction, viewer: Viewer, places: Sequence[Place
 
 
 async def _remove(tx: Transaction, viewer: Viewer, condition: str, value: object) -> list[Suppression]:
-    await tx.lock(viewer.customer_id)
+    await tx.lock(viewer.customer_id, alone=True)  # else a claim could put a target to sleep that waits for them
     found = await tx.fetch(
         f"DELETE FROM suppression WHERE customer_id = $1 AND {condition} RETURNING {tables.SUPPRESSION}",
         viewer.customer_id,
@@ -185,6 +194,24 @@ async def _remove(tx: Transaction, viewer: Viewer, condition: str, value: object
     )
     removed = [rows.suppression(row) for row in found]
     if removed:
-        for outdial_id in await store.outdials_with(tx, viewer.customer_id, [one.target for one in removed]):
-            tx.wake(store.due_topic(outdial_id))  # its targets are due since an instant in the past
+        await _wake_up(tx, viewer.customer_id, [one.target for one in removed])
     return removed
+
+
+async def _wake_up(tx: Transaction, customer_id: str, addresses: Sequence[str]) -> None:
+    """Let claims look again at all targets with these addresses."""
+    await store.wake_at(tx, customer_id, addresses)
+    for outdial_id in await store.outdials_with(tx, customer_id, addresses):
+        tx.wake(store.due_topic(outdial_id))  # its targets are due since an instant in the past
+
+
+async def _wake_before(viewer: Viewer, addresses: Sequence[str]) -> None:
+    """Wake most of the targets with these addresses in short transactions: claims wait during the removal."""
+    for _ in range(WAKING_STEPS_MAX):
+        if await db.transaction(_wake_some, viewer, addresses) < WOKEN_TARGETS_MAX:
+            return
+
+
+async def _wake_some(tx: Transaction, viewer: Viewer, addresses: Sequence[str]) -> int:
+    await tx.lock(viewer.customer_id)
+    return await store.wake_at(tx, viewer.customer_id, addresses, limit=WOKEN_TARGETS_MAX)

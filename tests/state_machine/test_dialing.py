@@ -15,7 +15,7 @@ from app.errors import UserErrorCode
 from app.hours import UnknownTimeZoneAction
 from app.lifecycle import AttemptState, Disposition, DoneReason, OutdialState, TargetStatus, UnconfirmedAction
 from app.records import CallCap, CapScope, CapSubject, DestinationDraft, PolicyDraft, SuppressionDraft
-from app.store import due
+from app.store import due, lulling
 from tests.conftest import Databases, Kind
 from tests.state_machine.machine import LEASE_SECONDS, Machine
 from tests.support import factories as make
@@ -383,9 +383,13 @@ class Dialing(Machine):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_counts_add_up_and_folding_every_event_gives_what_a_fresh_read_gives(
     kind: Kind, databases: Databases, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # What is held up is put to sleep before each claim.
+    monkeypatch.setattr(lulling, "FEW", 0)
+    monkeypatch.setattr(lulling, "REST_SECONDS", 0.0)
     # A failure is to be told before the test's own timeout; Hypothesis would look for a shorter one for 300 seconds.
     monkeypatch.setattr("hypothesis.internal.conjecture.engine.MAX_SHRINKING_SECONDS", SHRINKING_SECONDS_MAX)
     with asyncio.Runner() as runner:

@@ -87,9 +87,7 @@ class Permits:
 
     # ------------------------------------------------------------ together
 
-    def next_index(
-        self, target: ModelTarget, at: datetime, *, with_caps: bool = True, with_hours: bool = True
-    ) -> int | None:
+    def next_index(self, target: ModelTarget, at: datetime, *, with_caps: bool = True) -> int | None:
         """The destination that is called."""
         for index in PLACES:
             address = target.addresses[index]
@@ -97,7 +95,7 @@ class Permits:
                 continue
             if with_caps and self.is_capped(target, address, at):
                 continue
-            if with_hours and self.is_closed(target, address, at):
+            if self.is_closed(target, address, at):
                 if self.policy.keeps_order:
                     return None
                 continue
@@ -109,8 +107,8 @@ class Permits:
         return target.due is not None and target.due <= at and self.next_index(target, at) is not None
 
     def is_held(self, target: ModelTarget, at: datetime) -> bool:
-        """By suppressions and caps, whatever the time of the day is."""
-        return self.next_index(target, at, with_hours=False) is None
+        """Nobody of it may be called, even if it is due."""
+        return self.next_index(target, at) is None
 
     def first_claim(self, targets: Iterable[ModelTarget], now: datetime) -> datetime | None:
         """The first moment at which one can be claimed if nothing happens until then: each that may be one is tried."""
