@@ -114,7 +114,7 @@ async def wake_at(tx: Transaction, customer_id: str, addresses: Sequence[str], *
         limit: how many to wake at most; None for all.
 
     Returns:
-        How many were woken. Their outdials are to be told: see `due.topic`.
+        How many were woken. The caller wakes the topics of their outdials: `due.topic`.
     """
     parts = " UNION ".join(
         f"""
