@@ -162,6 +162,18 @@ async def settled(tx: Transaction, customer_id: str, suppression_ids: Sequence[s
     )
 
 
+def _at_addresses(index: int) -> str:
+    """The targets with one of the addresses in $2 at a place, for FROM, as `target`."""
+    condition = f"customer_id = $1 AND tm_delete IS NULL AND destination_{index} IS NOT NULL"
+    address = f"(destination_{index} ->> 'target')"
+    if not db.is_postgres():
+        return f"(SELECT * FROM target WHERE {condition} AND {address} {db.any_of('$2', 'text')}) AS target"
+    # OFFSET 0: address by address in their index. Tables that were not counted would be read whole by another one.
+    return f"""unnest(CAST($2 AS text[])) AS wanted(address) CROSS JOIN LATERAL (
+        SELECT * FROM target WHERE {condition} AND {address} = wanted.address OFFSET 0
+    ) AS target"""
+
+
 async def barred(tx: Transaction, customer_id: str, addresses: Sequence[str], *, limit: int) -> list[tuple[str, str]]:
     """Idle targets with one of these addresses that have no destination left which may ever be called.
 
@@ -172,11 +184,9 @@ async def barred(tx: Transaction, customer_id: str, addresses: Sequence[str], *,
     is_open = destinations.any_usable(limits, destinations.Suppressed("$1", None))
     parts = " UNION ALL ".join(
         f"""
-        SELECT target.id, target.outdial_id FROM target JOIN (
+        SELECT target.id, target.outdial_id FROM {_at_addresses(index)} JOIN (
             SELECT id AS owner_id, max_try_counts AS limits FROM outdial WHERE customer_id = $1 AND tm_delete IS NULL
-        ) AS owner ON owner.owner_id = target.outdial_id
-        WHERE target.customer_id = $1 AND target.tm_delete IS NULL AND destination_{index} IS NOT NULL
-        AND (destination_{index} ->> 'target') {db.any_of("$2", "text")} AND status = 'IDLE' AND NOT {is_open}
+        ) AS owner ON owner.owner_id = target.outdial_id WHERE status = 'IDLE' AND NOT {is_open}
         """
         for index in range(DESTINATIONS)
     )
@@ -191,11 +201,7 @@ async def barred(tx: Transaction, customer_id: str, addresses: Sequence[str], *,
 async def outdials_with(tx: Transaction, customer_id: str, addresses: Sequence[str]) -> list[str]:
     """The ids of outdials that have an idle target with one of these addresses; of very many, some."""
     parts = " UNION ".join(
-        f"""
-        SELECT outdial_id FROM target WHERE customer_id = $1 AND tm_delete IS NULL AND destination_{index} IS NOT NULL
-        AND (destination_{index} ->> 'target') {db.any_of("$2", "text")} AND status = 'IDLE'
-        """
-        for index in range(DESTINATIONS)
+        f"SELECT outdial_id FROM {_at_addresses(index)} WHERE status = 'IDLE'" for index in range(DESTINATIONS)
     )
     found = await tx.fetch(f"{parts} LIMIT {WOKEN_OUTDIALS_MAX}", customer_id, list(addresses))
     return [row["outdial_id"] for row in found]
