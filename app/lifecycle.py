@@ -267,7 +267,8 @@ def judge_complete(
         do_not_call: the target is already DONE for that reason.
     """
     if disposition is Disposition.DO_NOT_CALL and not deleted:
-        # people come first: accepted for any attempt, even if it has ended or lost its lease
+        # people come first: accepted for any attempt, even if it has ended or lost its lease. If the target is deleted,
+        # only it stays as it is: see `asks_not_to_be_called`.
         return Verdict.UNCHANGED if do_not_call else Verdict.APPLY
     if reported is disposition:
         return Verdict.UNCHANGED
@@ -278,3 +279,17 @@ def judge_complete(
         # whether the sweep has already ended it.
         return Verdict.APPLY
     return _ended_or_lost(state)
+
+
+def asks_not_to_be_called(*, reported: Disposition | None, disposition: Disposition) -> bool:
+    """Whether a report puts the address of its attempt on the do-not-call list, whatever `judge_complete` says.
+
+    The wish is a person's, and it is about the address: it outlives the lease, the target and the outdial. The owner
+    may delete them during the call, and other lists still have the address. A result that the attempt has already
+    changes nothing, so that the owner can take the address off the list for good.
+
+    Args:
+        reported: the disposition that the attempt already has.
+        disposition: the one that comes in now.
+    """
+    return disposition is Disposition.DO_NOT_CALL and reported is not Disposition.DO_NOT_CALL

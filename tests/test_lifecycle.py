@@ -21,6 +21,7 @@ from app.lifecycle import (
     Verdict,
     after_disposition,
     after_lapse,
+    asks_not_to_be_called,
     judge_complete,
     judge_extend,
     judge_release,
@@ -165,3 +166,11 @@ def test_a_result_is_taken_exactly_where_it_may_be(state: AttemptState, disposit
             else:
                 expected = ENDED[state]
             assert verdict is expected, (state, disposition, holds, newest, deleted, do_not_call, reported)
+
+
+@pytest.mark.parametrize(("reported", "disposition"), list(product((None, *Disposition), Disposition)))
+def test_a_wish_not_to_be_called_is_for_the_address_once_for_each_attempt(
+    reported: Disposition | None, disposition: Disposition
+) -> None:
+    wished = (disposition, reported is disposition) == (Disposition.DO_NOT_CALL, False)
+    assert asks_not_to_be_called(reported=reported, disposition=disposition) is wished

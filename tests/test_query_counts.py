@@ -252,7 +252,7 @@ async def test_reports_on_attempts_of_many_outdials_take_no_more_statements(post
             await make.make_targets(viewer, outdial.id, 10)
             ids += [attempt.id for attempt in await attempts.claim(viewer, outdial.id, limit=10)]
         # a wish not to be called is saved alone, with the address and what is claimed there
-        for disposition, most in ((Disposition.BUSY, 3), (Disposition.DO_NOT_CALL, 8)):
+        for disposition, most in ((Disposition.BUSY, 3), (Disposition.DO_NOT_CALL, 9)):
             now, ids = ids[:100], ids[100:]
             results = [AttemptResult(one, disposition) for one in now]
             cost, completed = await spent(attempts.complete(viewer, results=results))

@@ -188,7 +188,9 @@ async def test_a_report_of_do_not_call_holds_for_the_address_on_every_list(datab
     assert (await suppressions.page(viewer, PageRequest())).items == []
 
 
-async def test_a_wish_does_not_replace_what_the_owner_has_said_of_the_address(database: str, viewer: Viewer) -> None:
+async def test_a_wish_takes_an_entry_over_and_keeps_what_the_owner_has_said_of_the_address(
+    database: str, viewer: Viewer
+) -> None:
     outdial = await make.make_outdial(viewer)
     for address in (ONE, TWO):
         await make.make_target(viewer, outdial.id, address)
@@ -200,8 +202,9 @@ async def test_a_wish_does_not_replace_what_the_owner_has_said_of_the_address(da
     for attempt in claimed:
         make.one(await make.complete(viewer, attempt.id, Disposition.DO_NOT_CALL))
     found = {one.target: one for one in (await suppressions.page(viewer, PageRequest())).items}
-    assert (found[ONE].reason, found[ONE].source) == ("a judge says so", SuppressionSource.OWNER)
-    assert (found[TWO].expires_at, found[TWO].source) == (None, SuppressionSource.CALLEE)
+    callee = SuppressionSource.CALLEE
+    assert (found[ONE].reason, found[ONE].expires_at, found[ONE].source) == ("a judge says so", None, callee)
+    assert (found[TWO].reason, found[TWO].expires_at, found[TWO].source) == ("on holiday", None, callee)
 
 
 async def test_new_targets_with_nothing_else_are_done_at_once(database: str, viewer: Viewer) -> None:

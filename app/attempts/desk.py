@@ -193,14 +193,14 @@ async def _work_alone(tx: Transaction, customer_id: str, task: Task[T]) -> T:
     desk = await locked_desk(tx, customer_id, [*task.attempt_ids, *claimed])
     [decided] = _decide(desk, [task])
     if desk.wishes:
-        made = {
-            wish.place: store.new_suppression(
+        made = [
+            store.new_suppression(
                 customer_id, wish, reason="", source=SuppressionSource.CALLEE, expires_at=None, now=desk.now
             )
             for wish in desk.wishes
-        }
-        await store.add_suppressions(tx, list(made.values()), over=False)
-        revoke(desk, claimed, dict.fromkeys(made))
+        ]
+        await store.add_suppressions(tx, customer_id, made)
+        revoke(desk, claimed, {one.place: None for one in made})
     await store.save(tx, desk.changes, attempts=desk.changed_attempts, attempts_made=desk.made)
     return decided
 

@@ -246,9 +246,9 @@ def _complete(desk: Desk, attempt: Attempt, result: AttemptResult) -> Verdict:
         deleted=desk.deleted(attempt),
         do_not_call=target.done_reason is DoneReason.DO_NOT_CALL,
     )
-    if result.disposition is Disposition.DO_NOT_CALL and attempt.disposition is not Disposition.DO_NOT_CALL:
-        # for the address, also if the target is done with it already: that may be because of another address
-        _wish(desk, attempt, verdict)
+    if lifecycle.asks_not_to_be_called(reported=attempt.disposition, disposition=result.disposition):
+        desk.wishes.append(attempt.destination)
+        desk.suppress({attempt.destination.place: None})
     if verdict is not Verdict.APPLY:
         return verdict
     late = attempt.state in lifecycle.UNKNOWN and newest
@@ -281,12 +281,6 @@ def _complete(desk: Desk, attempt: Attempt, result: AttemptResult) -> Verdict:
     desk.put_target(after, TargetEventType.COMPLETED, attempt, disposition=result.disposition)
     desk.dispositions.append(result.disposition)
     return verdict
-
-
-def _wish(desk: Desk, attempt: Attempt, verdict: Verdict) -> None:
-    if verdict in {Verdict.APPLY, Verdict.UNCHANGED}:
-        desk.wishes.append(attempt.destination)
-        desk.suppress({attempt.destination.place: None})
 
 
 def _marked(target: CalledTarget, attempt: Attempt, disposition: Disposition) -> CalledTarget:

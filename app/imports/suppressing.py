@@ -1,12 +1,14 @@
 """Files of addresses that must not be called: read like files of targets, and put on the do-not-call list.
 
-There is no job: an address that is sent again is only changed, so a file that was cut off is sent again. The file
-is read by the same processes, in the same turns, and neither it nor its rows are held in memory.
+There is no job: a row changes nothing if its addresses are on the list for as long already (`app.entries`), so a file
+that was cut off is sent again. The file is read by the same processes, in the same turns, and neither it nor its rows
+are held in memory.
 """
 
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from itertools import accumulate, islice
 
 from app import db, suppressions, validation
 from app.auth import Viewer
@@ -45,7 +47,9 @@ class Report:
 
     read: int = 0
     added: int = 0
-    """Rows whose addresses are on the list now."""
+    """Rows that put an address on the list, or kept one on it for longer."""
+    unchanged: int = 0
+    """Rows whose addresses were all on the list for as long already."""
     expired: int = 0
     """Rows whose time is over already: they are left out."""
     rejected: int = 0
@@ -105,23 +109,21 @@ async def run(
 
 
 async def _take_in(viewer: Viewer, both: Readers, place: Place) -> Report:
-    report, waiting = Report(), list[Checked]()
+    report, waiting = Report(), list[list[Checked]]()
     async for part in both.chunks():
         if isinstance(part, Ended):
-            async with place.storing():
-                await _store(viewer, waiting)
+            while waiting:
+                await _store(viewer, place, waiting, report)
             report.reason, report.message, report.warnings = part.reason, part.message, tuple(part.warnings)
             return report
         waiting += await _judged(report, part)
-        while len(waiting) >= SUPPRESSIONS_MAX:
-            async with place.storing():
-                await _store(viewer, waiting[:SUPPRESSIONS_MAX])
-            del waiting[:SUPPRESSIONS_MAX]
+        while sum(map(len, waiting)) >= SUPPRESSIONS_MAX:
+            await _store(viewer, place, waiting, report)
     raise AssertionError("a file ends with its end")
 
 
-async def _judged(report: Report, chunk: Chunk) -> list[Checked]:
-    """The addresses of a chunk's rows. The report counts the rows."""
+async def _judged(report: Report, chunk: Chunk) -> list[list[Checked]]:
+    """The addresses of each row of a chunk. The report counts those that are not stored."""
     assert chunk.targets is not None
     report.read += len(chunk.targets) + len(chunk.rejects)
     report.rejected += len(chunk.rejects)
@@ -132,12 +134,20 @@ async def _judged(report: Report, chunk: Chunk) -> list[Checked]:
         if target.not_before is not None and target.not_before <= now:
             report.expired += 1
             continue
-        report.added += 1
         reason = target.name[: validation.REASON_CHARACTERS_MAX]
-        found += [Checked(place, reason, target.not_before) for place in target.destinations if place is not None]
+        found.append([Checked(one, reason, target.not_before) for one in target.destinations if one is not None])
     return found
 
 
-async def _store(viewer: Viewer, given: list[Checked]) -> None:
-    if given:
-        await suppressions.store_checked(viewer, given, SuppressionSource.IMPORT)
+async def _store(viewer: Viewer, place: Place, waiting: list[list[Checked]], report: Report) -> None:
+    """Store the first rows of those that wait, with as many addresses as a transaction takes."""
+    sums = accumulate(map(len, waiting))
+    stored_rows = waiting[: sum(addresses <= SUPPRESSIONS_MAX for addresses in sums)]
+    del waiting[: len(stored_rows)]
+    async with place.storing():
+        given = [one for row in stored_rows for one in row]
+        stored = await suppressions.store_checked(viewer, given, SuppressionSource.IMPORT)
+    changed = iter(stored.changed)
+    added = sum(any(list(islice(changed, len(row)))) for row in stored_rows)
+    report.added += added
+    report.unchanged += len(stored_rows) - added

@@ -25,7 +25,8 @@ _NAMES = {"format", "encoding", "region"}
 PARAMETERS: tuple[Field, ...] = tuple(field for field in importing.PARAMETERS if field.name in _NAMES)
 _COUNTS = {
     "read": "Rows read, without blank lines and the header.",
-    "added": "Rows whose addresses are on the list now.",
+    "added": "Rows that put an address on the list, or kept one on it for longer.",
+    "unchanged": "Rows whose addresses were all on the list for as long already.",
     "expired": "Rows whose expires_at is past. They are left out.",
     "rejected": "Rows that were not accepted.",
 }

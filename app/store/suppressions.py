@@ -8,9 +8,10 @@ later sees it.
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from app import db, destinations, ids, rows, tables
+from app import db, destinations, entries, ids, rows, tables
 from app.addresses import DestinationType
 from app.db import Transaction
+from app.entries import Added
 from app.lifecycle import DESTINATIONS
 from app.records import Counting, Destination, Place, Suppression, SuppressionSource
 
@@ -39,17 +40,38 @@ async def counting(tx: Transaction, customer_id: str, wanted: Iterable[Place], n
     return {(DestinationType(row["space"]), row["address"]): row["expires_at"] for row in found}
 
 
-async def add(tx: Transaction, added: Sequence[Suppression], *, over: bool) -> list[Suppression]:
-    """Store suppressions of one customer. The transaction has the customer's lock alone.
+async def add(tx: Transaction, customer_id: str, given: Sequence[Suppression]) -> Added:
+    """Add suppressions by the rules of `app.entries`. The transaction has the customer's lock alone.
 
     Args:
-        tx: the use-case's transaction.
-        added: at least one, each address once. One that is stored already keeps its id and the time of its creation.
-        over: what is given replaces what is stored. If not, a stored one that never expires stays as it is.
-
-    Returns:
-        Those that were stored or changed, in the order given.
+        tx: the use-case's transaction. Because of its lock nobody else changes what it has read.
+        customer_id: whose.
+        given: in their order; an address may be there several times.
     """
+    found = entries.added(await _at(tx, customer_id, {one.place for one in given}), given)
+    if found.written:
+        await _write(tx, customer_id, found.written)
+    return found
+
+
+async def _at(tx: Transaction, customer_id: str, places: Iterable[Place]) -> dict[Place, Suppression]:
+    """The suppressions of these addresses, expired ones too. Each is looked up in an index."""
+    given = [{"space": space.value, "address": address} for space, address in sorted(places)]
+    found = await tx.fetch(
+        f"""
+        SELECT {tables.SUPPRESSION.qualified}
+        FROM {db.rowset("$2", {"space": "text", "address": "text"}, "wanted")}
+        JOIN suppression ON suppression.space = wanted.space AND suppression.address = wanted.address
+        WHERE suppression.customer_id = $1
+        """,
+        customer_id,
+        db.rows_value(given),
+    )
+    return {one.place: one for one in map(rows.suppression, found)}
+
+
+async def _write(tx: Transaction, customer_id: str, written: Sequence[Suppression]) -> None:
+    """Store them over those of the same addresses, which keep their id and the time of their creation."""
     values = [
         {
             "id": one.id,
@@ -62,31 +84,24 @@ async def add(tx: Transaction, added: Sequence[Suppression], *, over: bool) -> l
             "is_pending": int(one.expires_at is None),
             "tm_create": one.tm_create,
         }
-        for one in added
+        for one in written
     ]
     kinds = {name: tables.SUPPRESSION_ROW.kinds[name] for name in values[0]}
     replaced = ", ".join(
         f"{name} = excluded.{name}" for name in ("type", "reason", "source", "expires_at", "is_pending")
     )
-    stored = await tx.fetch(
+    await tx.fetch(
         f"""
         INSERT INTO suppression (customer_id, {", ".join(kinds)})
         SELECT {db.typed("$1", "uuid")}, {", ".join(kinds)} FROM {db.rowset("$2", kinds, "new")} WHERE 1 = 1
         ON CONFLICT (customer_id, space, address) DO UPDATE SET {replaced}
-        WHERE {"1 = 1" if over else "suppression.expires_at IS NOT NULL"}
-        RETURNING {tables.SUPPRESSION}
         """,
-        added[0].customer_id,
+        customer_id,
         db.rows_value(values),
     )
-    if stored:
-        await tx.fetch(
-            "UPDATE customer SET suppressions_version = suppressions_version + 1 WHERE customer_id = $1",
-            added[0].customer_id,
-        )
-    by_place = {(row["type"], row["address"]): rows.suppression(row) for row in stored}
-    found = (by_place.get((one.type.value, one.target)) for one in added)
-    return [one for one in found if one is not None]
+    await tx.fetch(
+        "UPDATE customer SET suppressions_version = suppressions_version + 1 WHERE customer_id = $1", customer_id
+    )
 
 
 def new(

@@ -12,6 +12,7 @@ from datetime import datetime
 from app import attempts, customers, db, rows, store, tables, validation
 from app.auth import Viewer
 from app.db import Transaction
+from app.entries import Added
 from app.errors import Rejected, UserError, UserErrorCode, invalid
 from app.records import (
     Destination,
@@ -41,7 +42,10 @@ class Checked:
 
 
 async def add(viewer: Viewer, *, drafts: Sequence[SuppressionDraft]) -> SuppressionBatch:
-    """Suppress up to 1,000 addresses. Good ones are stored, others reported by index; a repeated one is changed.
+    """Suppress up to 1,000 addresses. Good ones are stored, others reported by index.
+
+    One that is on the list already gets the new reason and expiry, if no wish of the person stands there. Of several
+    rows with one address the longest counts.
 
     Raises:
         Rejected: INVALID, if there are none or too many.
@@ -62,8 +66,10 @@ async def add(viewer: Viewer, *, drafts: Sequence[SuppressionDraft]) -> Suppress
     ]
     errors.sort(key=lambda error: int(error.path[1]))
     kept = [one for index, one in good if index not in late]
-    stored = await store_checked(viewer, kept, SuppressionSource.OWNER) if kept else []
-    return SuppressionBatch(stored, tuple(errors))
+    if not kept:
+        return SuppressionBatch((), tuple(errors))
+    stored = await store_checked(viewer, kept, SuppressionSource.OWNER)
+    return SuppressionBatch([stored.standing[one.destination.place] for one in kept], tuple(errors))
 
 
 def _require_number(given: int, *path: str) -> None:
@@ -79,29 +85,26 @@ def checked(draft: SuppressionDraft, errors: list[UserError], *path: str) -> Che
     return Checked(place, reason, validation.instant(draft.expires_at, errors, *path, "expires_at"))
 
 
-async def store_checked(viewer: Viewer, given: Sequence[Checked], source: SuppressionSource) -> list[Suppression]:
+async def store_checked(viewer: Viewer, given: Sequence[Checked], source: SuppressionSource) -> Added:
     """The part of `add` after its rows are checked, as one transaction: at least one, at most SUPPRESSIONS_MAX.
 
-    Returns:
-        The suppression of each row. Of rows with one address the last counts.
+    What becomes of an address that is on the list already is said in `app.entries`.
     """
     stored = await db.transaction(_add, viewer, given, source)
     if stored is None:
         await customers.add(viewer.customer_id)
         stored = await db.transaction(_add, viewer, given, source)
         assert stored is not None
-    return [stored[one.destination.place] for one in given]
+    return stored
 
 
-async def _add(
-    tx: Transaction, viewer: Viewer, given: Sequence[Checked], source: SuppressionSource
-) -> dict[Place, Suppression] | None:
-    """The suppressions by address; None if the customer is not known yet."""
+async def _add(tx: Transaction, viewer: Viewer, given: Sequence[Checked], source: SuppressionSource) -> Added | None:
+    """None if the customer is not known yet."""
     if not await tx.lock(viewer.customer_id, alone=True):
         return None
     now = await tx.now()
-    made = {
-        one.destination.place: store.new_suppression(
+    made = [
+        store.new_suppression(
             viewer.customer_id,
             one.destination,
             reason=one.reason,
@@ -110,18 +113,19 @@ async def _add(
             now=now,
         )
         for one in given
-    }
-    stored = await store.add_suppressions(tx, list(made.values()), over=True)
-    counting = {one.place: one.expires_at for one in stored if one.expires_at is None or one.expires_at > now}
-    claimed = await store.claimed(tx, viewer.customer_id, counting)
+    ]
+    stored = await store.add_suppressions(tx, viewer.customer_id, made)
+    counting = {one.place: one.expires_at for one in stored.written if one.expires_at is None or one.expires_at > now}
+    claimed = await store.claimed(tx, viewer.customer_id, counting) if counting else []
     if claimed:
         desk = await attempts.locked_desk(tx, viewer.customer_id, claimed)
         attempts.revoke(desk, claimed, counting)
         await store.save(tx, desk.changes, attempts=desk.changed_attempts)
-    sooner = [one.target for one in stored if one.tm_create < now and one.expires_at is not None]
-    if sooner:
-        await _wake_up(tx, viewer.customer_id, sooner)
-    return {one.place: one for one in stored}
+    if source is SuppressionSource.OWNER:  # nothing else makes an entry end sooner
+        sooner = [one.target for one in stored.written if one.tm_create < now and one.expires_at is not None]
+        if sooner:
+            await _wake_up(tx, viewer.customer_id, sooner)
+    return stored
 
 
 # ---------------------------------------------------------------- remove

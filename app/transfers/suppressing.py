@@ -20,6 +20,7 @@ from app.transfers.sources import Source
 
 IMPORT_PATH, EXPORT_PATH = "/v1.0/suppressions/import", "/v1.0/suppressions/export"
 REJECTS_PRINTED_MAX = 10
+_COUNTS = ("read", "added", "unchanged", "expired", "rejected")
 
 
 async def deliver(
@@ -77,8 +78,9 @@ async def _pieces(source: Source) -> AsyncIterator[bytes]:
 def tell(name: str, report: JsonObject) -> None:
     """Print what has come of the file."""
     counts = report["counts"]
-    typer.echo(f"{counts['added']:,} of {counts['read']:,} rows of {name} are on the do-not-call list:")
-    typer.echo("  " + ", ".join(f"{counts[count]:,} {count}" for count in ("read", "added", "expired", "rejected")))
+    listed = counts["added"] + counts["unchanged"]
+    typer.echo(f"{listed:,} of {counts['read']:,} rows of {name} are on the do-not-call list:")
+    typer.echo("  " + ", ".join(f"{counts[count]:,} {count}" for count in _COUNTS))
     for warning in report.get("warnings", ()):
         typer.echo(f"  {warning}")
     for reject in report["rejects"][:REJECTS_PRINTED_MAX]:

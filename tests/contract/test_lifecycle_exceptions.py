@@ -5,11 +5,12 @@ from datetime import timedelta
 
 import pytest
 
-from app import attempts, outdials, targets
+from app import attempts, outdials, suppressions, targets
 from app.auth import Viewer
 from app.errors import UserErrorCode
 from app.lifecycle import AttemptState, Disposition, DoneReason, TargetStatus, UnconfirmedAction
-from app.records import Attempt, PolicyDraft
+from app.pagination import PageRequest
+from app.records import Attempt, PolicyDraft, SuppressionSource
 from tests.support import factories as make
 from tests.support import rows
 
@@ -113,7 +114,7 @@ async def test_do_not_call_after_another_result_finishes_the_target_for_that_rea
 
 @pytest.mark.parametrize("what", ["target", "outdial"])
 @pytest.mark.parametrize("state", list(AttemptState))
-async def test_do_not_call_changes_nothing_once_the_target_is_deleted(
+async def test_do_not_call_counts_for_the_address_and_leaves_a_deleted_target_as_it_is(
     state: AttemptState, what: str, database: str, viewer: Viewer, outdial_id: str
 ) -> None:
     attempt = await attempt_in(state, viewer, outdial_id)
@@ -121,13 +122,41 @@ async def test_do_not_call_changes_nothing_once_the_target_is_deleted(
         await targets.delete(viewer, attempt.target_id)
     else:
         await outdials.delete(viewer, outdial_id)
+    another = await make.make_outdial(viewer)
+    waiting = await make.make_target(viewer, another.id, attempt.destination.target)
     before = await rows.of(database, viewer.customer_id)
 
     batch = await make.complete(viewer, attempt.id, Disposition.DO_NOT_CALL)
 
     ended = state in {AttemptState.COMPLETED, AttemptState.RELEASED}
     assert make.code(batch) == (UserErrorCode.ALREADY_ENDED if ended else UserErrorCode.LEASE_LOST)
-    assert await rows.of(database, viewer.customer_id) == before
+    assert await rows.of(database, viewer.customer_id) == before, "what is deleted stays as it was"
+    [listed] = (await suppressions.page(viewer, PageRequest())).items
+    assert (listed.target, listed.source, listed.expires_at) == (
+        attempt.destination.target,
+        SuppressionSource.CALLEE,
+        None,
+    )
+    assert await attempts.claim(viewer, another.id) == []
+    await make.finish_suppressed()
+    assert (await make.read(viewer, waiting.id)).done_reason is DoneReason.DO_NOT_CALL
+
+
+async def test_do_not_call_on_a_deleted_list_revokes_what_is_claimed_there_on_another(
+    database: str, viewer: Viewer, outdial_id: str
+) -> None:
+    attempt = await attempt_in(AttemptState.DIALING, viewer, outdial_id)
+    another = await make.make_outdial(viewer)
+    await make.make_target(viewer, another.id, attempt.destination.target)
+    elsewhere = await make.claim(viewer, another.id)
+    await outdials.delete(viewer, outdial_id)
+
+    batch = await make.complete(viewer, attempt.id, Disposition.DO_NOT_CALL)
+
+    assert make.code(batch) == UserErrorCode.LEASE_LOST
+    assert (await make.read_attempt(viewer, elsewhere.id)).state is AttemptState.REVOKED
+    assert make.code(await make.start(viewer, elsewhere.id)) is UserErrorCode.SUPPRESSED
+    rows.check(await rows.of(database, viewer.customer_id))
 
 
 # ---------------------------------------------------------------- late completion of an UNCONFIRMED attempt

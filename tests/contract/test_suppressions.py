@@ -130,15 +130,18 @@ async def test_a_file_goes_in_and_out_again_as_it_was(client: Client) -> None:
     response = await send(client, "\n".join(rows).encode())
     assert response.status_code == 200, response.text
     report = response.json()
-    assert report["counts"] == {"read": 4, "added": 2, "expired": 1, "rejected": 1}
+    assert report["counts"] == {"read": 4, "added": 2, "unchanged": 0, "expired": 1, "rejected": 1}
     assert [(reject["line_number"], reject["code"]) for reject in report["rejects"]] == [(5, "invalid")]
     assert report["warnings"] == ["Unknown columns were ignored: note."]
     for kind, media_type in (("csv", "text/csv"), ("ndjson", "application/x-ndjson")):
         before = await exported(client, format=kind)
+        own = (await send(client, before.encode(), media_type)).json()
+        assert own["counts"] == {"read": 3, "added": 0, "unchanged": 3, "expired": 0, "rejected": 0}
+        assert await exported(client, format=kind) == before, "one's own export changes nothing, sources neither"
         found = (await client.run(LIST, where={"sources": ["IMPORT"]}))["suppressions"]
         async with Client(client.url, str(uuid4())) as other:
             again = (await send(other, before.encode(), media_type)).json()
-            assert again["counts"] == {"read": 3, "added": 3, "expired": 0, "rejected": 0}
+            assert again["counts"] == {"read": 3, "added": 3, "unchanged": 0, "expired": 0, "rejected": 0}
             after = await exported(other, format=kind)
         plain = before.replace('"OWNER"', '"IMPORT"').replace(",OWNER,", ",IMPORT,")
         assert [without_time(line) for line in after.splitlines()] == [
@@ -158,7 +161,7 @@ async def test_a_file_of_targets_suppresses_all_addresses_of_its_rows(client: Cl
     lines = [f"{number},p{index % 3}@example.com,Ann {index}" for index, number in enumerate(numbers)]
     body = gzip.compress(("phone,email,name\n" + "\n".join(lines)).encode(), mtime=0)
     report = (await send(client, body)).json()
-    assert report["counts"] == {"read": 2_500, "added": 2_500, "expired": 0, "rejected": 0}
+    assert report["counts"] == {"read": 2_500, "added": 2_500, "unchanged": 0, "expired": 0, "rejected": 0}
     page = (await client.run(LIST, where={"target": numbers[-1]}))["suppressions"]
     assert [(one["target"], one["reason"], one["source"]) for one in page["nodes"]] == [(numbers[-1], "", "IMPORT")]
     assert (await client.run(LIST))["suppressions"]["totalCount"] == len(set(numbers)) + 3
@@ -182,7 +185,7 @@ async def test_the_commands_send_and_fetch_the_list(services: Services, tmp_path
         assert (code, err) == (0, "")
         assert out.splitlines()[:2] == [
             "1 of 2 rows of list.csv are on the do-not-call list:",
-            "  2 read, 1 added, 0 expired, 1 rejected",
+            "  2 read, 1 added, 0 unchanged, 0 expired, 1 rejected",
         ]
         code, _, err = await command(client, "suppressions", "export", "-o", written, "--source", "import")
         assert (code, err.startswith("Wrote ")) == (0, True)

@@ -44,6 +44,8 @@ class Machine(RuleBasedStateMachine):
         self.elsewhere: list[Try] = []
         self.asleep: dict[str, datetime] = {}
         self.free_since: dict[str, datetime] = {}
+        self.wished: set[str] = set()
+        """Those of them whose owners asked for it: no change of the customer's makes these shorter."""
         self.paused = False
         self.deleted = False
         self.client: FoldingClient | None = None

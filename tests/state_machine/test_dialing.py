@@ -319,11 +319,12 @@ class Dialing(Machine):
             attempt.state in {AttemptState.UNCONFIRMED, AttemptState.DIALING} and target.newest is attempt
         )
         gone = self.is_gone(target)
-        wishes = disposition is Disposition.DO_NOT_CALL and not gone and attempt.disposition is not disposition
+        wishes = disposition is Disposition.DO_NOT_CALL and attempt.disposition is not disposition
         again = disposition is Disposition.DO_NOT_CALL and target.reason is DoneReason.DO_NOT_CALL
         batch = self.run(make.complete(self.viewer, attempt.id, disposition, retry_after_seconds=after))
         if wishes:
             self.listed[attempt.address] = None
+            self.wished.add(attempt.address)
         if again and not gone:
             make.one(batch)
         elif not gone and disposition is Disposition.DO_NOT_CALL and not counts:
@@ -350,7 +351,8 @@ class Dialing(Machine):
         lasts = data.draw(st.none() | st.sampled_from((LEASE_SECONDS, 1_500)), label="lasts")
         until = None if lasts is None else self.now() + timedelta(seconds=lasts)
         self.run(make.suppress(self.viewer, address, expires_at=until))
-        self.listed[address] = until
+        if address not in self.wished:
+            self.listed[address] = until
         self.revoke_claimed(address)
         self.finish_suppressed()
 
@@ -359,6 +361,7 @@ class Dialing(Machine):
         batch = self.run(suppressions.remove(self.viewer, drafts=[SuppressionDraft(address)]))
         assert len(batch.suppressions) == (address in self.listed)
         self.listed.pop(address, None)
+        self.wished.discard(address)
 
     # ------------------------------------------------------------ time
 

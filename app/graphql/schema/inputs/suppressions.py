@@ -29,7 +29,9 @@ class SuppressionInput:
 @strawberry.input(description="Addresses for the do-not-call list.")
 class AddSuppressionsInput:
     suppressions: list[SuppressionInput] = strawberry.field(
-        description="The addresses, 1 to 1,000. One that is on the list already gets the new reason and expiry.",
+        description="The addresses, 1 to 1,000. One that is on the list already gets the new reason and expiry, but "
+        "not if its source is CALLEE: that one stays as it is until it is removed. If an address is given twice, the "
+        "longer expiry counts.",
         metadata=at_most(SUPPRESSIONS_MAX),
     )
 

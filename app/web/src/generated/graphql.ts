@@ -6,7 +6,7 @@ export type Incremental<T> = T | { [P in keyof T]?: P extends ' $fragmentName' |
 import type { DocumentTypeDecoration } from '@graphql-typed-document-node/core';
 /** Addresses for the do-not-call list. */
 export type AddSuppressionsInput = {
-  /** The addresses, 1 to 1,000. One that is on the list already gets the new reason and expiry. */
+  /** The addresses, 1 to 1,000. One that is on the list already gets the new reason and expiry, but not if its source is CALLEE: that one stays as it is until it is removed. If an address is given twice, the longer expiry counts. */
   suppressions: Array<SuppressionInput>;
 };
 

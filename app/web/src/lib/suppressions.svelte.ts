@@ -8,7 +8,7 @@ import { session } from "./session.svelte";
 export type Suppression = SuppressionFieldsFragment;
 
 export interface Report {
-  counts: { read: number; added: number; expired: number; rejected: number };
+  counts: { read: number; added: number; unchanged: number; expired: number; rejected: number };
   warnings: string[];
   rejects: { line_number: number; message: string }[];
 }
