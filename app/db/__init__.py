@@ -13,6 +13,7 @@ A process serves one database at a time: `connect` at start, `close` at the end.
 - `bulk`: many new rows at once.
 - `file`: whether SQLite's file is still there.
 - `sharing`: PostgreSQL's connections, shared among customers.
+- `keeping`: the same, kept at hand from one statement to the next.
 - `reading`: SQLite's reads, in a thread of their own.
 - `statements`: single reading statements, and the count of all statements.
 - `joining`: reads by id that are in flight together, as one statement.

@@ -3,8 +3,9 @@
 import asyncio
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager
+from types import TracebackType
 from typing import Any
 
 import structlog
@@ -17,6 +18,7 @@ from app.db import postgres
 from app.db.configuration import POSTGRES
 from app.db.failures import OF_NO_USE, Failure, failure_of, failure_of_closed, failure_of_connecting
 from app.db.file import File
+from app.db.keeping import Keeping, Kept
 from app.db.reading import NotBegun, Reader
 
 CONNECTION_WAIT_SECONDS = 10
@@ -57,6 +59,12 @@ def use(url: DatabaseUrl | None, *, has_nodes: bool = False, reader: Reader | No
     _reader = reader
     _file = None if url is None or url.path is None else File(url.path)
     _renewed_at = float("-inf")
+    _keeping.forget()
+
+
+async def give_back() -> None:
+    """Give the pool those connections that are kept at hand."""
+    await _keeping.close()
 
 
 def url() -> DatabaseUrl:
@@ -104,41 +112,76 @@ def client(name: str) -> BaseDBAsyncClient:
     return Tortoise.get_connection(name)
 
 
-@asynccontextmanager
-async def connection(name: str) -> AsyncIterator[Any]:
+class _Connection(AbstractAsyncContextManager[Any]):
+    """A class, because each statement enters one: a generator takes longer."""
+
+    __slots__ = ("_is_postgres", "_kept", "_name")
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._is_postgres = is_postgres()
+        self._kept: Kept
+
+    async def __aenter__(self) -> Any:
+        self._kept = _keeping.take() or await _acquired(self._name)
+        metrics.database_connections_in_use.inc()
+        return self._kept.connection
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        metrics.database_connections_in_use.dec()
+        kept = self._kept
+        if error is None:
+            if not (self._is_postgres and _keeping.keep(kept)):
+                await _give_back(kept.wrapper)
+            return
+        if self._is_postgres and isinstance(error, asyncio.CancelledError):
+            await _give_back_soon(kept.wrapper, kept.connection)
+            return
+        try:
+            broken = await _judged(kept.connection, error)
+        finally:
+            await _give_back(kept.wrapper)
+        if broken is not None:
+            raise broken from error
+
+
+def connection(name: str) -> AbstractAsyncContextManager[Any]:
     """A connection for the time of the context. If it fails, it is closed.
 
     Raises:
         Broken: the database is at fault.
     """
+    return _Connection(name)
+
+
+async def _acquired(name: str) -> Kept:
+    """A connection of the driver's pool, or SQLite's writer."""
     wrapper = client(name).acquire_connection()
     bound = asyncio.timeout(wait_seconds())
     try:
-        async with bound:
-            held = await wrapper.__aenter__()
+        with _keeping.wanted():
+            async with bound:
+                return _keeping.taken(await wrapper.__aenter__(), wrapper)
     except Exception as error:
         failure = Failure.BUSY if bound.expired() else failure_of_connecting(error)
         if failure is None:
             raise
         raise _broken(failure, error, was_connected=False) from error
-    has_left = False
-    metrics.database_connections_in_use.inc()
-    try:
-        yield held
-    except asyncio.CancelledError:
-        has_left = is_postgres()
-        raise
-    except Exception as error:
-        reason = failure_of_closed(error) if is_postgres() and postgres.is_closed(held) else failure_of(error)
-        if reason is None:
-            raise
-        if is_postgres() and reason in OF_NO_USE:
-            postgres.drop(held)
-            await renew()
-        raise _broken(reason, error, was_connected=True) from error
-    finally:
-        metrics.database_connections_in_use.dec()
-        await (_give_back_soon(wrapper, held) if has_left else _give_back(wrapper))
+
+
+async def _judged(held: Any, error: BaseException) -> Broken | None:
+    """What an error in the use of a connection says of the database. None if it is not at fault."""
+    if not isinstance(error, Exception):
+        return None
+    reason = failure_of_closed(error) if is_postgres() and postgres.is_closed(held) else failure_of(error)
+    if reason is None:
+        return None
+    if is_postgres() and reason in OF_NO_USE:
+        postgres.drop(held)
+        await renew()
+    return _broken(reason, error, was_connected=True)
 
 
 @contextmanager
@@ -168,6 +211,9 @@ async def _give_back(wrapper: Any) -> None:
         if failure is None:
             raise
         _broken(failure, error, was_connected=True)
+
+
+_keeping = Keeping(_give_back)
 
 
 async def _give_back_soon(wrapper: Any, held: Any) -> None:
@@ -207,5 +253,6 @@ async def renew() -> None:
     global _renewed_at  # noqa: PLW0603
     if time.monotonic() - _renewed_at >= RENEWAL_SECONDS_MIN:
         _renewed_at = time.monotonic()
+        _keeping.renew()
         pool: Any = client(POSTGRES)
         await pool._expire_connections()  # noqa: SLF001 - Tortoise has no other way to its pool

@@ -61,6 +61,7 @@ async def close() -> None:
     await telling.end()
     if connections.has_reader():
         await connections.reader().close(CLOSE_WAIT_SECONDS)
+    await connections.give_back()
     connections.use(None)
     await Tortoise.close_connections()
 

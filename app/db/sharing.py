@@ -10,7 +10,7 @@ from typing import Any
 
 from app.db import connections
 from app.db.configuration import POSTGRES
-from app.turns import Turn, Turns, working_for
+from app.turns import Turns, working_for
 
 LEFT_CONNECTIONS_MIN = 3
 """Of the pool, that one customer never has; one of them is no customer's. Fewer if the pool has less than six."""
@@ -37,18 +37,19 @@ def begin(pool_size: int) -> None:
 class _Shared(AbstractAsyncContextManager[Any]):
     """A class, because each statement enters one: a generator takes longer."""
 
-    __slots__ = ("_connection", "_turn")
+    __slots__ = ("_connection", "_customer_id")
 
-    def __init__(self, turn: Turn) -> None:
-        self._turn = turn
+    def __init__(self, customer_id: str) -> None:
+        self._customer_id = customer_id
         self._connection = connections.connection(POSTGRES)
 
     async def __aenter__(self) -> Any:
-        await self._turn.begin()
+        if not _turns.take(self._customer_id):
+            await _turns.wait(self._customer_id)
         try:
             return await self._connection.__aenter__()
         except BaseException:  # also if the caller is cancelled while it waits: the turn is the next one's
-            self._turn.end()
+            _turns.end(self._customer_id)
             raise
 
     async def __aexit__(
@@ -57,7 +58,7 @@ class _Shared(AbstractAsyncContextManager[Any]):
         try:
             return await self._connection.__aexit__(kind, error, trace)
         finally:
-            self._turn.end()
+            _turns.end(self._customer_id)
 
 
 def connection() -> AbstractAsyncContextManager[Any]:
@@ -68,4 +69,4 @@ def connection() -> AbstractAsyncContextManager[Any]:
         Unavailable: no turn came in time.
     """
     customer_id = working_for.get()
-    return _Shared(_turns.turn(customer_id)) if customer_id else connections.connection(POSTGRES)
+    return _Shared(customer_id) if customer_id else connections.connection(POSTGRES)
