@@ -167,10 +167,12 @@ def log_request(method: str, path: str, status: int | str, milliseconds: float, 
         milliseconds: how long it took.
         own_id: the request's id if this server made it. An id of a client may hold anything.
     """
+    if not writes_requests():
+        return
     handler = _handler() if _processors else None
     if handler is None or own_id is None or not method.isalpha() or _PLAIN_PATH.fullmatch(path) is None:
         _requests.info("request", method=method, path=path, status=status, milliseconds=milliseconds)
-    elif _requests_level.isEnabledFor(logging.INFO):
+    else:
         now = orjson.dumps(datetime.now(UTC), option=orjson.OPT_UTC_Z)[1:-1].decode()
         handler.write(
             f'{{"method": "{method}", "path": "{path}", "status": {json.dumps(status)}, '
@@ -180,6 +182,11 @@ def log_request(method: str, path: str, status: int | str, milliseconds: float, 
             else f"{now} [info     ] request                        [outdial.access] method={method} "
             f"milliseconds={milliseconds} path={path} request_id={own_id} status={status}"
         )
+
+
+def writes_requests() -> bool:
+    """Whether the lines of requests are written."""
+    return not _processors or _requests_level.isEnabledFor(logging.INFO)
 
 
 def _handler() -> "_Handler | None":

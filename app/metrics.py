@@ -26,6 +26,8 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 _directory = os.environ.get(MULTIPROCESS_VARIABLE)
 _registry = CollectorRegistry()
 _names: set[str] = set()
+_ended: dict[tuple[str, str, str], Counter] = {}
+_executed: dict[str, Counter] = {}
 _answered: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 """As many as there are time series: methods and routes are few. Looking a label up takes longer than counting."""
 
@@ -162,7 +164,19 @@ def operation_name(name: str | None, *, is_new: bool = True) -> str:
 
 def count_operation(name: str | None, operation_type: str, outcome: str) -> None:
     """Count a GraphQL operation that ended: query, mutation or subscription; ok, or the first error's code."""
-    operations.labels(operation_name(name), operation_type, outcome).inc()
+    labels = operation_name(name), operation_type, outcome
+    found = _ended.get(labels)
+    if found is None:
+        found = _ended[labels] = operations.labels(*labels)
+    found.inc()
+
+
+def count_execution(way: str) -> None:
+    """Count an execution by its way."""
+    found = _executed.get(way)
+    if found is None:
+        found = _executed[way] = graphql_executions.labels(way)
+    found.inc()
 
 
 def count_refused(name: str | None, outcome: str) -> None:

@@ -6,7 +6,7 @@ them reads the row itself, and only the columns that it needs are read from the 
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, ClassVar, TypeAlias, overload
 
 import orjson
@@ -106,7 +106,7 @@ def stored_target(reads: frozenset[str] | None) -> type[StoredTarget]:
     """
     if reads is None or not reads <= _NEEDED.keys():
         return StoredTarget
-    needed = frozenset(column for name in (*_ALWAYS, *reads) for column in _NEEDED[name])
+    needed = _columns_of(reads)
     if needed not in _made:
         if len(_made) >= COLUMN_SETS_MAX:
             return StoredTarget
@@ -114,6 +114,11 @@ def stored_target(reads: frozenset[str] | None) -> type[StoredTarget]:
         places = {name: place for place, name in enumerate(layout)}
         _made[needed] = type("StoredTarget", (StoredTarget,), {"__slots__": (), "LAYOUT": layout, "PLACES": places})
     return _made[needed]
+
+
+@lru_cache(maxsize=4 * COLUMN_SETS_MAX)
+def _columns_of(reads: frozenset[str]) -> frozenset[str]:
+    return frozenset(column for name in (*_ALWAYS, *reads) for column in _NEEDED[name])
 
 
 # ---------------------------------------------------------------- what the values are made of

@@ -110,6 +110,8 @@ class Limiter:
         rule, account = self._now().rule, self._accounts.get(customer_id)
         if rule is None or account is None or account.away_until is not None or kind is Kind.REPORT:
             return None
+        if account.bucket.points >= POINTS_MAX:  # since it was last looked at, it has only got more
+            return None
         points = self._points(customer_id, rule)
         if points >= POINTS_MAX:
             return None

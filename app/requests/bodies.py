@@ -4,12 +4,13 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Container
 from contextlib import suppress
+from functools import lru_cache
 from typing import Any, NoReturn
 
 from starlette.datastructures import Headers
 from starlette.types import Receive
 
-from app import bounds
+from app import bounds, deadlines
 from app.errors import (
     RETRY_AFTER_SECONDS,
     BadUserInput,
@@ -25,6 +26,8 @@ from app.requests.arriving import Share
 DISCARDED_BYTES_MAX = 32 * 1024 * 1024
 """How much is read of a body that is too long: most clients read no answer before they have sent everything."""
 DISCARD_SECONDS_MAX = 5.0
+CONTENT_TYPE_CHARACTERS_KEPT = 200
+"""A longer header is parsed each time: the memory of those that came is bounded."""
 _UTF_8 = {"utf-8", "utf8"}
 _DIGITS = re.compile(r"[0-9]{1,18}")
 
@@ -49,16 +52,26 @@ class Silent(HttpRefusal, SenderLost):
 
 def media_type(headers: Headers) -> str:
     """The media type of the body, in lower case and without parameters; empty if there is none."""
-    return headers.get("content-type", "").partition(";")[0].strip().lower()
+    return _content_type(headers.get("content-type", ""))[0]
 
 
 def charset(headers: Headers) -> str | None:
     """The charset of the content type, in lower case; None if there is none."""
-    for parameter in headers.get("content-type", "").split(";")[1:]:
+    return _content_type(headers.get("content-type", ""))[1]
+
+
+def _content_type(header: str) -> tuple[str, str | None]:
+    return _parsed(header) if len(header) <= CONTENT_TYPE_CHARACTERS_KEPT else _parsed.__wrapped__(header)
+
+
+@lru_cache(maxsize=200)
+def _parsed(header: str) -> tuple[str, str | None]:
+    media_type, *parameters = header.split(";")
+    for parameter in parameters:
         name, _, value = parameter.partition("=")
         if name.strip().lower() == "charset":
-            return value.strip().strip('"').lower()
-    return None
+            return media_type.strip().lower(), value.strip().strip('"').lower()
+    return media_type.strip().lower(), None
 
 
 def check_headers(headers: Headers, media_types: Container[str]) -> None:
@@ -89,13 +102,14 @@ async def read(
         HttpRefusal: 413 or 408; with a share also 429 or 503.
         Disconnected: the client disconnected before it had sent all of it.
     """
-    announced = headers.get("content-length", "")
-    if _DIGITS.fullmatch(announced) and int(announced) > bytes_max and "expect" in headers:
-        _refuse(bytes_max)  # before the client sends it
+    if "expect" in headers:  # otherwise the client sends it in any case
+        announced = headers.get("content-length", "")
+        if _DIGITS.fullmatch(announced) and int(announced) > bytes_max:
+            _refuse(bytes_max)
     chunks: list[bytes] = []
     length = 0
     try:
-        async with asyncio.timeout(seconds_max):
+        with deadlines.within(seconds_max):
             more = True
             while more and length <= DISCARDED_BYTES_MAX:
                 message = await receive()

@@ -73,19 +73,18 @@ def _encoded(text: bytes | str) -> bytes:
 
 
 def _judge(text: bytes | str, depth_max: int, values_max: int) -> None:
-    brackets = _count(text, "{") + _count(text, "[")
     # Those in strings are counted too. Mostly this is few all the same, and counting costs next to nothing.
-    if brackets <= depth_max and brackets + _count(text, ",") <= values_max:
+    if isinstance(text, str):
+        brackets, commas = text.count("{") + text.count("["), text.count(",")
+    else:
+        brackets, commas = text.count(b"{") + text.count(b"["), text.count(b",")
+    if brackets <= depth_max and brackets + commas <= values_max:
         return
     structure = _structure(_encoded(text), values_max)
     if structure is None or sum(map(structure.count, (b"{", b"[", b","))) > values_max:
         raise LimitExceeded(f"The JSON text has too many values: at most {values_max:,}.")
     if max(accumulate(memoryview(structure.translate(_STEPS, b",")).cast("b")), default=0) > depth_max:
         raise BadUserInput(f"The JSON text is nested too deep: at most {depth_max} levels.")
-
-
-def _count(text: bytes | str, character: str) -> int:
-    return text.count(character) if isinstance(text, str) else text.count(character.encode())
 
 
 def _structure(text: bytes, values_max: int) -> bytes | None:

@@ -20,6 +20,9 @@ from app.records import (
 )
 
 _dial_policy = maker(DialPolicy)
+# a tenth of the time of a call of the enum
+_UNCONFIRMED: Mapping[str, UnconfirmedAction] = {member.value: member for member in UnconfirmedAction}
+_UNKNOWN_TIME_ZONE: Mapping[str, UnknownTimeZoneAction] = {member.value: member for member in UnknownTimeZoneAction}
 
 
 def reported_policy(row: Mapping[str, Any]) -> DialPolicy:
@@ -28,7 +31,7 @@ def reported_policy(row: Mapping[str, Any]) -> DialPolicy:
         max_try_counts=tuple(orjson.loads(row["max_try_counts"])),
         retry_interval_seconds=row["retry_interval_seconds"],
         lease_seconds=row["lease_seconds"],
-        on_unconfirmed=UnconfirmedAction(row["on_unconfirmed"]),
+        on_unconfirmed=_UNCONFIRMED[row["on_unconfirmed"]],
     )
 
 
@@ -37,15 +40,16 @@ def dial_policy(row: Mapping[str, Any]) -> DialPolicy:
         max_try_counts=tuple(orjson.loads(row["max_try_counts"])),
         retry_interval_seconds=row["retry_interval_seconds"],
         lease_seconds=row["lease_seconds"],
-        on_unconfirmed=UnconfirmedAction(row["on_unconfirmed"]),
+        on_unconfirmed=_UNCONFIRMED[row["on_unconfirmed"]],
         calling_hours=calling_hours(row["calling_hours"]),
-        on_unknown_time_zone=UnknownTimeZoneAction(row["on_unknown_time_zone"]),
+        on_unknown_time_zone=_UNKNOWN_TIME_ZONE[row["on_unknown_time_zone"]],
         keep_order=bool(row["keep_order"]),
         version=row["policy_version"],
         caps=caps(row["caps"]),
     )
 
 
+@lru_cache(maxsize=128)
 def caps(text: str) -> tuple[CallCap, ...]:
     return tuple(
         CallCap(cap["tries"], cap["window_seconds"], CapSubject(cap["per"]), CapScope(cap["over"]))

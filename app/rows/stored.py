@@ -48,6 +48,7 @@ def _by_value(enum: type[E]) -> Mapping[str, E]:
     return {member.value: member for member in enum}
 
 
+_OUTDIAL_STATES = _by_value(OutdialState)
 _STATUSES = _by_value(TargetStatus)
 _REASONS = _by_value(DoneReason)
 _STATES = _by_value(AttemptState)
@@ -70,7 +71,7 @@ def outdial(row: Mapping[str, Any]) -> Outdial:
         name=row["name"],
         detail=row["detail"],
         data=row["data"],
-        state=OutdialState(row["state"]),
+        state=_OUTDIAL_STATES[row["state"]],
         dial_policy=dial_policy(row),
         time_zone=row["time_zone"],
         tm_create=row["tm_create"],

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import structlog
-from starlette.datastructures import Headers
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import JSONResponse
@@ -33,6 +32,7 @@ _SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
 }
 _SECURITY_PAIRS = [(name.lower().encode(), value.encode()) for name, value in _SECURITY_HEADERS.items()]
+_VARIES = (b"vary", b"Origin")
 _REQUEST_ID_NAME = REQUEST_ID_HEADER.lower().encode()
 _PREFLIGHT_SECONDS = 600
 _EXPOSED_HEADERS = [
@@ -78,7 +78,7 @@ class Boundary:
         if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
             return
-        given = Headers(scope=scope).get(REQUEST_ID_HEADER, "")
+        given = dict(scope["headers"]).get(_REQUEST_ID_NAME, b"").decode("latin-1")
         is_own = _REQUEST_ID.fullmatch(given) is None
         request_id = ids.new() if is_own else given
         token = logs.request_id.set(request_id)
@@ -152,6 +152,8 @@ class _Request:
         if self.status:
             # A stream lasts as long as its client listens, so only the time to its start is measured.
             metrics.observe_request(method, route, self.status, self.first_byte_seconds if self.is_stream else seconds)
+        if not logs.writes_requests():
+            return
         path, status, milliseconds = _path(self.scope), self.status or "disconnected", round(seconds * 1_000, 1)
         if route in _QUIET_ROUTES:
             log.debug("request", method=method, path=path, status=status, milliseconds=milliseconds)
@@ -192,15 +194,13 @@ class Cors(CORSMiddleware):
     """Starlette's. A request without an Origin, as all but browsers send, only gets its Vary, without the detours."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or any(name == b"origin" for name, _ in scope["headers"]):
+        if scope["type"] != "http" or b"origin" in dict(scope["headers"]):
             await super().__call__(scope, receive, send)
             return
 
         async def send_on(message: Message) -> None:
             if message["type"] == "http.response.start":
-                pairs = list(message.get("headers", ()))
-                varies = b", ".join([*[value for name, value in pairs if name == b"vary"], b"Origin"])
-                message["headers"] = [*[pair for pair in pairs if pair[0] != b"vary"], (b"vary", varies)]
+                message["headers"] = [*message.get("headers", ()), _VARIES]
             await send(message)
 
         await self.app(scope, receive, send_on)

@@ -15,7 +15,6 @@ from app.outdials import progress
 from app.pagination import Page, PageRequest
 from app.records import Progress, Target, TargetFilter, TargetOrder
 from app.stored import StoredTarget, StoredTargets, stored_target
-from app.tables import Columns
 
 LISTING = Listing(tables.TARGET, parent="outdial_id", instant="tm_create")
 
@@ -67,7 +66,7 @@ async def pages(
     """
     kind = stored_target(reads)
     return await listing_pages(
-        LISTING.of(_columns(kind.LAYOUT)),
+        _listing(kind.LAYOUT),
         outdial_ids,
         request,
         ascending=order is TargetOrder.OLDEST_FIRST,
@@ -78,8 +77,8 @@ async def pages(
 
 
 @cache
-def _columns(names: tuple[str, ...]) -> Columns:
-    return tables.TARGET.only(*names)
+def _listing(names: tuple[str, ...]) -> Listing:
+    return LISTING.of(tables.TARGET.only(*names))
 
 
 def walk(

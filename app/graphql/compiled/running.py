@@ -244,10 +244,13 @@ class Run:
         """Await the call's results, complete them, and then what is inside of them."""
         slot = self._slots[call.index]
         if slot is not None and slot.entries:
-            if len(slot.entries) == 1 and isinstance(slot.entries[0][2], CoroutineType):
+            _, answer, awaitable = slot.entries[0]
+            if len(slot.entries) > 1:
+                await self._settle_many(slot)
+            elif isinstance(awaitable, CoroutineType):
                 await self._settle_one(slot)
             else:
-                await self._settle_many(slot)
+                answer[slot.name] = slot.complete(await awaitable, self)
         await self._settle_all(call.calls)
 
     async def _settle_one(self, slot: _Slot) -> None:

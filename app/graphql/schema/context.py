@@ -7,12 +7,12 @@ from functools import cached_property, partial
 from typing import Any, TypeAlias, TypeVar
 
 import strawberry
-from strawberry.dataloader import DataLoader
 
 from app import attempts, dialability, events, foreseeing, imports, outdials, suppressions, targets
 from app.auth import Viewer
 from app.blocks import Block, TargetBlocks
 from app.errors import Unavailable
+from app.graphql.schema.loading import Loader
 from app.pagination import Page, PageRequest
 from app.rates import Limiter
 from app.records import (
@@ -51,107 +51,99 @@ class Loaders:
     def __init__(self, viewer: Viewer, *, persistently: Callable[..., Awaitable[Any]] | None = None) -> None:
         self._viewer = viewer
         self._persistently = persistently
-        self._keyed: dict[Hashable, DataLoader[str, Any]] = {}
+        self._keyed: dict[Hashable, Loader[Any]] = {}
 
-    def _loader(self, fetch: Callable[[list[str]], Awaitable[Mapping[str, T]]]) -> DataLoader[str, T | None]:
-        """One call of `fetch` for all the ids that are asked for at the same time; None for an unknown id."""
-        persistently = self._persistently  # without self: the loader would hold what holds it, and all that was read
-
-        async def load(keys: list[str]) -> list[T | None]:
-            found = await (fetch(keys) if persistently is None else persistently(fetch, keys))
-            return [found.get(key) for key in keys]
-
-        return DataLoader(load)
+    def _loader(self, read: Callable[[list[str]], Awaitable[Mapping[str, T]]]) -> Loader[T]:
+        """One call of `read` for all the ids that are asked for at the same time; None for an unknown id."""
+        return Loader(read if self._persistently is None else partial(self._persistently, read))
 
     # ------------------------------------------------------------ by id
 
     @cached_property
-    def outdials(self) -> DataLoader[str, Outdial | None]:
+    def outdials(self) -> Loader[Outdial]:
         return self._loader(partial(outdials.get_many, self._viewer))
 
     @cached_property
-    def outdials_even_deleted(self) -> DataLoader[str, Outdial | None]:
+    def outdials_even_deleted(self) -> Loader[Outdial]:
         return self._loader(partial(outdials.get_many, self._viewer, deleted=True))
 
     @cached_property
-    def targets(self) -> DataLoader[str, Target | None]:
+    def targets(self) -> Loader[Target]:
         return self._loader(partial(targets.get_many, self._viewer, stored=True))
 
     @cached_property
-    def targets_even_deleted(self) -> DataLoader[str, Target | None]:
+    def targets_even_deleted(self) -> Loader[Target]:
         return self._loader(partial(targets.get_many, self._viewer, deleted=True, stored=True))
 
     @cached_property
-    def attempts(self) -> DataLoader[str, Attempt | None]:
+    def attempts(self) -> Loader[Attempt]:
         return self._loader(partial(attempts.get_many, self._viewer))
 
     @cached_property
-    def imports(self) -> DataLoader[str, ImportJob | None]:
+    def imports(self) -> Loader[ImportJob]:
         return self._loader(partial(imports.get_many, self._viewer))
 
     @cached_property
-    def nodes(self) -> DataLoader[str, Outdial | Target | Attempt | ImportJob | Suppression | None]:
+    def nodes(self) -> Loader[Outdial | Target | Attempt | ImportJob | Suppression]:
         return self._loader(partial(_find, self._viewer))
 
     @cached_property
-    def progress(self) -> DataLoader[str, Progress | None]:
+    def progress(self) -> Loader[Progress]:
         return self._loader(partial(outdials.progress, self._viewer))
 
     @cached_property
-    def blocks_of_outdials(self) -> DataLoader[str, Sequence[Block] | None]:
+    def blocks_of_outdials(self) -> Loader[Sequence[Block]]:
         return self._loader(partial(dialability.blocks_of_outdials, self._viewer))
 
     @cached_property
-    def blocks_of_targets(self) -> DataLoader[str, TargetBlocks | None]:
+    def blocks_of_targets(self) -> Loader[TargetBlocks]:
         return self._loader(partial(dialability.blocks_of_targets, self._viewer))
 
     @cached_property
-    def next_claims(self) -> DataLoader[str, datetime | None]:
+    def next_claims(self) -> Loader[datetime | None]:
         return self._loader(partial(foreseeing.next_claims, self._viewer))
 
-    def dialabilities(self, at: datetime | None) -> DataLoader[str, dialability.Dialability | None]:
+    def dialabilities(self, at: datetime | None) -> Loader[dialability.Dialability]:
         return self._by_arguments(dialability.dialabilities, at=at)
 
-    def event_ends(self, upto: events.Position) -> DataLoader[str, events.Position | None]:
+    def event_ends(self, upto: events.Position) -> Loader[events.Position]:
         return self._by_arguments(events.ends, upto=upto)
 
     # ------------------------------------------------------------ by parent, for each set of arguments
 
     def targets_of_outdials(
         self, request: PageRequest, where: TargetFilter, order: TargetOrder, reads: frozenset[str] | None
-    ) -> DataLoader[str, Page[Target] | None]:
+    ) -> Loader[Page[Target]]:
         return self._by_arguments(targets.pages, request=request, where=where, order=order, reads=reads)
 
-    def target_counts_of_outdials(self, where: TargetFilter) -> DataLoader[str, int | None]:
+    def target_counts_of_outdials(self, where: TargetFilter) -> Loader[int]:
         return self._by_arguments(targets.counts, where=where)
 
-    def attempts_of_outdials(self, request: PageRequest, where: AttemptFilter) -> DataLoader[str, Page[Attempt] | None]:
+    def attempts_of_outdials(self, request: PageRequest, where: AttemptFilter) -> Loader[Page[Attempt]]:
         return self._by_arguments(attempts.pages_of_outdials, request=request, where=where)
 
-    def attempt_counts_of_outdials(self, where: AttemptFilter) -> DataLoader[str, int | None]:
+    def attempt_counts_of_outdials(self, where: AttemptFilter) -> Loader[int]:
         return self._by_arguments(attempts.counts_of_outdials, where=where)
 
-    def attempts_of_targets(self, request: PageRequest) -> DataLoader[str, Page[Attempt] | None]:
+    def attempts_of_targets(self, request: PageRequest) -> Loader[Page[Attempt]]:
         return self._by_arguments(attempts.pages_of_targets, request=request)
 
-    def attempt_counts_of_targets(self) -> DataLoader[str, int | None]:
+    def attempt_counts_of_targets(self) -> Loader[int]:
         return self._by_arguments(attempts.counts_of_targets)
 
-    def imports_of_outdials(self, request: PageRequest, where: ImportFilter) -> DataLoader[str, Page[ImportJob] | None]:
+    def imports_of_outdials(self, request: PageRequest, where: ImportFilter) -> Loader[Page[ImportJob]]:
         return self._by_arguments(imports.pages, request=request, where=where)
 
-    def import_counts_of_outdials(self, where: ImportFilter) -> DataLoader[str, int | None]:
+    def import_counts_of_outdials(self, where: ImportFilter) -> Loader[int]:
         return self._by_arguments(imports.counts, where=where)
 
-    def rejects_of_imports(self, request: PageRequest) -> DataLoader[str, Page[ImportReject] | None]:
+    def rejects_of_imports(self, request: PageRequest) -> Loader[Page[ImportReject]]:
         return self._by_arguments(imports.rejects, request=request)
 
-    def reject_counts_of_imports(self) -> DataLoader[str, int | None]:
+    def reject_counts_of_imports(self) -> Loader[int]:
         return self._by_arguments(imports.reject_counts)
 
-    def _by_arguments(
-        self, fetch: Callable[..., Awaitable[Mapping[str, T]]], **arguments: Hashable
-    ) -> DataLoader[str, T | None]:
+    def _by_arguments(self, fetch: Callable[..., Awaitable[Mapping[str, T]]], **arguments: Hashable) -> Loader[T]:
         key = (fetch, *arguments.values())
         loader = self._keyed.get(key)
         if loader is None:

@@ -10,7 +10,6 @@ from functools import partial
 from typing import Annotated, TypeAlias, TypeVar
 
 import strawberry
-from strawberry.dataloader import DataLoader
 
 from app import clock, records, zones
 from app.blocks import Block
@@ -30,6 +29,7 @@ from app.graphql.schema.context import Info, reads_of
 from app.graphql.schema.enums import TargetOrder, TargetStatus
 from app.graphql.schema.fields import Later, given
 from app.graphql.schema.filters import AttemptFilter, ImportFilter, TargetFilter
+from app.graphql.schema.loading import Loader
 from app.pagination import Page
 
 T = TypeVar("T")
@@ -83,9 +83,9 @@ OfPlace: TypeAlias = strawberry.Parent[NumberedDestination]
 
 def _counted_page(
     parent_id: str,
-    pages: DataLoader[str, Page[T] | None],
+    pages: Loader[Page[T]],
     cursor: Callable[[T], str],
-    counts: Callable[[], DataLoader[str, int | None]],
+    counts: Callable[[], Loader[int]],
 ) -> Awaitable[CountedPage[T]]:
     def count() -> Awaitable[int]:
         return Later(counts().load(parent_id), lambda number: number or 0)

@@ -1,6 +1,5 @@
 """Runs operations: parsing, limits, validation, execution, errors with their codes. Independent of the transport."""
 
-import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from functools import partial
@@ -18,7 +17,7 @@ from graphql import (
 )
 from graphql.execution import VariableValues
 
-from app import bounds, costs, metrics, rates, tracing
+from app import bounds, costs, deadlines, metrics, rates, tracing
 from app.auth import Viewer
 from app.errors import LimitExceeded, RateLimited, Unavailable
 from app.graphql.compiled import CompiledOperation, Compiler, Request
@@ -239,7 +238,7 @@ class Execution:
         return payload
 
     async def _execute(self, prepared: Prepared) -> Payload:
-        async with _TimeLimit():
+        with _TimeLimit():
             await prepared.context.prepare(prepared.query)
             return _payload(await self._run(prepared.request))
 
@@ -294,7 +293,7 @@ class Execution:
 
     async def _source(self, prepared: Prepared) -> Any:
         """The events of a subscription, which can be closed."""
-        async with _TimeLimit():
+        with _TimeLimit():
             await prepared.context.prepare(prepared.query)
             opened = create_source_event_stream(prepared.request.executor)
             source = await opened if isawaitable(opened) else opened
@@ -304,7 +303,7 @@ class Execution:
 
     async def _event(self, request: Request) -> Payload:
         context: Any = request.context
-        async with _TimeLimit():
+        with _TimeLimit():
             context.renew()
             try:
                 return _payload(await self._run(request))
@@ -322,24 +321,23 @@ class Execution:
 
     async def _run(self, request: Request) -> ExecutionResult:
         result, way = await self._compiler.execute(request)
-        metrics.graphql_executions.labels(way).inc()
+        metrics.count_execution(way)
         return result
 
 
-class _TimeLimit:
-    """Ends what takes too long, as Unavailable. A class, because each request enters one: a generator takes longer."""
+class _TimeLimit(deadlines.within):
+    """Ends what takes too long, as Unavailable."""
+
+    __slots__ = ()
 
     def __init__(self) -> None:
-        self._timeout = asyncio.timeout(OPERATION_SECONDS_MAX)
+        super().__init__(OPERATION_SECONDS_MAX)
 
-    async def __aenter__(self) -> None:
-        await self._timeout.__aenter__()
-
-    async def __aexit__(
+    def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            await self._timeout.__aexit__(kind, error, trace)
+            super().__exit__(kind, error, trace)
         except TimeoutError:
             raise Unavailable(
                 f"The operation took longer than {OPERATION_SECONDS_MAX} seconds. Ask for less at once."

@@ -20,6 +20,7 @@ from app.graphql.transport.statuses import Outcome
 from app.requests import bodies, tokens
 from app.requests.arriving import Arriving
 from app.requests.bodies import Disconnected, HttpRefusal
+from app.requests.headers import RequestHeaders
 from app.requests.large import LARGE_JSON_BYTES
 from app.requests.tokens import TokenReader
 
@@ -59,7 +60,7 @@ class HttpEndpoint:
         self._arriving = arriving
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = Headers(scope=scope)
+        headers = RequestHeaders(scope)
         accepted = negotiation.accepted(headers.get("accept"))
         if scope["method"] in {"GET", "HEAD"} and accepted.prefers_html:
             await self._page(scope, receive, send)
