@@ -8,6 +8,7 @@ from typing import Any
 
 from graphql import (
     FieldNode,
+    GraphQLArgument,
     GraphQLEnumType,
     GraphQLError,
     GraphQLField,
@@ -21,8 +22,11 @@ from graphql import (
     GraphQLScalarType,
     GraphQLSchema,
     GraphQLString,
+    ListValueNode,
+    ObjectValueNode,
     OperationDefinitionNode,
     Undefined,
+    ValueNode,
     VariableNode,
     is_leaf_type,
     is_required_argument,
@@ -30,7 +34,7 @@ from graphql import (
 )
 from graphql.execution.get_variable_signature import get_variable_signature
 from graphql.execution.values import VariableValues, VariableValueSource, get_argument_values
-from graphql.utilities.coerce_input_value import coerce_default_value
+from graphql.utilities.coerce_input_value import coerce_default_value, coerce_input_literal
 from strawberry.relay.types import GlobalID
 from strawberry.types.arguments import StrawberryArgument, convert_argument
 from strawberry.types.base import StrawberryMaybe, StrawberryOptional
@@ -41,6 +45,8 @@ from app.graphql.compiled.leaves import INT_MAX, INT_MIN
 
 Coerce = Callable[[Any], Any]
 """Of a decoded JSON value."""
+Made = Callable[[Mapping[str, Any]], Any]
+"""A coerced value, made of the coerced variables. Undefined if it is left out. Raises Unusual."""
 
 
 class Unusual(Exception):  # noqa: N818 - not an error: graphql-core decides whether it is
@@ -193,24 +199,41 @@ class Arguments:
         self._node = node
         self._config = schema.config
         self._scalars = schema.schema_converter.scalar_registry
-        given = {argument.name.value: argument.value for argument in node.arguments or ()}
         names = self._config.name_converter
         self._arguments: list[tuple[str, StrawberryArgument, bool]] = []
         """By name in the schema, and whether the resolver takes the coerced value as it is."""
-        self._variables: dict[str, tuple[str, bool]] = {}
-        """For each argument that is a variable: the variable's name, and whether null is refused."""
-        self._is_simple = True
-        """Whether each argument that is given is a variable."""
         for argument in field.arguments:
             name = names.from_argument(argument)
             of = definition.args[name].type
             bare = of.of_type if isinstance(of, GraphQLNonNull) else of
             self._arguments.append((name, argument, is_leaf_type(bare) and _is_plain(argument.type)))
-            value = given.get(name)
-            if isinstance(value, VariableNode):
-                self._variables[name] = value.name.value, isinstance(of, GraphQLNonNull)
-            elif value is not None:
-                self._is_simple = False
+        self._constants: dict[str, Any] = {}
+        """The values of arguments that depend on no variable,"""
+        self._made: list[tuple[str, Made]] = []
+        """and functions of the variables for the others."""
+        self._is_simple = True
+        """Whether these are all of them."""
+        given = {argument.name.value: argument.value for argument in node.arguments or ()}
+        try:
+            for name, argument_definition in definition.args.items():
+                self._add(name, argument_definition, given.get(name))
+        except Unusual:
+            self._is_simple = False
+
+    def _add(self, name: str, definition: GraphQLArgument, value: ValueNode | None) -> None:
+        is_required = is_required_argument(definition)
+        default = Undefined if is_required else coerce_default_value(definition)
+        if isinstance(value, VariableNode):
+            self._made.append((name, _variable(value, definition.type, default, is_required=is_required)))
+        elif value is None:
+            if is_required:
+                raise Unusual
+            if default is not Undefined:
+                self._constants[name] = default
+        elif _has_variables(value):
+            self._made.append((name, _literal(value, definition.type)))
+        else:
+            self._constants[name] = _constant(value, definition.type)
 
     def values(self, variables: VariableValues, info: Any) -> dict[str, Any]:
         """By their names in Python.
@@ -232,20 +255,75 @@ class Arguments:
             return {}
         if not self._is_simple:
             return get_argument_values(self._definition, self._node, variables)
-        coerced = variables.coerced
-        found: dict[str, Any] = {}
-        for name, definition in self._definition.args.items():
-            variable = self._variables.get(name)
-            if variable is not None and variable[0] in coerced:
-                value = coerced[variable[0]]
-                if value is None and variable[1]:
-                    return get_argument_values(self._definition, self._node, variables)
-                found[name] = value
-            elif is_required_argument(definition):
-                return get_argument_values(self._definition, self._node, variables)
-            elif (default := coerce_default_value(definition)) is not Undefined:
-                found[name] = default
+        coerced, found = variables.coerced, self._constants.copy()
+        try:
+            for name, make in self._made:
+                value = make(coerced)
+                if value is not Undefined:
+                    found[name] = value
+        except Unusual:
+            return get_argument_values(self._definition, self._node, variables)
         return found
+
+
+def _variable(node: VariableNode, of: GraphQLInputType, default: Any, *, is_required: bool) -> Made:
+    """An argument that is a variable. It is as if it were left out if the variable has no value."""
+    name, refuses_null = node.name.value, isinstance(of, GraphQLNonNull)
+
+    def make(coerced: Mapping[str, Any]) -> Any:
+        if name not in coerced:
+            if is_required:
+                raise Unusual
+            return default
+        value = coerced[name]
+        if value is None and refuses_null:
+            raise Unusual
+        return value
+
+    return make
+
+
+def _literal(node: ValueNode, of: GraphQLInputType) -> Made:
+    """A value in the document with variables in it.
+
+    Raises:
+        Unusual: only graphql-core coerces it.
+    """
+    bare: Any = of.of_type if isinstance(of, GraphQLNonNull) else of
+    if isinstance(node, VariableNode):
+        return _variable(node, of, Undefined, is_required=True)
+    if not _has_variables(node):
+        value = _constant(node, of)
+        return lambda _: value
+    if not (isinstance(node, ObjectValueNode) and isinstance(bare, GraphQLInputObjectType)) or bare.is_one_of:
+        raise Unusual
+    given = {field.name.value: field.value for field in node.fields}
+    constants: dict[str, Any] = {}
+    made: list[tuple[str, Made]] = []
+    for name, field in bare.fields.items():
+        if name in given:
+            made.append((field.out_name or name, _literal(given[name], field.type)))
+        elif is_required_input_field(field):
+            raise Unusual
+        elif (default := coerce_default_value(field)) is not Undefined:
+            constants[field.out_name or name] = default
+    make_object = bare.out_type
+    return lambda coerced: make_object(constants | {name: make(coerced) for name, make in made})
+
+
+def _constant(node: ValueNode, of: GraphQLInputType) -> Any:
+    value = coerce_input_literal(node, of)
+    if value is Undefined:
+        raise Unusual
+    return value
+
+
+def _has_variables(node: ValueNode) -> bool:
+    if isinstance(node, ListValueNode):
+        return any(map(_has_variables, node.values))
+    if isinstance(node, ObjectValueNode):
+        return any(_has_variables(field.value) for field in node.fields)
+    return isinstance(node, VariableNode)
 
 
 def _is_plain(of: Any) -> bool:

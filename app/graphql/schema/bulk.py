@@ -1,4 +1,4 @@
-"""Input types that come in large lists, built faster than strawberry does."""
+"""Input types that come in large lists, or with most calls, built faster than strawberry does."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar

@@ -8,6 +8,7 @@ from strawberry import UNSET
 
 from app import records
 from app.errors import BadUserInput
+from app.graphql.schema.bulk import in_bulk
 from app.graphql.schema.enums import (
     AttemptState,
     Disposition,
@@ -29,6 +30,7 @@ def _all(values: Sequence[T] | None) -> tuple[T, ...]:
     return tuple(given(values) or ())
 
 
+@in_bulk
 @strawberry.input(
     description="Selects outdials. All given conditions must match. Null or an empty list means no condition."
 )
@@ -48,6 +50,7 @@ class OutdialFilter:
         )
 
 
+@in_bulk
 @strawberry.input(
     description="Selects targets. All given conditions must match. Null or an empty list means no condition."
 )
@@ -70,6 +73,7 @@ class TargetFilter:
         )
 
 
+@in_bulk
 @strawberry.input(
     description="Selects attempts. All given conditions must match. Null or an empty list means no condition."
 )

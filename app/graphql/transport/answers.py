@@ -28,6 +28,7 @@ CUSTOMERS_PART = 2
 ROOM_SECONDS_MAX = 10
 COLLECT_AFTER_SECONDS = 0.1
 _LARGE_FIELDS = 5_000
+_NESTING = frozenset({dict, list})
 
 
 def is_large(size: Size) -> bool:
@@ -56,15 +57,15 @@ def encode(payload: dict[str, Any], bytes_max: int) -> bytes:
 
 
 def _pieces(value: Any) -> Iterator[bytes]:
-    """JSON of a value. An object without others in it is one piece."""
-    if isinstance(value, dict) and _has_inner(value.values()):
+    """JSON of a value. An object is one piece if those in it have no others in them, as a target has destinations."""
+    if isinstance(value, dict) and _are_deep(value.values()):
         begin = b"{"
         for name, item in value.items():
             yield begin + masking.encode_value(name) + b":"
             yield from _pieces(item)
             begin = b","
         yield b"}"
-    elif isinstance(value, list) and _has_inner(value):
+    elif isinstance(value, list) and _are_deep(value):
         begin = b"["
         for item in value:
             yield begin
@@ -75,8 +76,15 @@ def _pieces(value: Any) -> Iterator[bytes]:
         yield masking.encode_value(value)
 
 
-def _has_inner(values: Any) -> bool:
-    return any(value.__class__ in {dict, list} for value in values)
+def _are_deep(values: Any) -> bool:
+    """Whether one of them has an object or a list in it."""
+    for value in values:
+        if value.__class__ is dict:
+            if not _NESTING.isdisjoint(map(type, value.values())):
+                return True
+        elif value.__class__ is list and not _NESTING.isdisjoint(map(type, value)):
+            return True
+    return False
 
 
 def is_counted(size: Size) -> bool:

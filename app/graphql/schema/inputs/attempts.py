@@ -12,6 +12,7 @@ from app.graphql.schema.enums import (
 from app.graphql.schema.fields import at_most, given
 
 
+@in_bulk
 @strawberry.input(description="How many targets of an outdial a dialer claims, and for how long.")
 class ClaimTargetsInput:
     outdial_id: strawberry.ID = strawberry.field(description="The outdial to dial.")
@@ -48,6 +49,7 @@ class StartAttemptsInput:
         return [records.AttemptStart(row.attempt_id, given(row.call_id)) for row in self.attempts]
 
 
+@in_bulk
 @strawberry.input(description="The attempts to extend.")
 class ExtendAttemptsInput:
     attempt_ids: list[strawberry.ID] = strawberry.field(
@@ -59,6 +61,7 @@ class ExtendAttemptsInput:
     )
 
 
+@in_bulk
 @strawberry.input(description="The attempts to release: their targets return without being dialed.")
 class ReleaseAttemptsInput:
     attempt_ids: list[strawberry.ID] = strawberry.field(
