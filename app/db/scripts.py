@@ -80,7 +80,8 @@ async def call(connection: Any, script: Script, args: Sequence[Any]) -> list[Any
 async def prepare(connection: Any, script: Script) -> str:
     """Make the function, if the session does not have it, and return its call."""
     made = _calls.setdefault(connection._con, {})  # noqa: SLF001 - the pool gives another proxy each time
-    if script not in made:
+    known = made.get(script)
+    if known is None:
         statement = await connection.prepare(script.sql)
         columns = statement.get_attributes()
         given = [kind.oid for kind in statement.get_parameters()]
@@ -90,8 +91,8 @@ async def prepare(connection: Any, script: Script) -> str:
         await connection.execute(_definition(name, script, kinds))
         listed = ", ".join(f'"{column.name}" {kind}' for column, kind in zip(columns, names[len(given) :], strict=True))
         placeholders = ", ".join(f"${number}" for number in range(1, len(kinds) + 1))
-        made[script] = f"SELECT * FROM pg_temp.{name}({placeholders}) AS answer({listed})"
-    return made[script]
+        known = made[script] = f"SELECT * FROM pg_temp.{name}({placeholders}) AS answer({listed})"
+    return known
 
 
 async def _type_names(connection: Any, oids: Sequence[int]) -> list[str]:

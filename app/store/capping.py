@@ -55,7 +55,12 @@ class Look:
 
     def split(self, lock: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """The lock among those that it takes alone and those that it shares."""
-        return ((lock,), ()) if self.is_capped else ((), (lock,))
+        return locks(lock, is_capped=self.is_capped)
+
+
+def locks(lock: str, *, is_capped: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The lock among those that a claim takes alone and those that it shares."""
+    return ((lock,), ()) if is_capped else ((), (lock,))
 
 
 LOCK = "'claims ' || CAST($1 AS text)"

@@ -11,27 +11,23 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
-from app import clock, db, destinations, idempotency, ids, rows, tables
+from app import db, idempotency, ids, rows
 from app.db import Transaction
 from app.errors import Unavailable
 from app.gathering import Gathering
-from app.lifecycle import DESTINATIONS, OutdialState
+from app.lifecycle import OutdialState
 from app.listing import Parameters
 from app.records import Attempt
-from app.store import awake, capping, counters, due, grouping, lulling, taking
+from app.store import awake, capping, claim_statement, counters, due, grouping, lulling, taking
 from app.store.capping import Look
+from app.store.claim_statement import ATTEMPT, COUNTED, HAS_SUPPRESSIONS, Shape, shown_columns
 from app.stored import StoredTarget, stored_target
 from app.turns import working_for
 
 Fetch = Callable[..., Awaitable[list[db.Row]]]
 
-_PLACES = {"place": "integer", "attempt_id": "uuid", "dialer": "text", "lease_seconds": "integer"}
 GATHERED_TARGETS_MAX = 50
 """Of the claims on an outdial that are one unit of work."""
-_HAS_SUPPRESSIONS = "(SELECT suppressions_version > 0 FROM customer WHERE customer_id = $1)"
-_OPEN = f"state = '{OutdialState.ACTIVE}' AND tm_delete IS NULL"
-"""A condition on an outdial: targets may be claimed from it."""
-_ATTEMPT = tables.ATTEMPT.only(*rows.ATTEMPT_VALUES)
 _FEW = stored_target(frozenset({"id", "outdial_id", "key", "name", "priority", "tm_create"}))
 """Targets with what most dialers read of them. There are few such classes, because each makes another statement."""
 
@@ -126,7 +122,7 @@ async def _with_known(fetch: Fetch, wish: Wish, taken: Taken) -> Taken:
 async def _attempts(fetch: Fetch, customer_id: str, attempt_ids: Sequence[str]) -> list[Attempt]:
     """In the order of their ids, which is that of the claim."""
     found = await fetch(
-        f"SELECT {_ATTEMPT} FROM attempt WHERE customer_id = $1 AND id {db.any_of('$2')} ORDER BY id",
+        f"SELECT {ATTEMPT} FROM attempt WHERE customer_id = $1 AND id {db.any_of('$2')} ORDER BY id",
         customer_id,
         list(attempt_ids),
     )
@@ -140,11 +136,6 @@ def _kind(wishes: Sequence[Wish]) -> type[StoredTarget] | None:
     if not wanted:
         return None
     return _FEW if all(reads.issubset(_FEW.LAYOUT) for reads in wanted) else StoredTarget
-
-
-def _shown(kind: type[StoredTarget] | None) -> list[str]:
-    """The columns of such targets, in SQL."""
-    return [] if kind is None else [f'target.{name} AS "shown.{name}"' for name in kind.LAYOUT]
 
 
 # ---------------------------------------------------------------- PostgreSQL
@@ -165,10 +156,7 @@ async def _take_in_one_trip(wishes: Sequence[Wish], look: Look) -> tuple[list[Ta
 
 async def _in_one_trip(wish: Wish, look: Look, sql: str, values: list[Any]) -> list[db.Row]:
     names = [] if wish.key is None else [db.lock_name(wish.key.lock)]
-    placeholders = [f"${number}" for number in range(len(values) + 1, len(values) + len(names) + 1)]
-    alone, beside = look.split(capping.LOCK)
-    locked = db.Guard(db.locking([*placeholders, *alone], [*beside, "CAST($2 AS text)"], writers=True), rows="1")
-    script = db.Script((locked,), sql, ("text",) * len(names))
+    script = claim_statement.script(sql, len(values), has_key=bool(names), is_capped=look.is_capped)
     topics = frozenset([wish.outdial_id])
     # with a key, a claim that was saved is found again
     return await db.at_once(
@@ -251,7 +239,7 @@ def _shared(
 
 def _begun(reader: rows.Reader, values: Sequence[Any], kind: type[StoredTarget] | None) -> Attempt:
     """Of an attempt's values, and those of its target."""
-    attempt, target = values[: len(_ATTEMPT.kinds)], values[len(_ATTEMPT.kinds) :]
+    attempt, target = values[: len(ATTEMPT.kinds)], values[len(ATTEMPT.kinds) :]
     return reader.attempt(attempt) if kind is None else reader.claimed_attempt(attempt, kind(target))
 
 
@@ -273,82 +261,25 @@ def _taking_at_once(
         hours: what is known of the calling hours.
         look: at how many it looks, and whether the outdial is taken to have caps.
     """
-    parameter = Parameters([wish.customer_id, wish.outdial_id])
-    limit, lease = parameter(look.rows), parameter(db.rows_value(leases))
-    now = "(SELECT now_at FROM moment)"
-    seconds = "COALESCE(taken.lease_seconds, (SELECT lease_seconds FROM owner))"
-    limits = [f"(SELECT CAST(max_try_counts ->> {index} AS INTEGER) FROM owner)" for index in range(DESTINATIONS)]
-    suppressed = destinations.Suppressed("$1", now, has_any="(SELECT has_suppressions FROM owner)")
-    by_zone = None
-    if hours.zones is not None:
-        open_zones = f"= ANY({db.array(parameter(db.array_value(hours.zones)), 'integer')})"
-        by_zone = destinations.Awake(open_zones, hours.keeps_order)
-    given = (hours.version, hours.since, hours.until, hours.open_until)
-    version, known_since, known_until, open_until = (parameter(value) for value in given)
-    holds = f"policy_version = {version} AND {now} >= {known_since} AND {now} < {known_until}"
-    is_awake = f"{holds} AND {now} < {open_until}"
-    if by_zone is None:
-        is_awake = f"(NOT has_hours OR ({is_awake}))"
-    is_as_known = f"{is_awake} AND {'' if look.is_capped else 'NOT '}has_caps"
-    condition = f"EXISTS (SELECT 1 FROM owner WHERE {_OPEN} AND {is_as_known}) AND NOT EXISTS (SELECT 1 FROM known)"
-    returning = ", ".join([taking.TAKEN.qualified, "lease.dialer", "lease.lease_seconds", *_shown(kind)])
-    expires = f"{now} + make_interval(secs => {seconds})"
-    source = f"placed JOIN {db.rowset(lease, _PLACES, 'lease')} ON lease.place = placed.place"
-    parts = {
-        "taken": taking.marking(source, now=now, attempt_id="lease.attempt_id", returning=returning),
-        "begun": taking.beginning("taken", now=now, expires=expires, dialer="taken.dialer", seconds=seconds)
-        + f" RETURNING {_ATTEMPT}",
-        "counted": counters.moving(_COUNTED, slot=parameter(counters.slot()), source=_IF_ANY),
-        "told": taking.telling("taken", now=now),
-    }
-    if wish.key is None:
-        known = "SELECT NULL AS input_hash, NULL AS answer WHERE FALSE"
-    else:
-        known = idempotency.finding(wish.key, parameter, now=now)
-        answer = "jsonb_agg(last_attempt_id ORDER BY last_attempt_id)"
-        parts["kept"] = idempotency.keeping(wish.key, parameter, now=now, answer=answer, source=_IF_ANY)
-    shift = db.typed(parameter(clock.shift), "interval")
-    looked, free, cap, counted = capping.looking(limits, suppressed, awake=by_zone), "due", "", ""
-    if look.is_capped:
-        capped = destinations.Capped("$1", "$2", (capping.CAP,), "cap", db.later)
-        looked, free = capping.looking(limits, suppressed, capped, by_zone, is_judged=True), capping.FREE
-        cap, counted = f"cap AS MATERIALIZED ({capping.caps(now)}),", f"{capping.COUNTED},"
-        soon = db.later(now, str(capping.SLEEP_SECONDS))
-        parts["slept"] = f"""
-            UPDATE target SET wakes_at = {destinations.wakes_at(limits, capped, soon=soon)} FROM due
-            WHERE due.next_index IS NULL AND target.id = due.id AND target.customer_id = $1 RETURNING target.id
-        """
-    if by_zone is None:
-        since, first = (parameter(db.array_value([mark[place] for mark in marks])) for place in (0, 1))
-        taken_from = due.after_marks(limit, look.rows, now, looked, condition, since=since, first=first)
-    else:
-        groups = parameter(db.array_value(hours.groups))
-        taken_from = due.awake_on_postgres(limit, look.rows, now, looked, condition, groups=groups)
-    written = ", ".join(f"{name} AS ({sql})" for name, sql in parts.items())
-    hours_of_owner = ", ".join(f"owner.{name}" for name in awake.POLICY.split(", "))
-    shown = "" if kind is None else "".join(f', "shown.{name}"' for name in kind.LAYOUT)
-    join = "" if kind is None else "LEFT JOIN taken ON taken.last_attempt_id = begun.id"
-    sql = f"""
-        WITH moment AS MATERIALIZED (SELECT clock_timestamp() + {shift} AS now_at),
-        owner AS MATERIALIZED (
-            SELECT state, tm_delete, max_try_counts, lease_seconds, {_HAS_SUPPRESSIONS} AS has_suppressions,
-                calling_hours IS NOT NULL AS has_hours,
-                CASE WHEN {holds} THEN NULL ELSE calling_hours END AS calling_hours,
-                policy_version, on_unknown_time_zone, keep_order, time_zone, caps, caps <> '[]' AS has_caps
-            FROM outdial WHERE customer_id = $1 AND id = $2
-        ),
-        known AS MATERIALIZED ({known}), {cap}
-        {due.placing(taken_from, free)},
-        {written}
-        SELECT begun.*{shown}, owner.state AS outdial_state, owner.tm_delete AS gone_at, known.input_hash, known.answer,
-            owner.has_hours, {hours_of_owner}, owner.has_suppressions, owner.has_caps, {counted} {due.REACHED}
-        FROM owner LEFT JOIN known ON TRUE {due.REACHED_FROM} LEFT JOIN begun ON TRUE {join} ORDER BY begun.id
-    """
-    return sql, parameter.values
-
-
-_COUNTED = {"idle": "-count(*)", "progressing": "count(*)", "attempts": "count(*)"}
-_IF_ANY = "taken HAVING count(*) > 0"
+    sql, names = claim_statement.text(
+        Shape(
+            due.bound_of(look.rows),
+            kind,
+            has_key=wish.key is not None,
+            is_capped=look.is_capped,
+            is_by_zone=hours.zones is not None,
+            keeps_order=hours.keeps_order,
+        )
+    )
+    return sql, claim_statement.values(
+        names,
+        owner=(wish.customer_id, wish.outdial_id),
+        key=wish.key,
+        leases=leases,
+        marks=marks,
+        hours=hours,
+        rows_max=look.rows,
+    )
 
 
 # ---------------------------------------------------------------- SQLite
@@ -357,7 +288,7 @@ _IF_ANY = "taken HAVING count(*) > 0"
 async def _take_in_steps(tx: Transaction, wish: Wish) -> Taken:
     owner = await tx.fetch(
         f"""
-        SELECT state, tm_delete, max_try_counts, lease_seconds, {_HAS_SUPPRESSIONS} AS has_suppressions,
+        SELECT state, tm_delete, max_try_counts, lease_seconds, {HAS_SUPPRESSIONS} AS has_suppressions,
             {awake.POLICY}, caps
         FROM outdial WHERE customer_id = $1 AND id = $2
         """,
@@ -392,7 +323,7 @@ async def _take_in_steps(tx: Transaction, wish: Wish) -> Taken:
     # a join would compare each place with each attempt
     attempt_id = f"json_extract({given}, '$[' || (placed.place - 1) || ']')"
     kind = _kind([wish])
-    returning = ", ".join([taking.TAKEN.qualified, *_shown(kind)])
+    returning = ", ".join([taking.TAKEN.qualified, *shown_columns(kind)])
     if placed is None:
         limits, suppressed = capping.rules(owner[0], now, parameter)
         looked = capping.due_on_sqlite(limit, wish.limit, now, limits, suppressed, None, hours, parameter)
@@ -427,7 +358,7 @@ async def _write_taken(tx: Transaction, wish: Wish, target_ids: Sequence[str], n
         *(*owner, now, now + timedelta(seconds=seconds), wish.dialer, seconds),
     )
     await tx.fetch(
-        counters.moving(_COUNTED, slot="$4", source=f"{taken} WHERE 1 = 1"),
+        counters.moving(COUNTED, slot="$4", source=f"{taken} WHERE 1 = 1"),
         *(*owner, counters.slot()),
     )
     await tx.fetch(taking.telling(taken, now="$4"), *owner, now)

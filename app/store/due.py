@@ -98,7 +98,7 @@ def _branch(priority: str, condition: str, bound: int, looked: Looked, *, is_loc
     """
 
 
-def _bound(limit: int) -> int:
+def bound_of(limit: int) -> int:
     """One of a few numbers, so that there are few different statements to plan."""
     return next(bound for bound in (1, 10, 50, 100, 500, 1_000) if bound >= limit)
 
@@ -122,7 +122,7 @@ def after_marks(limit: str, most: int, now: str, looked: Looked, condition: str,
         f" FROM unnest({db.array(since, 'instant')}, {db.array(first, 'uuid')})"
         " WITH ORDINALITY AS given(since, first, place)) AS level"
     )
-    place, bound = f"({DUE_AT}, id)", _bound(most)
+    place, bound = f"({DUE_AT}, id)", bound_of(most)
     behind = _branch("level.priority", f"{place} >= (since, first) AND {DUE_AT} <= {now}", bound, looked)
     before = _branch("level.priority", f"{place} < (since, first) AND {DUE_AT} <= {now}", bound, looked)
     return f"""
@@ -139,8 +139,9 @@ def after_marks(limit: str, most: int, now: str, looked: Looked, condition: str,
 
 def on_sqlite(limit: str, most: int, now: str, looked: Looked) -> str:
     """The due targets on SQLite, whose index has no entries but those of the rows as they are."""
+    bound = bound_of(most)
     branches = " UNION ALL ".join(
-        f"SELECT * FROM ({_branch(str(priority), f'{DUE_AT} <= {now}', _bound(most), looked)})" for priority in _LEVELS
+        f"SELECT * FROM ({_branch(str(priority), f'{DUE_AT} <= {now}', bound, looked)})" for priority in _LEVELS
     )
     # MATERIALIZED: SQLite would sort each branch in a sorter of its own, which takes forty times as long.
     return f"""
@@ -174,7 +175,7 @@ def awake_on_postgres(limit: str, most: int, now: str, looked: Looked, condition
         condition: whether to take any.
         groups: the parameter with the numbers of the groups.
     """
-    bound, skip = _bound(most), "FOR UPDATE SKIP LOCKED"
+    bound, skip = bound_of(most), "FOR UPDATE SKIP LOCKED"
     levels = f"(SELECT generate_series({validation.PRIORITY_MAX}, 0, -1) AS priority) AS level"
     wanted = f"(SELECT number FROM unnest({db.array(groups, 'integer')}) AS given(number)) AS awake"
     pairs = f"SELECT level.priority, awake.number FROM {levels} CROSS JOIN {wanted} ORDER BY level.priority DESC"
@@ -211,7 +212,7 @@ def awake_on_postgres(limit: str, most: int, now: str, looked: Looked, condition
 def awake_on_sqlite(limit: str, most: int, now: str, looked: Looked, *, groups: str) -> str:
     """The due targets in some groups on SQLite."""
     levels = ", ".join(f"({priority})" for priority in _LEVELS)
-    each = _of_group("awake.value * 10 + level.column1", now, _bound(most), looked)
+    each = _of_group("awake.value * 10 + level.column1", now, bound_of(most), looked)
     names = ["id", "priority", "due_at", *(value.rpartition(" AS ")[2] for value in looked.values)]
     read = ", ".join(f"json_extract(found.value, '$[{place}]') AS {name}" for place, name in enumerate(names))
     # A list of each group's targets stands for the lateral join that SQLite does not have.
