@@ -1,6 +1,7 @@
 """Connections that are kept at hand between two statements: only sound ones, and never from somebody who waits."""
 
 import asyncio
+
 import pytest
 
 from app.db import keeping

@@ -19,8 +19,8 @@ class Arriving:
         self.total = 0
         self._of_each: dict[str, int] = {}
 
-    def share(self, customer_id: str) -> "Share":
-        """What one request or socket holds of them: nothing yet."""
+    def share(self, customer_id: str = "") -> "Share":
+        """What one request or socket holds of them: nothing yet. Its customer may be set later."""
         return Share(self, customer_id)
 
     def change(self, customer_id: str, size: int) -> None:
@@ -44,11 +44,12 @@ class Arriving:
 class Share:
     """The bytes that one request or socket holds. It ends with `hold(0)`, which its context does."""
 
-    __slots__ = ("_arriving", "_customer_id", "counted")
+    __slots__ = ("_arriving", "counted", "customer_id")
 
     def __init__(self, arriving: Arriving, customer_id: str) -> None:
         self._arriving = arriving
-        self._customer_id = customer_id
+        self.customer_id = customer_id
+        """Set before it holds anything."""
         self.counted = 0
         """How much of it is in the sums."""
 
@@ -60,7 +61,7 @@ class Share:
         """
         counted = size if size > SHORT_BYTES_MAX else 0
         if counted != self.counted:
-            self._arriving.change(self._customer_id, counted - self.counted)
+            self._arriving.change(self.customer_id, counted - self.counted)
             self.counted = counted
 
     def hold_decoded(self, size: int) -> None:

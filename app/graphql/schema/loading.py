@@ -10,9 +10,6 @@ from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 
-ROUNDS = 2
-"""Of the event loop, until a read begins: what is asked for at the same time is asked for in these."""
-
 
 class Loader(Generic[T]):
     """Reads values by their ids. It keeps them, so it lives only for one operation.
@@ -105,8 +102,7 @@ class _Batch(Generic[T]):
         self._is_read = True
         try:
             if not self.is_begun:
-                for _ in range(ROUNDS):
-                    await asyncio.sleep(0)
+                await asyncio.sleep(0)  # what is asked for at the same time is asked for meanwhile
                 self.is_begun = True
             self.found = await self._read(self.keys)
         except Exception as error:

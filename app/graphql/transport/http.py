@@ -1,7 +1,7 @@
 """GraphQL over HTTP: https://graphql.github.io/graphql-over-http/draft/, as npm's graphql-http audits it."""
 
 import asyncio
-from contextlib import ExitStack
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -18,7 +18,7 @@ from app.graphql.transport.negotiation import Accepted, JsonType
 from app.graphql.transport.operations import Operation, Prepared
 from app.graphql.transport.statuses import Outcome
 from app.requests import bodies, tokens
-from app.requests.arriving import Arriving
+from app.requests.arriving import Arriving, Share
 from app.requests.bodies import Disconnected, HttpRefusal
 from app.requests.headers import RequestHeaders
 from app.requests.large import LARGE_JSON_BYTES
@@ -65,11 +65,11 @@ class HttpEndpoint:
         if scope["method"] in {"GET", "HEAD"} and accepted.prefers_html:
             await self._page(scope, receive, send)
             return
-        with ExitStack() as held:
+        with self._arriving.share() as held:
             await self._serve(scope, receive, send, headers, accepted, held)
 
     async def _serve(
-        self, scope: Scope, receive: Receive, send: Send, headers: Headers, accepted: Accepted, held: ExitStack
+        self, scope: Scope, receive: Receive, send: Send, headers: Headers, accepted: Accepted, held: Share
     ) -> None:
         media_type: JsonType = accepted.json or negotiation.JSON
         try:
@@ -93,7 +93,7 @@ class HttpEndpoint:
                 stopping = None
                 if prepared.kind is OperationType.SUBSCRIPTION:
                     stopping = self._stopping
-                    held.close()  # what it keeps is bounded by itself
+                    held.hold(0)  # what it keeps is bounded by itself
                 await sse.stream(receive, send, responses, expires_at=viewer.expires_at, stopping=stopping)
             else:
                 await self._answer(send, prepared, media_type)
@@ -114,7 +114,7 @@ class HttpEndpoint:
             await _respond(send, status, masking.encode(refused.payload), media_type, headers)
 
     async def _prepare(
-        self, scope: Scope, receive: Receive, headers: Headers, accepted: Accepted, held: ExitStack
+        self, scope: Scope, receive: Receive, headers: Headers, accepted: Accepted, held: Share
     ) -> tuple[Viewer, Prepared]:
         method: str = scope["method"]
         if method not in {"GET", "HEAD", "POST"}:
@@ -152,17 +152,13 @@ class HttpEndpoint:
             )
         return viewer, prepared
 
-    async def _body(self, receive: Receive, headers: Headers, viewer: Viewer, held: ExitStack) -> Any:
+    async def _body(self, receive: Receive, headers: Headers, viewer: Viewer, held: Share) -> Any:
         """The value of the body. It is counted until `held` ends, in place of the body, which is gone then."""
-        share = held.enter_context(self._arriving.share(viewer.customer_id))
-        body = await bodies.read(receive, headers, bytes_max=BODY_BYTES_MAX, seconds_max=BODY_SECONDS_MAX, share=share)
-
-        def decode(text: bytes) -> Any:
-            return bodies.decode(text, share)
-
+        held.customer_id = viewer.customer_id
+        body = await bodies.read(receive, headers, bytes_max=BODY_BYTES_MAX, seconds_max=BODY_SECONDS_MAX, share=held)
         if len(body) <= LARGE_JSON_BYTES:
-            return decode(body)
-        return await self._execution.reading.decode(body, viewer, decode)
+            return bodies.decode(body, held)
+        return await self._execution.reading.decode(body, viewer, partial(bodies.decode, share=held))
 
     async def _authenticate(self, headers: Headers, *, is_json: bool) -> Viewer:
         try:
