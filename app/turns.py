@@ -46,10 +46,22 @@ class Turns:
         alone: how much of one customer's, while no other has.
         waiting_max: how much of one customer's may wait.
         wait_seconds: how long.
+        fewest_first: whether the next is of a customer with the fewest that run, before the order of the lines.
     """
 
-    def __init__(self, what: str, *, room: int, share: int, alone: int, waiting_max: int, wait_seconds: float) -> None:
+    def __init__(
+        self,
+        what: str,
+        *,
+        room: int,
+        share: int,
+        alone: int,
+        waiting_max: int,
+        wait_seconds: float,
+        fewest_first: bool = False,
+    ) -> None:
         self.what = what
+        self._fewest_first = fewest_first
         self.running = 0
         self._room = room
         self._share = share
@@ -147,7 +159,11 @@ class Turns:
         """Give the free room to those who wait, one of each line in turn."""
         while self.running < self._room:
             # those that may not run have their share, so there are few
-            customer_id = next((one for one in self._lines if self._may_run(one)), None)
+            able = (one for one in self._lines if self._may_run(one))
+            if self._fewest_first:
+                customer_id = min(able, key=lambda one: self._of_each.get(one, 0), default=None)
+            else:
+                customer_id = next(able, None)
             if customer_id is None:
                 return
             told = self._lines[customer_id].popleft()

@@ -1,7 +1,8 @@
 """Files that come slowly over HTTP, of several customers at once: what another customer notices."""
 
 import asyncio
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -20,6 +21,8 @@ from tests.support.taking_in import until
 
 ROW = b"name,phone\nAmy,+14155550100\n"
 ANSWER_SECONDS_MAX = 90
+BEGIN_SECONDS_MAX = 30
+"""Documented."""
 
 
 class Upload:
@@ -169,3 +172,45 @@ async def test_if_all_places_are_taken_the_slowest_gives_way_and_a_telephone_doe
                     await upload.__aexit__(None, None, None)
                 for client in clients:
                     await client.http.aclose()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+async def test_four_customers_whose_files_come_steadily_do_not_keep_a_fifth_waiting(
+    databases: Databases, tmp_path: Path, kind: Kind
+) -> None:
+    rows = b"".join(b"Amy of the longer name,+1415555%04d\n" % (number % 10_000) for number in range(60_000))
+    async with databases.fresh(kind) as url:
+        with ServerProcess(url, tmp_path) as server:
+            async with AsyncExitStack() as stack:
+                places: list[Upload] = []
+                for _ in range(turning.FILES_MAX // turning.CUSTOMER_FILES_MAX):
+                    client = await stack.enter_async_context(Client(server.url, str(uuid4())))
+                    outdial_id = (await client.outdial())["id"]
+                    places += [
+                        Upload(client, outdial_id, beginning=b"name,phone\n", rest=rows, rate=20 * 1_024)
+                        for _ in range(turning.CUSTOMER_FILES_MAX)
+                    ]
+                for upload in places:
+                    await stack.enter_async_context(upload)
+                for upload in places:
+                    await upload.runs()
+                fifth = await stack.enter_async_context(Client(server.url, str(uuid4())))
+                outdial = await fifth.outdial()
+                waited = []
+                for _ in range(2):  # its next one does not wait
+                    job = await importing.taken(fifth, outdial["id"], ROW)
+                    assert importing.counts(job) == (1, 1, 0, 0, 0)
+                    waited.append(datetime.fromisoformat(job["tm_start"]) - datetime.fromisoformat(job["tm_create"]))
+                seconds = [one.total_seconds() for one in waited]
+                assert turning.PATIENCE_SECONDS - 1 < seconds[0] < BEGIN_SECONDS_MAX
+                assert seconds[1] < turning.PATIENCE_SECONDS
+                done = [upload for upload in places if upload.answer.done()]
+                for upload in done:
+                    status, problem = await upload.answer
+                    assert (status, problem["error"]["reason"]) == (503, "SERVICE_UNAVAILABLE")
+                    assert "have no file under way" in problem["error"]["message"]
+                assert len(done) == 1
+                job = await importing.taken(done[0]._client, done[0].outdial_id, done[0].content, key=done[0].key)
+                assert importing.counts(job) == (60_000, 60_000, 0, 0, 0)

@@ -2,13 +2,14 @@
 
 A file holds one of a few places, with its processes, from its first byte to its last. What makes the server work, a
 chunk that is stored, takes a turn of its own: while a file waits for its sender, another's chunks are stored. If all
-places are taken, and a customer waits who has fewer than another, the slowest sender gives its place up.
+places are taken, and a customer waits who has fewer than another, the slowest sender gives its place up: at once if it
+is slow, and after a while however fast it is, if the other has none and this customer has several.
 """
 
 import asyncio
 import math
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
 from app.errors import Unavailable
@@ -32,7 +33,10 @@ PACE_SECONDS = 10.0
 """
 ASK_SECONDS = 1.0
 """How often an import that waits looks for a slow sender."""
-_DISPLACED = "The file comes slowly, and others wait. Send it again later, with the same idempotency key."
+PATIENCE_SECONDS = 15.0
+"""A customer with two files more than one that has waited for so long gives a place up, however fast its files come."""
+_SLOW = "The file comes slowly, and others wait. Send it again later, with the same idempotency key."
+_SHARED = "Others wait and have no file under way. Send it again later, with the same idempotency key."
 
 
 class Pace:
@@ -56,6 +60,11 @@ class Pace:
             yield piece
             self._waits_since = self._clock()
         self._has_all = True
+
+    @property
+    def has_all(self) -> bool:
+        """Whether the whole file is here, so that its place is free soon."""
+        return self._has_all
 
     def bytes_per_second(self) -> float:
         """Infinite if it is not known yet, or if the whole file is here."""
@@ -81,7 +90,8 @@ class Place:
         self.customer_id = customer_id
         self.pace = Pace()
         self._storing = storing
-        self._displaced = asyncio.Event()
+        self._displaced: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        """Why."""
 
     def storing(self) -> Turn:
         """A turn in which a chunk is stored."""
@@ -89,10 +99,11 @@ class Place:
 
     @property
     def is_displaced(self) -> bool:
-        return self._displaced.is_set()
+        return self._displaced.done()
 
-    def displace(self) -> None:
-        self._displaced.set()
+    def displace(self, reason: str) -> None:
+        if not self._displaced.done():
+            self._displaced.set_result(reason)
 
     async def until_displaced(self) -> None:
         """Wait until the place is given to another.
@@ -100,8 +111,7 @@ class Place:
         Raises:
             Unavailable: it is. Never returns.
         """
-        await self._displaced.wait()
-        raise Unavailable(_DISPLACED)
+        raise Unavailable(await asyncio.shield(self._displaced))
 
 
 class ImportTurns:
@@ -115,6 +125,7 @@ class ImportTurns:
             alone=CUSTOMER_FILES_MAX,
             waiting_max=WAITING_MAX,
             wait_seconds=TURN_SECONDS_MAX,
+            fewest_first=True,  # a place that was given up is for the one that asked
         )
         self._storing = Turns(
             "chunks of imports",
@@ -149,22 +160,32 @@ class ImportTurns:
             turn.end()
 
     async def _ask(self, customer_id: str) -> None:
+        clock = asyncio.get_running_loop().time
+        patient_until = clock() + PATIENCE_SECONDS
         while True:
             await asyncio.sleep(ASK_SECONDS)
-            self._displace_for(customer_id)
+            self._displace_for(customer_id, is_patient=clock() < patient_until)
 
-    def _displace_for(self, customer_id: str) -> None:
+    def _displace_for(self, customer_id: str, *, is_patient: bool) -> None:
         # one after the other; and a place that has just been given up, or taken, is not yet among these
         if len(self._places) < FILES_MAX or any(place.is_displaced for place in self._places):
             return
         of_each = Counter(place.customer_id for place in self._places)
-        slowest = min(
-            (place for place in self._places if of_each[place.customer_id] > of_each[customer_id]),
-            key=lambda place: place.pace.bytes_per_second(),
-            default=None,
-        )
+        own = of_each[customer_id]
+        slowest = _slowest(place for place in self._places if of_each[place.customer_id] > own)
         if slowest is not None and slowest.pace.bytes_per_second() < SLOW_BYTES_PER_SECOND:
-            slowest.displace()
+            slowest.displace(_SLOW)
+        elif not is_patient:
+            # With one more only, the two would take the place from each other again and again.
+            several = (place for place in self._places if of_each[place.customer_id] > own + 1)
+            slowest = _slowest(place for place in several if not place.pace.has_all)
+            if slowest is not None:
+                slowest.displace(_SHARED)
+
+
+def _slowest(places: Iterable[Place]) -> Place | None:
+    """Of those that are as fast, the one that came last: it has the least to send again."""
+    return min(reversed(list(places)), key=lambda place: place.pace.bytes_per_second(), default=None)
 
 
 def turns() -> ImportTurns:

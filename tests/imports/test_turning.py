@@ -41,6 +41,13 @@ async def _fast(stop: asyncio.Event) -> AsyncIterator[bytes]:
         await asyncio.sleep(0.01)
 
 
+async def _steadily(stop: asyncio.Event) -> AsyncIterator[bytes]:
+    yield b"phone\n"
+    while not stop.is_set():
+        yield b"+14155550100\n"
+        await asyncio.sleep(0.01)
+
+
 class Files:
     """Imports of several customers at once."""
 
@@ -253,3 +260,84 @@ async def test_a_fast_beginning_does_not_last_and_a_whole_file_is_never_slow(clo
     assert seen[0] > 10 * turning.SLOW_BYTES_PER_SECOND
     assert seen[1] < turning.SLOW_BYTES_PER_SECOND
     assert pace.bytes_per_second() == float("inf")
+
+
+# ---------------------------------------------------------------- who has waited for long
+
+
+async def test_after_a_while_a_customer_with_several_files_gives_a_place_up_however_fast_they_come(
+    database: str, viewer: Viewer, stranger: Viewer, turns: ImportTurns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turning, "PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr(turning, "SLOW_BYTES_PER_SECOND", 0)
+    files, stop = Files(turns), asyncio.Event()
+    begun = [await files.begin(viewer, _steadily(stop), key=f"file {number}") for number in range(2)]
+    waits = [asyncio.create_task(take_in(viewer, begun[0], ROW, turns=turns)) for _ in range(2)]
+    await until(_are_waiting(turns, 2))
+    theirs = await factories.make_outdial(stranger)
+    job = await asyncio.wait_for(take_in(stranger, theirs.id, ROW, turns=turns), 30)
+    assert (job.state, job.counts.created) == (ImportState.COMPLETED, 1)
+    assert not any(task.done() for task in waits)  # the place was for the one who had none
+    done, kept = await asyncio.wait(files.tasks, timeout=30, return_when=asyncio.FIRST_COMPLETED)
+    [displaced] = [number for number, task in enumerate(files.tasks) if task in done]
+    with pytest.raises(Unavailable, match="have no file under way"):
+        await files.tasks[displaced]
+    [job] = [job for job in await _jobs(viewer, begun[displaced]) if job.idempotency_key == f"file {displaced}"]
+    assert (job.stop_reason, job.message) == (ImportStopReason.INTERRUPTED, jobs.INTERRUPTED)
+    stop.set()
+    await asyncio.gather(*waits, *kept)
+    text = ROW.partition("\n")[0] + "\n" + "+14155550100\n" * 6_000
+    again = await take_in(viewer, begun[displaced], text, turns=turns, idempotency_key=f"file {displaced}")
+    assert (again.state, again.counts.created) == (ImportState.COMPLETED, 6_000)
+    assert (turns.files.running, turns.files.waiting) == (0, 0)
+
+
+def _are_waiting(turns: ImportTurns, count: int) -> Callable[[], Any]:
+    async def are() -> bool:
+        return turns.files.waiting == count
+
+    return are
+
+
+@pytest.mark.usefixtures("database")
+async def test_two_customers_do_not_take_a_place_from_each_other_again_and_again(
+    viewer: Viewer, stranger: Viewer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"FILES_MAX": 3, "PATIENCE_SECONDS": 0.1, "ASK_SECONDS": 0.05}.items():
+        monkeypatch.setattr(turning, name, value)
+    monkeypatch.setattr(turning, "SLOW_BYTES_PER_SECOND", 0)
+    files, stop = Files(imports.turns()), asyncio.Event()
+    for customer in (viewer, viewer, stranger):
+        await files.begin(customer, _fast(stop))
+    theirs = await factories.make_outdial(stranger)
+    waits = asyncio.create_task(take_in(stranger, theirs.id, ROW, turns=files.turns))
+    await asyncio.sleep(1)
+    assert not waits.done()
+    stop.set()
+    done = await asyncio.gather(waits, *files.tasks)
+    assert {job.state for job in done} == {ImportState.COMPLETED}
+
+
+@pytest.mark.usefixtures("database")
+async def test_a_file_that_is_here_as_a_whole_keeps_its_place(
+    viewer: Viewer, stranger: Viewer, turns: ImportTurns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turning, "PATIENCE_SECONDS", 0.1)
+    goes_on, stores = asyncio.Event(), chunks.commit
+
+    async def commit(*given: Any, **more: Any) -> ImportJob:
+        await goes_on.wait()
+        return await stores(*given, **more)
+
+    monkeypatch.setattr(chunks, "commit", commit)
+    mine, theirs = await factories.make_outdial(viewer), await factories.make_outdial(stranger)
+    kept = [asyncio.create_task(take_in(viewer, mine.id, ROW, turns=turns)) for _ in range(2)]
+
+    async def are_here() -> bool:
+        return [place.pace.has_all for place in turns._places] == [True, True]
+
+    await until(are_here)
+    waits = asyncio.create_task(take_in(stranger, theirs.id, ROW, turns=turns))
+    await asyncio.sleep(0.5)
+    goes_on.set()
+    assert {job.state for job in await asyncio.gather(waits, *kept)} == {ImportState.COMPLETED}
