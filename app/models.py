@@ -19,6 +19,8 @@ class Customer(Model):
     """The database cluster in which the transaction ids of that epoch count."""
     suppressions_version = fields.IntField(default=0)
     """Grows whenever addresses are added to the customer's suppressions. 0 if none ever was."""
+    result_codes_version = fields.IntField(default=0)
+    """Grows with each change of the customer's result codes."""
 
     class Meta:
         table = "customer"
@@ -160,6 +162,10 @@ class Attempt(Model):
     try_number = fields.SmallIntField()
     state = fields.CharField(max_length=16)
     disposition = fields.CharField(max_length=32, null=True)
+    code = fields.CharField(max_length=64, null=True)
+    is_right_party = fields.SmallIntField(null=True)
+    is_conversion = fields.SmallIntField(null=True)
+    """0 or 1, as the code said when the result was reported: what was counted stays so."""
     detail = fields.TextField(default="")
     dialer = fields.CharField(max_length=255, null=True)
     call_id = fields.CharField(max_length=255, null=True)
@@ -323,3 +329,19 @@ class Suppression(Model):
 
     class Meta:
         table = "suppression"
+
+
+# A customer's own result of calls: a finer word for a disposition. Never deleted, since attempts have its code.
+class ResultCode(Model):
+    customer_id = fields.UUIDField()
+    code = fields.CharField(primary_key=True, max_length=64)
+    label = fields.CharField(max_length=255)
+    disposition = fields.CharField(max_length=32)
+    is_right_party = fields.SmallIntField()
+    is_conversion = fields.SmallIntField()
+    is_retired = fields.SmallIntField()
+    place = fields.SmallIntField()
+    """In the owner's list, from 0 on; of one that was left out, the last that it had."""
+
+    class Meta:
+        table = "result_code"

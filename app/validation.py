@@ -29,6 +29,8 @@ DETAIL_CHARACTERS_MAX = 4_096
 DATA_CHARACTERS_MAX = 65_536
 KEY_CHARACTERS_MAX = 255
 CALL_ID_CHARACTERS_MAX = 255
+CODE_CHARACTERS_MAX = 64
+LABEL_CHARACTERS_MAX = 255
 DIALER_CHARACTERS_MAX = 255
 REASON_CHARACTERS_MAX = 255
 IDEMPOTENCY_KEY_CHARACTERS_MAX = 255
@@ -109,6 +111,11 @@ def _encodable(value: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def is_code(value: str) -> bool:
+    """Whether a text can be a result code: visible, since people compare codes, and not longer than the column."""
+    return 1 <= len(value) <= CODE_CHARACTERS_MAX and value.isprintable() and value == value.strip()
 
 
 def optional_text(value: str | None, limit: int, errors: list[UserError], *path: str) -> str | None:

@@ -48,6 +48,7 @@ class Migration(SqlMigration):
                 ("epoch", fields.IntField(default=1)),
                 ("node", fields.CharField(default="", max_length=32)),
                 ("suppressions_version", fields.IntField(default=0)),
+                ("result_codes_version", fields.IntField(default=0)),
             ],
             options={"table": "customer", "app": "outdial", "pk_attr": "customer_id"},
             bases=["Model"],
@@ -232,6 +233,9 @@ class Migration(SqlMigration):
                 ("try_number", fields.SmallIntField()),
                 ("state", fields.CharField(max_length=16)),
                 ("disposition", fields.CharField(null=True, max_length=32)),
+                ("code", fields.CharField(null=True, max_length=64)),
+                ("is_right_party", fields.SmallIntField(null=True)),
+                ("is_conversion", fields.SmallIntField(null=True)),
                 ("detail", fields.TextField(default="", unique=False)),
                 ("dialer", fields.CharField(null=True, max_length=255)),
                 ("call_id", fields.CharField(null=True, max_length=255)),
@@ -358,13 +362,29 @@ class Migration(SqlMigration):
             options={"table": "suppression", "app": "outdial", "pk_attr": "id"},
             bases=["Model"],
         ),
+        StateOnly(
+            name="ResultCode",
+            fields=[
+                ("customer_id", fields.UUIDField()),
+                ("code", fields.CharField(primary_key=True, max_length=64, unique=True, db_index=True)),
+                ("label", fields.CharField(max_length=255)),
+                ("disposition", fields.CharField(max_length=32)),
+                ("is_right_party", fields.SmallIntField()),
+                ("is_conversion", fields.SmallIntField()),
+                ("is_retired", fields.SmallIntField()),
+                ("place", fields.SmallIntField()),
+            ],
+            options={"table": "result_code", "app": "outdial", "pk_attr": "code"},
+            bases=["Model"],
+        ),
         Sql(
             """
             CREATE TABLE customer (
                 customer_id {uuid} NOT NULL PRIMARY KEY,
                 epoch INTEGER NOT NULL DEFAULT 1,
                 node VARCHAR(32) NOT NULL DEFAULT '',
-                suppressions_version INTEGER NOT NULL DEFAULT 0
+                suppressions_version INTEGER NOT NULL DEFAULT 0,
+                result_codes_version INTEGER NOT NULL DEFAULT 0
             )
             """,
             # of customers without data too: they may read
@@ -550,6 +570,9 @@ class Migration(SqlMigration):
                     state IN ('CLAIMED', 'DIALING', 'COMPLETED', 'RELEASED', 'EXPIRED', 'UNCONFIRMED', 'REVOKED')
                 ),
                 disposition VARCHAR(32),
+                code VARCHAR(64),
+                is_right_party SMALLINT CHECK (is_right_party IN (0, 1)),
+                is_conversion SMALLINT CHECK (is_conversion IN (0, 1)),
                 detail TEXT NOT NULL DEFAULT '',
                 dialer VARCHAR(255),
                 call_id VARCHAR(255),
@@ -564,6 +587,10 @@ class Migration(SqlMigration):
                 CONSTRAINT attempt_ends_once CHECK ((expires_at IS NULL) = (ended_at IS NOT NULL)),
                 CONSTRAINT attempt_completed_has_disposition CHECK (
                     (state = 'COMPLETED') = (disposition IS NOT NULL)
+                ),
+                CONSTRAINT attempt_code_is_of_a_result CHECK (
+                    (code IS NULL OR disposition IS NOT NULL)
+                    AND (code IS NULL) = (is_right_party IS NULL) AND (code IS NULL) = (is_conversion IS NULL)
                 ),
                 PRIMARY KEY (customer_id, id),
                 FOREIGN KEY (customer_id, target_id) REFERENCES target (customer_id, id)
@@ -599,6 +626,7 @@ class Migration(SqlMigration):
                 WHERE dialer IS NOT NULL
             """,
             "CREATE INDEX attempt_page_call ON attempt (outdial_id, call_id, claimed_at, id) WHERE call_id IS NOT NULL",
+            "CREATE INDEX attempt_page_code ON attempt (outdial_id, code, claimed_at, id) WHERE code IS NOT NULL",
         ),
         Sql(
             """
@@ -765,5 +793,21 @@ class Migration(SqlMigration):
             """,
             # those whose targets housekeeping still has to finish
             "CREATE INDEX suppression_pending ON suppression (customer_id, id) WHERE is_pending = 1",
+        ),
+        Sql(
+            """
+            CREATE TABLE result_code (
+                customer_id {uuid} NOT NULL,
+                code VARCHAR(64) NOT NULL CHECK (code <> ''),
+                label VARCHAR(255) NOT NULL,
+                disposition VARCHAR(32) NOT NULL,
+                is_right_party SMALLINT NOT NULL CHECK (is_right_party IN (0, 1)),
+                is_conversion SMALLINT NOT NULL CHECK (is_conversion IN (0, 1)),
+                is_retired SMALLINT NOT NULL CHECK (is_retired IN (0, 1)),
+                place SMALLINT NOT NULL CHECK (place >= 0),
+                PRIMARY KEY (customer_id, code),
+                FOREIGN KEY (customer_id) REFERENCES customer (customer_id)
+            )
+            """,
         ),
     ]

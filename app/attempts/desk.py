@@ -1,10 +1,12 @@
 """The desk: attempts with their targets and policies, on which a report or the sweep decides, and what it changes."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, TypeVar
+
+import orjson
 
 from app import clock, db, lifecycle, rows, store
 from app.auth import Viewer
@@ -13,7 +15,16 @@ from app.db import Transaction
 from app.errors import Unavailable
 from app.gathering import Gathering
 from app.lifecycle import NOTHING_SUPPRESSED, AttemptState, Disposition, TargetEventType, Tries
-from app.records import Attempt, CalledTarget, Counting, Destination, DialPolicy, SuppressionSource, suppressed_among
+from app.records import (
+    Attempt,
+    CalledTarget,
+    Counting,
+    Destination,
+    DialPolicy,
+    ResultCode,
+    SuppressionSource,
+    suppressed_among,
+)
 from app.turns import working_for
 
 T = TypeVar("T")
@@ -46,6 +57,8 @@ class Desk:
     """Ids of attempts that were revoked and whose address must not be called."""
     wishes: list[Destination] = field(default_factory=list)
     """Whose owners asked not to be called, on this desk."""
+    codes: dict[str, ResultCode] = field(default_factory=dict)
+    """The customer's, of those that are reported; retired ones too."""
     made: Counter[str] = field(default_factory=Counter)
     dispositions: list[Disposition] = field(default_factory=list)
     """Accepted results of the task that is decided."""
@@ -100,6 +113,7 @@ class Task(Generic[T]):
     Args:
         attempt_ids: unknown ones are left out.
         decide: changes the desk. It may be called again with another one, so it must do nothing else.
+        codes: result codes that it decides by.
         may_suppress: somebody may have asked not to be called: it is decided alone, while nothing is claimed.
         is_patient: waits for locks of others. If not, `Refused` is raised instead, where that is possible.
     """
@@ -108,6 +122,7 @@ class Task(Generic[T]):
     decide: Callable[[Desk], T]
     is_patient: bool = True
     may_suppress: bool = False
+    codes: frozenset[str] = frozenset()
 
 
 async def work_on_desk(viewer: Viewer, task: Task[T]) -> T:
@@ -152,7 +167,7 @@ _together: Gathering[str, Task[Any], Any] = Gathering(
 
 
 async def _work_unlocked(customer_id: str, wanted: list[str], tasks: Sequence[Task[T]]) -> list[T]:
-    found = await store.read_desk(db.fetch, customer_id, wanted) if wanted else []
+    found = await store.read_desk(db.fetch, customer_id, wanted, codes=_codes(tasks)) if wanted else []
     if any(row["has_moved"] for row in found):
         raise db.Refused
     desk = _desk(found, found[0]["now_at"] if found else clock.now())
@@ -173,7 +188,7 @@ async def _work_unlocked(customer_id: str, wanted: list[str], tasks: Sequence[Ta
 async def _work_locked(tx: Transaction, customer_id: str, wanted: list[str], tasks: Sequence[Task[T]]) -> list[T]:
     # An attempt changes only under its target's lock, so attempts are read after the locks are taken.
     locked = await store.lock_attempts(tx, customer_id, wanted)
-    found = await store.read_desk(tx.fetch, customer_id, wanted)
+    found = await store.read_desk(tx.fetch, customer_id, wanted, codes=_codes(tasks))
     desk = _desk(found, found[0]["now_at"] if found else await tx.now())
     if locked is not None and len(desk.targets) != locked:
         raise db.Changed  # an attempt has appeared after the locks were taken
@@ -190,7 +205,7 @@ async def _work_alone(tx: Transaction, customer_id: str, task: Task[T]) -> T:
     await tx.lock(customer_id, alone=True)
     places = await store.places_of(tx, customer_id, task.attempt_ids)
     claimed = await store.claimed(tx, customer_id, places)
-    desk = await locked_desk(tx, customer_id, [*task.attempt_ids, *claimed])
+    desk = await locked_desk(tx, customer_id, [*task.attempt_ids, *claimed], codes=task.codes)
     [decided] = _decide(desk, [task])
     if desk.wishes:
         made = [
@@ -205,14 +220,16 @@ async def _work_alone(tx: Transaction, customer_id: str, task: Task[T]) -> T:
     return decided
 
 
-async def locked_desk(tx: Transaction, customer_id: str, attempt_ids: Sequence[str]) -> Desk:
+async def locked_desk(
+    tx: Transaction, customer_id: str, attempt_ids: Sequence[str], *, codes: Collection[str] = ()
+) -> Desk:
     """A desk in a transaction that has the customer's lock alone, with the locks of its outdials and targets.
 
     It has the last attempts of these targets, too: they may be ended, although they are not named.
     """
     wanted = sorted(set(attempt_ids))
     await store.lock_attempts(tx, customer_id, wanted)
-    found = await store.read_desk(tx.fetch, customer_id, wanted, with_last=True)
+    found = await store.read_desk(tx.fetch, customer_id, wanted, codes=codes, with_last=True)
     return _desk(found, found[0]["now_at"] if found else await tx.now())
 
 
@@ -234,6 +251,10 @@ def revoke(desk: Desk, attempt_ids: Iterable[str], counting: Counting) -> None:
         # nobody was called, so there is no need to wait before the next address
         after = moved(target, lifecycle.idle_or_done(desk.tries(target), desk.now))
         desk.put_target(after, TargetEventType.SUPPRESSED, revoked)
+
+
+def _codes(tasks: Sequence[Task[T]]) -> frozenset[str]:
+    return frozenset().union(*(task.codes for task in tasks))
 
 
 def _decide(desk: Desk, tasks: Sequence[Task[T]]) -> list[T]:
@@ -259,6 +280,9 @@ def _desk(found: Sequence[Mapping[str, Any]], now: datetime) -> Desk:
                 desk.suppressed[attempt.target_id] = dict.fromkeys(rows.indexes_of(row["suppressed_mask"]))
         if row["suppressed_by"] is not None:
             desk.suppressed_attempts.add(attempt.id)
+        if row["codes"] is not None:
+            listed = (dict(zip(store.CODE.kinds, values, strict=True)) for values in orjson.loads(row["codes"]))
+            desk.codes = {code["code"]: rows.result_code(code) for code in listed}
         if attempt.outdial_id not in desk.policies:
             desk.policies[attempt.outdial_id] = rows.reported_policy(store.POLICY.part_of(row))
             if row["outdial.tm_delete"] is not None:

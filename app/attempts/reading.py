@@ -105,6 +105,10 @@ def _conditions(viewer: Viewer, where: AttemptFilter) -> Callable[[Parameters], 
                 met.append(f"{column} = {parameter(values[0].value)}")
             elif values:
                 met.append(f"{column} {db.any_of(parameter([value.value for value in values]), 'text')}")
+        if len(where.codes) == 1:
+            met.append(f"code = {parameter(sought(where.codes[0]))}")
+        elif where.codes:
+            met.append(f"code {db.any_of(parameter([sought(code) for code in where.codes]), 'text')}")
         if where.dialer is not None:
             met.append(f"dialer = {parameter(sought(where.dialer))}")
         if where.call_id is not None:

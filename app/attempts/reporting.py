@@ -15,7 +15,7 @@ from app.changes import ended, moved
 from app.errors import Rejected, UserError, UserErrorCode, invalid
 from app.frozen import replace
 from app.lifecycle import AttemptState, Disposition, DoneReason, TargetEventType, TargetStatus, Verdict
-from app.records import Attempt, AttemptBatch, AttemptResult, AttemptStart, CalledTarget
+from app.records import Attempt, AttemptBatch, AttemptResult, AttemptStart, CalledTarget, code_refusal
 
 BATCH_ATTEMPTS_MAX = 500
 
@@ -39,12 +39,13 @@ _REFUSALS = {
 async def _report(
     viewer: Viewer,
     attempt_ids: Sequence[str | None],
-    step: Callable[[Desk, int, Attempt], Verdict],
+    step: Callable[[Desk, int, Attempt], Verdict | UserError],
     field_name: str,
     id_name: str | None,
     early_errors: Sequence[UserError],
     *,
     may_suppress: bool = False,
+    codes: frozenset[str] = frozenset(),
 ) -> tuple[AttemptBatch, list[Disposition]]:
     """Take each row of a batch through `step`; rows with an error already are None."""
     known = [attempt_id for attempt_id in attempt_ids if attempt_id is not None]
@@ -61,7 +62,9 @@ async def _report(
                 errors.append(UserError(UserErrorCode.NOT_FOUND, "Attempt not found.", path))
                 continue
             verdict = step(desk, index, attempt)
-            if verdict in _REFUSALS:
+            if isinstance(verdict, UserError):
+                errors.append(verdict)
+            elif verdict in _REFUSALS:
                 code, message = _REFUSALS[verdict]
                 errors.append(UserError(code, message, path))
             else:
@@ -69,7 +72,7 @@ async def _report(
         errors.sort(key=lambda error: int(error.path[1]))
         return AttemptBatch([desk.attempts[attempt_id] for attempt_id in done], tuple(errors)), desk.dispositions
 
-    return await work_on_desk(viewer, Task(known, decide, may_suppress=may_suppress))
+    return await work_on_desk(viewer, Task(known, decide, may_suppress=may_suppress, codes=codes))
 
 
 def _checked_ids(
@@ -221,19 +224,25 @@ async def complete(viewer: Viewer, *, results: Sequence[AttemptResult]) -> Attem
         if len(errors) > before:
             checked[index] = None
 
-    def step(desk: Desk, index: int, attempt: Attempt) -> Verdict:
-        return _complete(desk, attempt, results[index])
+    def step(desk: Desk, index: int, attempt: Attempt) -> Verdict | UserError:
+        return _complete(desk, attempt, results[index], "results", str(index), "code")
 
-    may_suppress = any(result.disposition is Disposition.DO_NOT_CALL for result in results)
     batch, dispositions = await _report(
-        viewer, checked, step, "results", "attempt_id", errors, may_suppress=may_suppress
+        viewer,
+        checked,
+        step,
+        "results",
+        "attempt_id",
+        errors,
+        may_suppress=any(result.disposition is Disposition.DO_NOT_CALL for result in results),
+        codes=frozenset(result.code for result in results if result.code and validation.is_code(result.code)),
     )
     for disposition, number in Counter(dispositions).items():
         metrics.completed_attempts.labels(disposition=disposition.value).inc(number)
     return batch
 
 
-def _complete(desk: Desk, attempt: Attempt, result: AttemptResult) -> Verdict:
+def _complete(desk: Desk, attempt: Attempt, result: AttemptResult, *code_path: str) -> Verdict | UserError:
     target = desk.targets[attempt.target_id]
     holds = desk.holds(attempt)
     newest = target.last_attempt_id == attempt.id
@@ -249,6 +258,12 @@ def _complete(desk: Desk, attempt: Attempt, result: AttemptResult) -> Verdict:
     if lifecycle.asks_not_to_be_called(reported=attempt.disposition, disposition=result.disposition):
         desk.wishes.append(attempt.destination)
         desk.suppress({attempt.destination.place: None})
+    code = None if result.code is None else desk.codes.get(result.code)
+    # A result that is sent again changes nothing, so its code is not looked at: it may be retired by now.
+    if verdict is Verdict.APPLY and result.code is not None:
+        refusal = code_refusal(code, result.disposition)
+        if refusal is not None:
+            return invalid(refusal, *code_path)
     if verdict is not Verdict.APPLY:
         return verdict
     late = attempt.state in lifecycle.UNKNOWN and newest
@@ -259,6 +274,9 @@ def _complete(desk: Desk, attempt: Attempt, result: AttemptResult) -> Verdict:
                 AttemptState.COMPLETED,
                 desk.now,
                 disposition=result.disposition,
+                code=result.code,
+                is_right_party=code and code.is_right_party,
+                is_conversion=code and code.is_conversion,
                 detail=result.detail,
             )
         )

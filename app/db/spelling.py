@@ -68,6 +68,11 @@ def json_list(values: str) -> str:
     return f"jsonb_build_array({values})" if is_postgres() else f"json_array({values})"
 
 
+def json_lists(values: str) -> str:
+    """An aggregate: a JSON list with a list of values for each row. Of no row, null or an empty list."""
+    return f"jsonb_agg(jsonb_build_array({values}))" if is_postgres() else f"json_group_array(json_array({values}))"
+
+
 def instant_now(placeholder: str) -> str:
     """The database's clock; `now_value` is the value of the parameter."""
     return f"clock_timestamp() + CAST({placeholder} AS interval)" if is_postgres() else placeholder

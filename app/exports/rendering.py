@@ -35,6 +35,9 @@ ATTEMPT_COLUMNS = (
     "dialed_at",
     "ended_at",
     "expires_at",
+    "code",
+    "is_right_party",
+    "is_conversion",
 )
 
 
@@ -222,7 +225,14 @@ def _attempt_cells(line: AttemptLine) -> list[object]:
         _time(attempt.dialed_at),
         _time(attempt.ended_at),
         _time(attempt.expires_at),
+        sheets.neutralised(attempt.code or ""),
+        _flag_cell(attempt.is_right_party),
+        _flag_cell(attempt.is_conversion),
     ]
+
+
+def _flag_cell(value: bool | None) -> str | None:
+    return None if value is None else str(value).lower()
 
 
 def _attempt_object(line: AttemptLine) -> dict[str, Any]:
@@ -243,6 +253,9 @@ def _attempt_object(line: AttemptLine) -> dict[str, Any]:
         "dialed_at": _time(attempt.dialed_at),
         "ended_at": _time(attempt.ended_at),
         "expires_at": _time(attempt.expires_at),
+        "code": attempt.code,
+        "is_right_party": attempt.is_right_party,
+        "is_conversion": attempt.is_conversion,
     }
 
 

@@ -11,6 +11,11 @@ from app.records.choices import (
     SuppressionSource,
     TargetOrder,
 )
+from app.records.codes import (
+    ResultCode,
+    ResultCodeDraft,
+    code_refusal,
+)
 from app.records.inputs import (
     AttemptFilter,
     AttemptResult,
@@ -102,6 +107,8 @@ __all__ = [
     "Progress",
     "RejectCode",
     "Reset",
+    "ResultCode",
+    "ResultCodeDraft",
     "Suppression",
     "SuppressionBatch",
     "SuppressionDraft",
@@ -112,6 +119,7 @@ __all__ = [
     "TargetEvent",
     "TargetFilter",
     "TargetOrder",
+    "code_refusal",
     "place_of",
     "suppressed_among",
 ]

@@ -148,6 +148,7 @@ class AttemptResult:
     disposition: Disposition
     detail: str = ""
     retry_after_seconds: int | None = None
+    code: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +170,7 @@ class TargetFilter:
 class AttemptFilter:
     states: tuple[AttemptState, ...] = ()
     dispositions: tuple[Disposition, ...] = ()
+    codes: tuple[str, ...] = ()
     dialer: str | None = None
     call_id: str | None = None
 

@@ -210,6 +210,11 @@ class Attempt:
     try_number: int
     state: AttemptState
     disposition: Disposition | None
+    code: str | None
+    """The owner's own word for the result, of those that the owner had when it was reported."""
+    is_right_party: bool | None
+    is_conversion: bool | None
+    """As the code said then; None without a code."""
     detail: str
     dialer: str | None
     call_id: str | None

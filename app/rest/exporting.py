@@ -57,6 +57,7 @@ _SUPPRESSION_FILTERS = (
 _ATTEMPT_FILTERS = (
     _filter("state", AttemptState, "Attempts in this state."),
     _filter("disposition", Disposition, "Attempts reported with this result."),
+    Field("code", {"type": "string"}, "Attempts reported with this result code."),
     Field("dialer", {"type": "string"}, "Attempts of this dialer."),
     Field("call_id", {"type": "string"}, "Attempts with this call id."),
 )
@@ -88,6 +89,7 @@ def _of_attempts(viewer: Viewer, outdial_id: str, form: Form, given: Given) -> A
     where = AttemptFilter(
         states=tuple(given.get("state", ())),
         dispositions=tuple(given.get("disposition", ())),
+        codes=(given["code"],) if given.get("code") else (),
         dialer=given.get("dialer"),
         call_id=given.get("call_id"),
     )

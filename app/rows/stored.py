@@ -25,6 +25,7 @@ from app.records import (
     Destination,
     Outdial,
     Progress,
+    ResultCode,
     Suppression,
     SuppressionSource,
     Target,
@@ -228,6 +229,9 @@ def attempt(row: Mapping[str, Any]) -> Attempt:
         try_number=row["try_number"],
         state=_STATES[row["state"]],
         disposition=None if disposition is None else _DISPOSITIONS[disposition],
+        code=row["code"],
+        is_right_party=_flag(row["is_right_party"]),
+        is_conversion=_flag(row["is_conversion"]),
         detail=row["detail"],
         dialer=row["dialer"],
         call_id=row["call_id"],
@@ -237,6 +241,10 @@ def attempt(row: Mapping[str, Any]) -> Attempt:
         dialed_at=row["dialed_at"],
         ended_at=row["ended_at"],
     )
+
+
+def _flag(value: int | None) -> bool | None:
+    return None if value is None else bool(value)
 
 
 # ---------------------------------------------------------------- rows of claims and reports
@@ -273,13 +281,16 @@ class Reader:
         return _claimed_attempt(*self._attempt_values(values), target)
 
     def _attempt_values(self, values: Sequence[Any]) -> tuple[Any, ...]:
-        (*before, destination_text, try_number, state, disposition) = values[:_REPORTED]
+        (*before, destination_text, try_number, state, disposition, code, right_party, conversion) = values[:_REPORTED]
         return (
             *before,
             self._destination(destination_text),
             try_number,
             _STATES[state],
             None if disposition is None else _DISPOSITIONS[disposition],
+            code,
+            _flag(right_party),
+            _flag(conversion),
             *values[_REPORTED:],
         )
 
@@ -311,7 +322,7 @@ class Reader:
         return read
 
 
-_REPORTED = ATTEMPT_VALUES.index("disposition") + 1
+_REPORTED = ATTEMPT_VALUES.index("is_conversion") + 1
 
 
 def progress(row: Mapping[str, Any]) -> Progress:
@@ -333,4 +344,15 @@ def suppression(row: Mapping[str, Any]) -> Suppression:
         source=SuppressionSource(row["source"]),
         expires_at=row["expires_at"],
         tm_create=row["tm_create"],
+    )
+
+
+def result_code(row: Mapping[str, Any]) -> ResultCode:
+    return ResultCode(
+        code=row["code"],
+        label=row["label"],
+        disposition=_DISPOSITIONS[row["disposition"]],
+        is_right_party=bool(row["is_right_party"]),
+        is_conversion=bool(row["is_conversion"]),
+        is_retired=bool(row["is_retired"]),
     )

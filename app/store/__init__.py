@@ -22,7 +22,7 @@ from app.store.capping import of_owners as caps_of_owners
 from app.store.capping import wake_up
 from app.store.claims import Taken, Wish, take_due
 from app.store.creating import save_new
-from app.store.desks import POLICY, lock_attempts, read_desk, save_unchanged
+from app.store.desks import CODE, POLICY, lock_attempts, read_desk, save_unchanged
 from app.store.due import DUE_AT
 from app.store.due import topic as due_topic
 from app.store.grouping import sort
@@ -43,6 +43,7 @@ from app.store.suppressions import (
 from app.store.suppressions import new as new_suppression
 
 __all__ = [
+    "CODE",
     "DUE_AT",
     "POLICY",
     "Taken",

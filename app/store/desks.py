@@ -4,7 +4,7 @@ With locks it is three statements in a transaction. Without, it is one that read
 writes if all rows are still what was read.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -20,6 +20,8 @@ _ATTEMPT = tables.ATTEMPT.only(*rows.ATTEMPT_VALUES)
 _TARGET = tables.TARGET.only(*rows.CALLED_VALUES)
 POLICY = tables.OUTDIAL.only("max_try_counts", "retry_interval_seconds", "lease_seconds", "on_unconfirmed", "tm_delete")
 """What reports need of an outdial."""
+CODE = tables.RESULT_CODE.but("customer_id", "place")
+"""And of a result code."""
 
 DECIDED_SECONDS_MAX = 1.0
 """From the reading of a desk until its changes are written. The new leases begin when it was read."""
@@ -33,9 +35,10 @@ _JOINED = """
 """
 _MARK = (
     "CAST(attempt.xmin AS text) || ' ' || CAST(target.xmin AS text) || ' ' || CAST(outdial.xmin AS text)"
-    " || ' ' || CAST(customer.suppressions_version AS text)"
+    " || ' ' || CAST(customer.suppressions_version AS text) || ' ' || CAST(customer.result_codes_version AS text)"
 )
-"""The transactions that wrote the three rows last: another value after every change. Likewise of the suppressions."""
+"""The transactions that wrote the three rows last: another value after every change. Likewise of the suppressions and
+of the result codes."""
 
 
 def _of_these(known: str) -> str:
@@ -85,18 +88,25 @@ async def lock_attempts(tx: Transaction, customer_id: str, attempt_ids: Sequence
 
 
 async def read_desk(
-    fetch: Fetch, customer_id: str, attempt_ids: Sequence[str], *, with_last: bool = False
+    fetch: Fetch,
+    customer_id: str,
+    attempt_ids: Sequence[str],
+    *,
+    codes: Collection[str] = (),
+    with_last: bool = False,
 ) -> Sequence[Mapping[str, Any]]:
     """Attempts with their targets and outdials; columns are named "table.column".
 
     First comes what `rows.Reader` makes records of: the attempt's columns, then the target's. Then, besides others,
-    `suppressed_mask`: bit n is set if the target's destination n must never be called; and `suppressed_by`, not null if
-    the attempt was revoked and its address must not be called.
+    `suppressed_mask`: bit n is set if the target's destination n must never be called; `suppressed_by`, not null if the
+    attempt was revoked and its address must not be called; and in one row `codes`, a JSON list of the result codes that
+    were asked for, if there are any, each as the values of CODE.
 
     Args:
         fetch: of the use-case's transaction after `lock_attempts`, or of none.
         customer_id: whose attempts.
         attempt_ids: unknown ones are left out.
+        codes: result codes that are to be looked up.
         with_last: with the last attempts of their targets, too.
     """
     known = f"attempt.id {db.any_of('$2')}"
@@ -116,13 +126,22 @@ async def read_desk(
             {_MARK if db.has_scripts() else "''"} AS mark,
             (SELECT node <> {db.node()} FROM customer WHERE customer_id = $1) AS has_moved,
             CASE WHEN {is_any} THEN {for_ever} ELSE 0 END AS suppressed_mask,
-            CASE WHEN {is_any} AND attempt.state = '{AttemptState.REVOKED}' THEN {of_attempt} END AS suppressed_by
+            CASE WHEN {is_any} AND attempt.state = '{AttemptState.REVOKED}' THEN {of_attempt} END AS suppressed_by,
+            {_listed("$4") if codes else "NULL"} AS codes
         FROM attempt {_JOINED} WHERE attempt.customer_id = $1 AND {known} {_of_these(known)}
         """,
         customer_id,
         list(attempt_ids),
         db.now_value(),
+        *([sorted(codes)] if codes else []),
     )
+
+
+def _listed(codes: str) -> str:
+    """Result codes as JSON, in one row: in each they might be longer than all else. The query runs once."""
+    those = f"customer_id = $1 AND code {db.any_of(codes, 'text')}"
+    query = f"SELECT {db.json_lists(str(CODE))} FROM result_code WHERE {those}"
+    return f"CASE WHEN row_number() OVER () = 1 THEN ({query}) END"
 
 
 async def save_unchanged(

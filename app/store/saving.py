@@ -26,6 +26,8 @@ _ATTEMPT_CHANGED = tables.ATTEMPT.but(
     *("dialer", "claimed_at"),
 )
 """All columns of an attempt that can change."""
+_ATTEMPT_UNCODED = _ATTEMPT_CHANGED.but("code", "is_right_party", "is_conversion")
+"""Those of an attempt without a code. Once it has one, it keeps it."""
 
 _REPORTED = ("id", *_ATTEMPT_CHANGED.kinds)
 _reported = attrgetter(*_REPORTED)
@@ -152,4 +154,8 @@ def _updating_attempts(attempts: Sequence[Attempt], parameter: Parameters) -> st
     made: dict[str, Sequence[Any]] = dict(zip(_REPORTED, zip(*map(_reported, attempts), strict=True), strict=True))
     made["state"] = [state._value_ for state in made["state"]]
     made["disposition"] = [disposition and disposition._value_ for disposition in made["disposition"]]
+    if not any(code is not None for code in made["code"]):
+        return updating("UPDATE attempt", made, _ATTEMPT_UNCODED, parameter)
+    for flag in ("is_right_party", "is_conversion"):
+        made[flag] = [None if value is None else int(value) for value in made[flag]]
     return updating("UPDATE attempt", made, _ATTEMPT_CHANGED, parameter)

@@ -3,7 +3,9 @@
 from app import db, events, tables
 from app.lifecycle import DESTINATIONS, AttemptState, TargetEventType, TargetStatus
 
-_BEGUN = tables.ATTEMPT.but("disposition", "call_id", "dialed_at", "ended_at")
+_BEGUN = tables.ATTEMPT.but(
+    *("disposition", "code", "is_right_party", "is_conversion", "call_id", "dialed_at", "ended_at")
+)
 """The columns that a new attempt has; the others are set when it is dialed and ended."""
 TAKEN = tables.TARGET_ROW.only(
     *("id", "last_attempt_id", "last_index", "version"),

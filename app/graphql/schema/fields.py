@@ -142,8 +142,10 @@ def _root(
     return field
 
 
-def query(scope: Scope | None, graphql_type: object, description: str) -> Root:
-    return _root(scope, graphql_type, description)
+def query(scope: Scope | None, graphql_type: object, description: str, *, items_max: int | None = None) -> Root:
+    """A query. `items_max`: the most items of its list, if it is one that is neither a page nor as long as an input."""
+    bound: dict[str, Any] = {} if items_max is None else at_most(items_max)
+    return _root(scope, graphql_type, description, **bound)
 
 
 def mutation(scope: Scope, graphql_type: object, description: str, *, is_report: bool = False, rows: int = 1) -> Root:

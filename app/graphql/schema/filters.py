@@ -7,6 +7,7 @@ import strawberry
 from strawberry import UNSET
 
 from app import records
+from app.codes import CODES_MAX
 from app.errors import BadUserInput
 from app.graphql.schema.bulk import in_bulk
 from app.graphql.schema.enums import (
@@ -82,15 +83,24 @@ class AttemptFilter:
     dispositions: list[Disposition] | None = strawberry.field(
         default=UNSET, description="Reported with any of these results."
     )
+    codes: list[str] | None = strawberry.field(
+        default=UNSET,
+        description="Reported with any of these result codes, at most 200.",
+        metadata=at_most(CODES_MAX),
+    )
     dialer: str | None = strawberry.field(
         default=UNSET, description="The name that the dialer gave for itself, in full."
     )
     call_id: str | None = strawberry.field(default=UNSET, description="The dialer's own id of the call, in full.")
 
     def where(self) -> records.AttemptFilter:
+        codes = _all(self.codes)
+        if len(codes) > CODES_MAX:
+            raise BadUserInput(f"codes takes at most {CODES_MAX} codes.")
         return records.AttemptFilter(
             states=_all(self.states),
             dispositions=_all(self.dispositions),
+            codes=codes,
             dialer=given(self.dialer),
             call_id=given(self.call_id),
         )

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import strawberry
 
-from app import attempts, imports, outdials, records, suppressions, targets
+from app import attempts, codes, imports, outdials, records, suppressions, targets
 from app.auth import Scope
 from app.graphql.schema import inputs
 from app.graphql.schema.context import Info, reads_within
@@ -20,6 +20,7 @@ from app.graphql.schema.payloads import (
     Outcome,
     OutdialPayload,
     ResetTargetsPayload,
+    ResultCodesPayload,
     SuppressionsPayload,
     TargetPayload,
     batch_outcome,
@@ -196,6 +197,23 @@ class Mutation:
             refused=NO_SUPPRESSIONS,
         )
 
+    # ------------------------------------------------------------ result codes
+
+    @mutation(
+        Scope.WRITE,
+        ResultCodesPayload,
+        "Sets all result codes of the customer. Those that are left out are retired, not deleted: attempts that have "
+        "one keep it, and its label can still be read. If one code is rejected, nothing is changed. Once it has "
+        "answered, no result is accepted with a retired code.",
+    )
+    async def set_result_codes(
+        self, info: Info, wish: Annotated[inputs.SetResultCodesInput, INPUT]
+    ) -> Outcome[list[records.ResultCode] | None]:
+        return await outcome(
+            codes.set_all(info.context.viewer, drafts=wish.drafts(), idempotency_key=given(wish.idempotency_key)),
+            refused=None,
+        )
+
     # ------------------------------------------------------------ imports: files
 
     @mutation(
@@ -249,7 +267,8 @@ class Mutation:
     @mutation(
         Scope.DIAL,
         AttemptsPayload,
-        "Reports the results of calls. Reporting the same result again is not an error and changes nothing.",
+        "Reports the results of calls. Reporting the same disposition again is not an error and changes nothing, "
+        "neither the detail nor the code.",
         is_report=True,
     )
     async def complete_attempts(

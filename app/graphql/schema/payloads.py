@@ -8,7 +8,9 @@ from typing import Any, Generic, TypeVar
 import strawberry
 
 from app import errors, records
+from app.codes import KEPT_CODES_MAX
 from app.errors import Rejected
+from app.graphql.schema.codes import ResultCode
 from app.graphql.schema.enums import UserErrorCode
 from app.graphql.schema.fields import derived
 from app.graphql.schema.types import Attempt, ImportJob, Outdial, OutdialTarget, Suppression
@@ -151,6 +153,16 @@ def _suppressions(answer: Outcome[records.SuppressionBatch]) -> Sequence[records
 class SuppressionsPayload:
     suppressions: list[Suppression] = derived(
         _suppressions, "The suppressions as they are now, or as they were before they were removed."
+    )
+    user_errors: list[UserError] = _user_errors()
+
+
+@strawberry.type(description="The result of a change to the result codes.")
+class ResultCodesPayload:
+    result_codes: list[ResultCode] | None = derived(
+        _result,
+        "All result codes after the change, as resultCodes has them. Null if the change was rejected.",
+        items_max=KEPT_CODES_MAX,
     )
     user_errors: list[UserError] = _user_errors()
 

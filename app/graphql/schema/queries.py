@@ -4,9 +4,10 @@ from typing import Annotated
 
 import strawberry
 
-from app import auth, outdials, rates, records, suppressions
+from app import auth, codes, outdials, rates, records, suppressions
 from app.auth import Scope
 from app.errors import BadUserInput
+from app.graphql.schema.codes import ResultCode
 from app.graphql.schema.connections import After, Before, Connection, CountedPage, First, Last, created_cursor, request
 from app.graphql.schema.context import Info
 from app.graphql.schema.fields import at_most, parse_id, query
@@ -119,3 +120,13 @@ class Query:
         where = which.where() if which else records.SuppressionFilter()
         page = await suppressions.page(viewer, request(first, after, last, before), where=where)
         return CountedPage(page, created_cursor, lambda: suppressions.count(viewer, where=where))
+
+    @query(
+        Scope.READ,
+        list[ResultCode],
+        "Returns the customer's result codes, at most 1,000: first those in use, in their owner's order, then the "
+        "retired ones.",
+        items_max=codes.KEPT_CODES_MAX,
+    )
+    async def result_codes(self, info: Info) -> list[records.ResultCode]:
+        return await codes.get_all(info.context.viewer)

@@ -302,6 +302,16 @@ class Attempt(Node):
     disposition: Disposition | None = strawberry.field(
         description="The reported result. Null unless the state is COMPLETED."
     )
+    code: str | None = strawberry.field(
+        description="The owner's own result: one of resultCodes. Null if none was reported."
+    )
+    is_right_party: bool | None = strawberry.field(
+        description="Whether the person was reached who was wanted, as the code said when it was reported: later "
+        "changes of the code change no attempt. Null without a code."
+    )
+    is_conversion: bool | None = strawberry.field(
+        description="Whether the call was a success, as the code said when it was reported. Null without a code."
+    )
     detail: str = text("Details that the dialer reported.", DETAIL_CHARACTERS_MAX)
     dialer: str | None = strawberry.field(description="The name that the dialer gave for itself. Null if it gave none.")
     call_id: str | None = strawberry.field(

@@ -12,6 +12,10 @@ from app.graphql.schema.inputs.attempts import (
     StartAttemptInput,
     StartAttemptsInput,
 )
+from app.graphql.schema.inputs.codes import (
+    ResultCodeInput,
+    SetResultCodesInput,
+)
 from app.graphql.schema.inputs.outdials import (
     CallCapInput,
     CallingExceptionInput,
@@ -56,6 +60,8 @@ __all__ = [
     "ReleaseAttemptsInput",
     "RemoveSuppressionsInput",
     "ResetTargetsInput",
+    "ResultCodeInput",
+    "SetResultCodesInput",
     "StartAttemptInput",
     "StartAttemptsInput",
     "SuppressedAddressInput",

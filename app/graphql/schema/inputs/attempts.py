@@ -79,6 +79,11 @@ class AttemptResultInput:
         default=UNSET,
         description="Replaces the policy's retryIntervalSeconds, 0 to 2,592,000. Ignored if the target becomes DONE.",
     )
+    code: str | None = strawberry.field(
+        default=UNSET,
+        description="One of resultCodes that belongs to the disposition and is not retired. Ignored if the attempt has "
+        "this disposition already.",
+    )
 
 
 @in_bulk
@@ -90,6 +95,8 @@ class CompleteAttemptsInput:
 
     def reports(self) -> list[records.AttemptResult]:
         return [
-            records.AttemptResult(row.attempt_id, row.disposition, row.detail, given(row.retry_after_seconds))
+            records.AttemptResult(
+                row.attempt_id, row.disposition, row.detail, given(row.retry_after_seconds), given(row.code)
+            )
             for row in self.results
         ]
