@@ -32,7 +32,7 @@ async def set_all(
     """Make these the viewer's codes, in this order. Those that are left out are retired.
 
     Returns:
-        As `get_all`.
+        These codes as they are now; of a call that is sent again with its key, too.
 
     Raises:
         Rejected: INVALID, if anything in the list is; or CONFLICT. Then nothing is changed.
@@ -75,7 +75,7 @@ def _checked(drafts: Sequence[ResultCodeDraft], errors: list[UserError]) -> list
 async def _set(
     tx: Transaction, viewer: Viewer, wanted: Sequence[ResultCode], key: idempotency.Key | None
 ) -> list[ResultCode] | None:
-    """All codes after the change; None if the customer is not known yet."""
+    """The codes after the change; None if the customer is not known yet."""
     # Alone: a report that is under way has decided by the codes as they were, or decides again.
     if not await tx.lock(viewer.customer_id, alone=True):
         return None
@@ -88,7 +88,8 @@ async def _set(
         if changed:
             await _store(tx, viewer.customer_id, changed)
             await idempotency.keep(tx, key, {}, await tx.now())
-    return [rows.result_code(row) for row in await tx.fetch(_READ, viewer.customer_id)]
+    now = {row["code"]: row for row in await tx.fetch(_READ, viewer.customer_id)}
+    return [rows.result_code(now[one.code]) for one in wanted]
 
 
 def _changed(before: Mapping[str, db.Row], wanted: Sequence[ResultCode]) -> dict[str, tuple[ResultCode, int]]:

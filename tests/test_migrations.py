@@ -52,6 +52,7 @@ async def test_the_migrations_make_the_tables_of_the_models(database: str) -> No
         "rate_limit",
         "suppression",
         "outdial_zone",
+        "result_code",
     }
     for model in models:
         expected = {

@@ -69,11 +69,13 @@ def _attempt(viewer: Viewer, outdial_id: str, number: int, target_id: str) -> di
     disposition = None if state is not AttemptState.COMPLETED else "NO_ANSWER"
     if len(states) <= rare < len(states) + len(results):
         disposition = results[rare - len(states)].value
-    is_live = state in LIVE
+    is_live, code = state in LIVE, "RARE" if rare == len(states) else "USUAL"
     return dict.fromkeys(tables.ATTEMPT.kinds) | {
         "id": ids.new(), "customer_id": viewer.customer_id, "outdial_id": outdial_id, "target_id": target_id,
         "destination_index": 0, "destination": _destination("+493000000000"), "try_number": 1, "state": state.value,
-        "disposition": disposition, "detail": "", "dialer": f"dialer-{number % 400}", "call_id": f"call-{number}",
+        "disposition": disposition, "detail": "", "code": disposition and code,
+        "is_right_party": disposition and 0, "is_conversion": disposition and 0,
+        "dialer": f"dialer-{number % 400}", "call_id": f"call-{number}",
         "lease_seconds": 60, "expires_at": instant if is_live else None, "claimed_at": instant,
         "ended_at": None if is_live else instant,
     }  # fmt: skip
@@ -188,6 +190,7 @@ ONE_OF_ATTEMPTS: dict[str, AttemptFilter] = {
     **{f"state {one}": AttemptFilter(states=(one,)) for one in AttemptState},
     **{f"disposition {one}": AttemptFilter(dispositions=(one,)) for one in Disposition},
     "in progress": AttemptFilter(states=tuple(LIVE)),
+    "code": AttemptFilter(codes=("RARE",)),
     "dialer": AttemptFilter(dialer="dialer-7"),
     "call id": AttemptFilter(call_id="call-7"),
 }
@@ -196,6 +199,7 @@ SEVERAL_OF_ATTEMPTS: dict[str, AttemptFilter] = {
     "ended states": AttemptFilter(states=tuple(state for state in AttemptState if state not in LIVE)),
     "states of both kinds": AttemptFilter(states=(AttemptState.DIALING, AttemptState.COMPLETED)),
     "all dispositions": AttemptFilter(dispositions=tuple(Disposition)),
+    "both codes": AttemptFilter(codes=("RARE", "USUAL")),
 }
 REQUESTS: dict[str, PageRequest] = {
     "the first page": PageRequest(size=10),

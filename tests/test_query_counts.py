@@ -8,13 +8,13 @@ from typing import Any
 import orjson
 import pytest
 
-from app import attempts, db, events, exports, idempotency, imports
+from app import attempts, codes, db, events, exports, idempotency, imports
 from app.auth import Viewer
 from app.graphql.schema import schema
 from app.graphql.schema.context import Context
 from app.graphql.transport.execution import Execution, Operation
 from app.lifecycle import Disposition
-from app.records import AttemptResult, AttemptStart
+from app.records import AttemptResult, AttemptStart, ResultCodeDraft
 from tests.support import factories as make
 
 EXECUTION = Execution(schema, Context)
@@ -36,6 +36,7 @@ NESTED = f"""query($first: Int) {{ outdials(first: $first) {{
 # Each with the number of statements that it takes, whatever there is.
 QUERIES: dict[str, tuple[str, int]] = {
     "viewer": ("{ viewer { customerId } }", 0),
+    "result codes": ("{ resultCodes { code label disposition isRightParty isConversion isRetired } }", 1),
     "outdials": ("query($first: Int) { outdials(first: $first) { nodes { id name } } }", 1),
     "outdials with their pages of targets and attempts under way": (NESTED, 4),
     "progress": ("query($first: Int) { outdials(first: $first) { nodes { progress { total idle attempts } } } }", 2),
@@ -239,6 +240,24 @@ async def test_what_dialers_wait_for_takes_two_or_three_statements(
         ids = [attempt.id for attempt in claimed]
         cost, released = await spent(attempts.release(viewer, attempt_ids=ids))
         assert (cost, len(released.attempts)) == (3, number)
+    finally:
+        await db.close()
+
+
+@pytest.mark.parametrize("number", [1, 100])
+async def test_results_with_codes_take_no_more_statements(postgres_url: str, viewer: Viewer, number: int) -> None:
+    await db.connect(postgres_url)
+    try:
+        await codes.set_all(viewer, drafts=[ResultCodeDraft(f"C{one}", "x", Disposition.BUSY) for one in range(200)])
+        outdial = await make.make_outdial(viewer)
+        await make.make_targets(viewer, outdial.id, number)
+        claimed = await attempts.claim(viewer, outdial.id, limit=number)
+        results = [
+            AttemptResult(attempt.id, Disposition.BUSY, code=f"C{index}") for index, attempt in enumerate(claimed)
+        ]
+        cost, completed = await spent(attempts.complete(viewer, results=results))
+        assert (cost, len(completed.attempts)) == (3, number)
+        assert [attempt.code for attempt in completed.attempts] == [f"C{index}" for index in range(number)]
     finally:
         await db.close()
 

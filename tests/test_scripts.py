@@ -8,13 +8,13 @@ from datetime import timedelta
 import asyncpg
 import pytest
 
-from app import attempts, clock, db, outdials
+from app import attempts, clock, codes, db, outdials
 from app.auth import Viewer
 from app.db import connections, units
 from app.db.configuration import POSTGRES
 from app.errors import Rejected, Unavailable, UserErrorCode
 from app.lifecycle import AttemptState, Disposition
-from app.records import Attempt, AttemptResult, AttemptStart
+from app.records import Attempt, AttemptResult, AttemptStart, ResultCodeDraft
 from tests.support import factories, postgres
 
 
@@ -47,6 +47,7 @@ async def test_a_claim_is_one_trip_and_a_report_two(postgres_url: str, viewer: V
     try:
         outdial = await factories.make_outdial(viewer, policy={"retry_interval_seconds": 0})
         await factories.make_targets(viewer, outdial.id, 4)
+        await codes.set_all(viewer, drafts=[ResultCodeDraft("LINE", "Line busy", Disposition.BUSY)])
         heard: list[str] = []
         async with connections.connection(POSTGRES) as connection:
             connection.add_query_logger(lambda record: heard.append(" ".join(record.query.split())))
@@ -55,7 +56,7 @@ async def test_a_claim_is_one_trip_and_a_report_two(postgres_url: str, viewer: V
             counted = [len(heard)]
             for work in (
                 attempts.start(viewer, starts=[AttemptStart(made[0].id)]),
-                attempts.complete(viewer, results=[AttemptResult(made[0].id, Disposition.BUSY)]),
+                attempts.complete(viewer, results=[AttemptResult(made[0].id, Disposition.BUSY, code="LINE")]),
                 attempts.release(viewer, attempt_ids=[made[1].id]),
             ):
                 heard.clear()

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from app import attempts, clock, db, events, idempotency, imports, outdials, rates, suppressions, targets
+from app import attempts, clock, codes, db, events, idempotency, imports, outdials, rates, suppressions, targets
 from app.auth import Viewer
 from app.lifecycle import Disposition, DoneReason
 from app.pagination import PageRequest, Place
@@ -22,6 +22,7 @@ from app.records import (
     ImportState,
     OutdialFilter,
     PolicyDraft,
+    ResultCodeDraft,
     SuppressionDraft,
     SuppressionFilter,
     SuppressionSource,
@@ -58,7 +59,11 @@ async def live_through_everything(viewer: Viewer) -> None:
     await factories.start(viewer, claimed[0].id)
     await factories.extend(viewer, claimed[0].id)
     await factories.release(viewer, claimed[1].id)
-    await factories.complete(viewer, claimed[0].id, Disposition.ANSWERED)
+    for label in ("Sold it", "It was a sale"):
+        sale = ResultCodeDraft("SALE", label, Disposition.ANSWERED, is_conversion=True)
+        await codes.set_all(viewer, drafts=[sale], idempotency_key=label)
+    await codes.get_all(viewer)
+    await factories.complete(viewer, claimed[0].id, Disposition.ANSWERED, code="SALE")
     await factories.complete(viewer, claimed[0].id, Disposition.DO_NOT_CALL)
     await targets.update(viewer, claimed[2].target_id, changes={"name": "another"})
     await targets.cancel(viewer, claimed[2].target_id)
@@ -75,6 +80,8 @@ async def live_through_everything(viewer: Viewer) -> None:
     await targets.pages(viewer, [outdial.id], request=PageRequest(before=place, backward=True), where=where)
     await targets.counts(viewer, [outdial.id], where=where)
     await attempts.pages_of_outdials(viewer, [outdial.id], request=PageRequest(), where=AttemptFilter(dialer="d"))
+    for given in (("SALE",), ("SALE", "LATER")):
+        await attempts.counts_of_outdials(viewer, [outdial.id], where=AttemptFilter(codes=given))
     await attempts.counts_of_outdials(viewer, [outdial.id])
     await attempts.pages_of_targets(viewer, [claimed[0].target_id], request=PageRequest(after=place))
     await attempts.counts_of_targets(viewer, [claimed[0].target_id])
@@ -196,6 +203,7 @@ async def test_a_filter_that_no_database_could_hold_is_refused(database: str, vi
             targets.counts(viewer, [outdial.id], where=TargetFilter(destination=bad)),
             attempts.pages_of_outdials(viewer, [outdial.id], request=PageRequest(), where=AttemptFilter(dialer=bad)),
             attempts.counts_of_outdials(viewer, [outdial.id], where=AttemptFilter(call_id=bad)),
+            attempts.counts_of_outdials(viewer, [outdial.id], where=AttemptFilter(codes=(bad,))),
         ):
             with pytest.raises(BadUserInput):
                 await question

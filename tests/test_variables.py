@@ -94,6 +94,18 @@ LISTS: dict[str, tuple[str, Callable[[str], dict[str, Any]], Any, int]] = {
     ),
     "RemoveSuppressionsInput.ids": (REMOVE, lambda _: {}, str(uuid4()), 1_000),
     "RemoveSuppressionsInput.addresses": (REMOVE, lambda _: {}, {"target": "+14155550100"}, 1_000),
+    "SetResultCodesInput.codes": (
+        f"mutation($it: SetResultCodesInput!) {{ setResultCodes(input: $it) {{ {ERRORS} }} }}",
+        lambda _: {},
+        {"code": "SALE", "label": "Sold it", "disposition": "ANSWERED"},
+        200,
+    ),
+    "AttemptFilter.codes": (
+        "query($id: ID!, $it: AttemptFilter) { outdial(id: $id) { attempts(where: $it) { nodes { id } } } }",
+        lambda _: {},
+        "SALE",
+        200,
+    ),
     "TargetInput.maxTryCounts": (
         (
             "mutation($id: ID!, $it: TargetInput!) "
@@ -151,7 +163,7 @@ def said(payload: Payload) -> str:
     data = payload.get("data") or {}
     messages = [error["message"] for error in payload.get("errors", ())]
     for field in data.values():
-        messages += [error["message"] for error in field["userErrors"]] if isinstance(field, dict) else []
+        messages += [error["message"] for error in field.get("userErrors", ())] if isinstance(field, dict) else []
     return "; ".join(messages)
 
 

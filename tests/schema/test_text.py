@@ -62,14 +62,15 @@ def test_an_enum_with_an_undescribed_value_is_refused():
 SCOPES = {
     "Query": {
         "viewer": None, "rateLimit": None, **dict.fromkeys(
-            ["node", "nodes", "outdial", "outdials", "target", "importJob", "suppressions"], Scope.READ
+            ["node", "nodes", "outdial", "outdials", "target", "importJob", "suppressions", "resultCodes"],
+            Scope.READ,
         ),
     },
     "Mutation": dict.fromkeys(
         [
             "createOutdial", "updateOutdial", "deleteOutdial",
             "createTarget", "createTargets", "updateTarget", "deleteTarget", "cancelTarget", "resetTargets",
-            "cancelImport", "addSuppressions", "removeSuppressions",
+            "cancelImport", "addSuppressions", "removeSuppressions", "setResultCodes",
         ],
         Scope.WRITE,
     ) | dict.fromkeys(

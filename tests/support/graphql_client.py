@@ -43,6 +43,7 @@ _PAYLOADS = {
     "Attempts": f"attempts {{ {ATTEMPT} }}",
     "CreateTargets": f"targets {{ {TARGET} }} createdCount updatedCount skippedCount rejectedCount",
     "ResetTargets": "count remaining",
+    "ResultCodes": "resultCodes { code label disposition isRightParty isConversion isRetired }",
     "Suppressions": "suppressions { id type target reason source expiresAt tmCreate }",
 }
 _MUTATIONS = {  # field: (payload, input type; None if the argument is an id)
@@ -57,6 +58,7 @@ _MUTATIONS = {  # field: (payload, input type; None if the argument is an id)
     "resetTargets": ("ResetTargets", "ResetTargetsInput"),
     "addSuppressions": ("Suppressions", "AddSuppressionsInput"),
     "removeSuppressions": ("Suppressions", "RemoveSuppressionsInput"),
+    "setResultCodes": ("ResultCodes", "SetResultCodesInput"),
     "claimTargets": ("Attempts", "ClaimTargetsInput"),
     "startAttempts": ("Attempts", "StartAttemptsInput"),
     "extendAttempts": ("Attempts", "ExtendAttemptsInput"),

@@ -47,7 +47,8 @@ def an_attempt(target: Target, **values) -> Attempt:
     defaults = {
         "id": ids.new(), "customer_id": CUSTOMER, "outdial_id": target.outdial_id, "target_id": target.id,
         "destination_index": 1, "destination": a_destination(), "try_number": 1, "state": AttemptState.CLAIMED,
-        "disposition": None, "detail": "", "dialer": None, "call_id": None, "lease_seconds": 120, "expires_at": BORN,
+        "disposition": None, "code": None, "is_right_party": None, "is_conversion": None, "detail": "",
+        "dialer": None, "call_id": None, "lease_seconds": 120, "expires_at": BORN,
         "claimed_at": BORN, "dialed_at": None, "ended_at": None,
     }  # fmt: skip
     return Attempt(**(defaults | values))

@@ -8,7 +8,6 @@ from typing import Any, Generic, TypeVar
 import strawberry
 
 from app import errors, records
-from app.codes import KEPT_CODES_MAX
 from app.errors import Rejected
 from app.graphql.schema.codes import ResultCode
 from app.graphql.schema.enums import UserErrorCode
@@ -160,9 +159,7 @@ class SuppressionsPayload:
 @strawberry.type(description="The result of a change to the result codes.")
 class ResultCodesPayload:
     result_codes: list[ResultCode] | None = derived(
-        _result,
-        "All result codes after the change, as resultCodes has them. Null if the change was rejected.",
-        items_max=KEPT_CODES_MAX,
+        _result, "The codes of the input after the change, in its order. Null if the change was rejected."
     )
     user_errors: list[UserError] = _user_errors()
 
