@@ -4,11 +4,11 @@ import asyncio
 
 import pytest
 
-from app import attempts, codes, db
+from app import attempts, codes, db, suppressions
 from app.auth import Viewer
 from app.errors import BadUserInput, Rejected
 from app.frozen import replace
-from app.lifecycle import AttemptState, Disposition, TargetStatus
+from app.lifecycle import AttemptState, Disposition, DoneReason, TargetStatus
 from app.pagination import PageRequest
 from app.records import Attempt, AttemptBatch, AttemptFilter, AttemptResult, ResultCode, ResultCodeDraft
 from tests.support import factories as make
@@ -169,7 +169,7 @@ async def test_a_code_must_be_there_in_use_and_of_the_disposition(database: str,
         (Disposition.BUSY, "SALE"),
         (Disposition.NO_ANSWER, "LATER"),
         (Disposition.ANSWERED, "WRONG"),  # another customer's
-        (Disposition.DO_NOT_CALL, "SALE"),
+        (Disposition.ANSWERED, "\x00"),
         (Disposition.ANSWERED, "x" * 65),
     ]
     results = [
@@ -182,8 +182,8 @@ async def test_a_code_must_be_there_in_use_and_of_the_disposition(database: str,
         ("INVALID", ("results", "1", "code"), "This result code belongs to the disposition ANSWERED."),
         ("INVALID", ("results", "2", "code"), "This result code is retired. Use another one of resultCodes."),
         ("INVALID", ("results", "3", "code"), "Unknown result code. Use one of resultCodes."),
-        ("INVALID", ("results", "4", "code"), "This result code belongs to the disposition ANSWERED."),
-        ("INVALID", ("results", "5", "code"), "Too long: at most 64 characters."),
+        ("INVALID", ("results", "4", "code"), "Unknown result code. Use one of resultCodes."),
+        ("INVALID", ("results", "5", "code"), "Unknown result code. Use one of resultCodes."),
     ]
     for attempt in made[1:]:
         assert coded(await make.read_attempt(viewer, attempt.id)) == (AttemptState.CLAIMED, None, None, None, None)
@@ -213,6 +213,24 @@ async def test_a_wish_not_to_be_called_may_have_a_code(database: str, viewer: Vi
     attempt = await make.claim(viewer, outdial.id)
     ended = make.one(await make.complete(viewer, attempt.id, Disposition.DO_NOT_CALL, code="STOP"))
     assert coded(ended) == (AttemptState.COMPLETED, Disposition.DO_NOT_CALL, "STOP", False, False)
+
+
+@pytest.mark.parametrize("is_dialed", [False, True])
+async def test_a_wish_not_to_be_called_counts_whatever_its_code_is(
+    database: str, viewer: Viewer, is_dialed: bool
+) -> None:
+    outdial = await make.make_outdial(viewer)
+    target = await make.make_target(viewer, outdial.id)
+    attempt = await make.claim(viewer, outdial.id)
+    if is_dialed:
+        await make.start(viewer, attempt.id)
+    batch = await make.complete(viewer, attempt.id, Disposition.DO_NOT_CALL, code="NONE")
+    assert refused(batch)[0][:2] == ("INVALID", ("results", "0", "code"))
+    assert [one.target for one in (await suppressions.page(viewer, PageRequest())).items] == [
+        attempt.destination.target
+    ]
+    assert make.one(await make.complete(viewer, attempt.id, Disposition.DO_NOT_CALL)).code is None
+    assert (await make.read(viewer, target.id)).done_reason is DoneReason.DO_NOT_CALL
 
 
 async def test_the_ledger_is_filtered_by_code(database: str, viewer: Viewer) -> None:
