@@ -224,6 +224,7 @@ async def _counted(
     if clocks is not None:
         awake, unknown = clocks.numbers(instant)
         asleep, numbers = _asleep(clocks, suppressed, capped), [awake, sorted({*clocks.said} - {*unknown})]
+    # CROSS JOIN: SQLite would read all targets of the customer
     return await db.fetch_within(
         max(ends - time.monotonic(), 0.0),
         f"""
@@ -235,8 +236,8 @@ async def _counted(
                 WHEN {destinations.any_usable(_LIMITS)} THEN '{BlockReason.CAPPED}'
                 WHEN {_IS_VALID} THEN '{BlockReason.TRIES_USED_UP}'
                 ELSE '{BlockReason.INVALID_DESTINATION}' END AS reason
-            FROM target JOIN {_OWNERS} ON owner.owner_id = target.outdial_id
-            WHERE target.customer_id = $1 AND target.outdial_id {db.any_of("$2")}
+            FROM {_OWNERS} CROSS JOIN target
+            WHERE owner.owner_id {db.any_of("$2")} AND target.customer_id = $1 AND target.outdial_id = owner.owner_id
             AND status = '{TargetStatus.IDLE}' AND tm_delete IS NULL
         ) AS judged GROUP BY outdial_id, reason
         """,

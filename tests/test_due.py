@@ -18,6 +18,7 @@ from app.records import AttemptResult
 from app.store import due
 from tests.conftest import Databases
 from tests.support import factories
+from tests.support.permitting import daily
 
 
 @pytest.fixture
@@ -43,20 +44,29 @@ async def read_by_a_claim(viewer: Viewer, outdial_id: str) -> int:
 async def _read() -> int:
     await asyncio.sleep(1.1)  # a session tells its numbers once a second, at the end of a transaction
     await db.fetch("SELECT 1 AS one")
-    [row] = await db.fetch("SELECT idx_tup_read AS n FROM pg_stat_user_indexes WHERE indexrelname = 'target_due'")
+    names = "('target_due', 'target_due_awake')"
+    [row] = await db.fetch(f"SELECT sum(idx_tup_read) AS n FROM pg_stat_user_indexes WHERE indexrelname IN {names}")
     return int(row["n"])
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("zones", [(), ("Asia/Tokyo",), ("Asia/Tokyo", "Europe/Berlin")])
 @pytest.mark.parametrize("with_marks", [True, False])
 async def test_a_claim_does_not_pass_what_was_claimed_since_somebodys_snapshot(
-    url: str, viewer: Viewer, monkeypatch: pytest.MonkeyPatch, with_marks: bool
+    url: str, viewer: Viewer, monkeypatch: pytest.MonkeyPatch, with_marks: bool, zones: tuple[str, ...]
 ) -> None:
-    """Until the snapshot ends, the entries stay in the index. Without marks each claim reads all of them."""
+    """Until the snapshot ends, the entries stay in the index. Without marks each claim reads all of them.
+
+    Likewise with calling hours by the zones of the targets.
+    """
     monkeypatch.setattr(due, "MARGIN", timedelta(0))
     monkeypatch.setattr(due, "MARKS_SECONDS", 3600.0 if with_marks else -1.0)
-    outdial = await factories.make_outdial(viewer, policy={"max_try_counts": (100,) * 5, "retry_interval_seconds": 0})
-    await factories.make_targets(viewer, outdial.id, 200)
+    policy: dict[str, Any] = {"max_try_counts": (100,) * 5, "retry_interval_seconds": 0}
+    if zones:
+        policy["calling_hours"] = daily(None, 0, 0)
+    outdial = await factories.make_outdial(viewer, policy=policy)
+    for zone in zones or [None]:
+        await factories.make_targets(viewer, outdial.id, 200 // max(1, len(zones)), time_zone=zone)
     stranger: Any = await asyncpg.connect(url)
     try:
         await stranger.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")

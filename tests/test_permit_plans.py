@@ -171,6 +171,12 @@ async def test_no_statement_about_whom_to_call_reads_a_whole_table(
         faults += [
             f"{name}: {whole}" for whole in seen.whole if not any(few in whole for few in ("_pending", "attempt_live"))
         ]
+        # a search by the first column of an index reads all rows of the customer
+        of_the_customer = [
+            text for text in seen.texts if text.endswith("(customer_id=?)") and "suppression_pending" not in text
+        ]
+        searches = tuple(f"SEARCH {one} " for one in ALL)
+        faults += [f"{name}: {text}" for text in of_the_customer if text.startswith(searches)]
         after = await _read_whole()
         faults += [f"{name}: reads {after[one] - before[one]} of {one}" for one in before if after[one] != before[one]]
     assert not faults, "\n".join(faults)

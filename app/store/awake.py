@@ -6,7 +6,7 @@ it takes nothing, and the claim asks once more with what it has found.
 """
 
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Hashable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -43,6 +43,11 @@ class Known:
 
     def holds(self, version: int, now: datetime) -> bool:
         return version == self.version and self.since <= now < self.until
+
+    @property
+    def among(self) -> Hashable:
+        """Which targets a claim looks at, as far as zones decide it. None if they do not."""
+        return None if self.zones is None else (tuple(self.zones), tuple(self.groups), self.keeps_order)
 
     @property
     def open_until(self) -> datetime:

@@ -81,9 +81,8 @@ def values(
         "slot": counters.slot(),
         "shift": clock.shift,
     }
-    if hours.zones is None:
-        given["since"], given["first"] = (db.array_value([mark[place] for mark in marks]) for place in (0, 1))
-    else:
+    given["since"], given["first"] = (db.array_value([mark[place] for mark in marks]) for place in (0, 1))
+    if hours.zones is not None:
         given["zones"], given["groups"] = db.array_value(hours.zones), db.array_value(hours.groups)
     if key is not None:
         given |= {"mutation": key.mutation, "key": key.text, "input_hash": key.input_hash}
@@ -154,12 +153,14 @@ def text(shape: Shape) -> tuple[str, tuple[Any, ...]]:
             UPDATE target SET wakes_at = {destinations.wakes_at(limits, capped, soon=soon)} FROM due
             WHERE due.next_index IS NULL AND target.id = due.id AND target.customer_id = $1 RETURNING target.id
         """
+    since, first = parameter("since"), parameter("first")
     if by_zone is None:
-        since, first = parameter("since"), parameter("first")
         taken_from = due.after_marks(limit, shape.bound, now, looked, condition, since=since, first=first)
     else:
         groups = parameter("groups")
-        taken_from = due.awake_on_postgres(limit, shape.bound, now, looked, condition, groups=groups)
+        taken_from = due.awake_on_postgres(
+            limit, shape.bound, now, looked, condition, groups=groups, since=since, first=first
+        )
     written = ", ".join(f"{name} AS ({sql})" for name, sql in parts.items())
     hours_of_owner = ", ".join(f"owner.{name}" for name in awake.POLICY.split(", "))
     shown = "" if shape.kind is None else "".join(f', "shown.{name}"' for name in shape.kind.LAYOUT)

@@ -4,7 +4,7 @@ On PostgreSQL that is one statement after the locks, and both take one trip. SQL
 no writing statement inside another, runs the same parts one after the other.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -143,13 +143,12 @@ def _kind(wishes: Sequence[Wish]) -> type[StoredTarget] | None:
 
 async def _take_in_one_trip(wishes: Sequence[Wish], look: Look) -> tuple[list[Taken], Look | None]:
     leases, kind, wish = _leases(wishes), _kind(wishes), wishes[0]
-    marks = due.marks.of(wish.outdial_id)
 
     async def take(sql: str, values: list[Any]) -> list[db.Row]:
         return await _in_one_trip(wish, look, sql, values)
 
-    found, by_zone = await _as_the_hours_say(wish, leases, marks, kind, look, take, db.fetch)
-    taken = _shared(wishes, leases, None if by_zone else marks, kind, found)
+    found, begun_at = await _as_the_hours_say(wish, leases, kind, look, take, db.fetch)
+    taken = _shared(wishes, leases, begun_at, kind, found)
     known = [await _with_known(db.fetch, one, of_one) for one, of_one in zip(wishes, taken, strict=True)]
     return known, capping.following(look, found)
 
@@ -170,37 +169,41 @@ async def _in_one_trip(wish: Wish, look: Look, sql: str, values: list[Any]) -> l
 async def _as_the_hours_say(
     wish: Wish,
     leases: Sequence[Mapping[str, Any]],
-    marks: Sequence[due.Mark],
     kind: type[StoredTarget] | None,
     look: Look,
     take: Callable[[str, list[Any]], Awaitable[list[db.Row]]],
     fetch: Fetch,
-) -> tuple[list[db.Row], bool]:
-    """The rows of the statement, sent again if it has found hours that were not known; and whether it went by zones."""
+) -> tuple[list[db.Row], tuple[list[due.Mark], Hashable]]:
+    """The rows of the statement, sent again if it has found hours that were not known.
+
+    Also the marks where it began, and among which targets.
+    """
     found: list[db.Row] = []
-    known = awake.NOTHING
+    marks, among = due.NO_MARKS, None
 
     async def read() -> list[db.Row]:
         return await fetch(grouping.READING, wish.customer_id, wish.outdial_id)
 
     for _ in range(awake.ASKED_MAX):
         known = awake.of(wish.outdial_id)
+        among = known.among
+        marks = due.marks.of(wish.outdial_id, among)
         found = await take(*_taking_at_once(wish, leases, marks, kind, known, look))
         if not found or not await awake.learn(wish.outdial_id, known, found[0], read):
             break
-    return found, known.zones is not None
+    return found, (marks, among)
 
 
 async def _take_at_once(tx: Transaction, wishes: Sequence[Wish], look: Look) -> tuple[list[Taken], Look | None]:
-    leases, kind, marks = _leases(wishes), _kind(wishes), due.marks.of(wishes[0].outdial_id)
+    leases, kind = _leases(wishes), _kind(wishes)
 
     async def take(sql: str, values: list[Any]) -> list[db.Row]:
         return await tx.fetch(sql, *values)
 
-    found, by_zone = await _as_the_hours_say(wishes[0], leases, marks, kind, look, take, tx.fetch)
+    found, begun_at = await _as_the_hours_say(wishes[0], leases, kind, look, take, tx.fetch)
     if found and found[0]["id"] is not None:
         tx.wake(wishes[0].outdial_id)
-    return _shared(wishes, leases, None if by_zone else marks, kind, found), capping.following(look, found)
+    return _shared(wishes, leases, begun_at, kind, found), capping.following(look, found)
 
 
 def _leases(wishes: Sequence[Wish]) -> list[dict[str, Any]]:
@@ -215,7 +218,7 @@ def _leases(wishes: Sequence[Wish]) -> list[dict[str, Any]]:
 def _shared(
     wishes: Sequence[Wish],
     leases: Sequence[Mapping[str, Any]],
-    marks: list[due.Mark] | None,
+    begun_at: tuple[list[due.Mark], Hashable],
     kind: type[StoredTarget] | None,
     found: Sequence[db.Row],
 ) -> list[Taken]:
@@ -227,9 +230,9 @@ def _shared(
     known = idempotency.stored(found[0])
     # not if it left some of those that it looked at as they were: others at an address that it has taken
     is_all = "looked" not in found[0] or found[0]["looked"] == found[0]["slept"] + len(found)
-    if found[0]["lowest"] is not None and is_all and marks is not None:
-        oldest = found[0]["oldest"], found[0]["oldest_id"]
-        due.marks.note(wishes[0].outdial_id, marks, found[0]["lowest"], oldest, found[0]["now_at"])
+    if found[0]["lowest"] is not None and is_all:
+        oldest, (marks, among) = (found[0]["oldest"], found[0]["oldest_id"]), begun_at
+        due.marks.note(wishes[0].outdial_id, marks, found[0]["lowest"], oldest, found[0]["now_at"], among)
     reader = rows.Reader()
     begun = {row["id"]: _begun(reader, tuple(row.values()), kind) for row in found if row["id"] is not None}
     mine = iter(leases)

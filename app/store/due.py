@@ -13,7 +13,7 @@ locked. If that is rolled back, they are due since an instant in the past, and n
 
 import time
 from collections import OrderedDict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias
@@ -117,11 +117,7 @@ def after_marks(limit: str, most: int, now: str, looked: Looked, condition: str,
     """
     # The join runs branch by branch and stops at the limit, so no more rows are locked than are taken. It keeps the
     # order of the list, because a lateral join has no other way to run; sorting would lock every branch's rows.
-    levels = (
-        f"(SELECT since, first, {validation.PRIORITY_MAX + 1} - CAST(place AS integer) AS priority"
-        f" FROM unnest({db.array(since, 'instant')}, {db.array(first, 'uuid')})"
-        " WITH ORDINALITY AS given(since, first, place)) AS level"
-    )
+    levels = _marked(since, first)
     place, bound = f"({DUE_AT}, id)", bound_of(most)
     behind = _branch("level.priority", f"{place} >= (since, first) AND {DUE_AT} <= {now}", bound, looked)
     before = _branch("level.priority", f"{place} < (since, first) AND {DUE_AT} <= {now}", bound, looked)
@@ -135,6 +131,15 @@ def after_marks(limit: str, most: int, now: str, looked: Looked, condition: str,
             WHERE (SELECT number FROM left_over) > 0 AND {condition} LIMIT (SELECT number FROM left_over)
         )
     """
+
+
+def _marked(since: str, first: str) -> str:
+    """The priorities with their marks, for FROM, the highest first."""
+    return (
+        f"(SELECT since, first, {validation.PRIORITY_MAX + 1} - CAST(place AS integer) AS priority"
+        f" FROM unnest({db.array(since, 'instant')}, {db.array(first, 'uuid')})"
+        " WITH ORDINALITY AS given(since, first, place)) AS level"
+    )
 
 
 def on_sqlite(limit: str, most: int, now: str, looked: Looked) -> str:
@@ -164,7 +169,9 @@ def _of_group(key: str, now: str, bound: int, looked: Looked, *, lock: str = "",
     """
 
 
-def awake_on_postgres(limit: str, most: int, now: str, looked: Looked, condition: str, *, groups: str) -> str:
+def awake_on_postgres(
+    limit: str, most: int, now: str, looked: Looked, condition: str, *, groups: str, since: str, first: str
+) -> str:
     """The due targets in some groups on PostgreSQL.
 
     Args:
@@ -174,15 +181,20 @@ def awake_on_postgres(limit: str, most: int, now: str, looked: Looked, condition
         looked: at which rows.
         condition: whether to take any.
         groups: the parameter with the numbers of the groups.
+        since: as of `after_marks`.
+        first: likewise.
     """
     bound, skip = bound_of(most), "FOR UPDATE SKIP LOCKED"
-    levels = f"(SELECT generate_series({validation.PRIORITY_MAX}, 0, -1) AS priority) AS level"
+    levels = _marked(since, first)
     wanted = f"(SELECT number FROM unnest({db.array(groups, 'integer')}) AS given(number)) AS awake"
     pairs = f"SELECT level.priority, awake.number FROM {levels} CROSS JOIN {wanted} ORDER BY level.priority DESC"
     # First the longest due of all groups, priority by priority. They are locked one by one, as far as they are taken.
+    behind = f"AND ({DUE_AT}, id) >= (level.since, level.first)"
     candidates = f"""
         SELECT of_group.id, of_group.due_at FROM {wanted}
-        CROSS JOIN LATERAL ({_of_group("awake.number * 10 + level.priority", now, bound, looked)}) AS of_group
+        CROSS JOIN LATERAL ({
+        _of_group("awake.number * 10 + level.priority", now, bound, looked, beside=behind)
+    }) AS of_group
         ORDER BY of_group.due_at, of_group.id LIMIT {bound}
     """
     # CASE: by its key. Tables that were not counted would be read by one of the indexes of what is due.
@@ -193,7 +205,7 @@ def awake_on_postgres(limit: str, most: int, now: str, looked: Looked, condition
             THEN {looked.condition}
         END {skip}
     """
-    # Then, if other claims hold some of these, whatever else is due.
+    # Then, if there are not enough or other claims hold some of these, whatever else is due.
     others = "AND id NOT IN (SELECT id FROM longest)"
     left = _of_group("place.number * 10 + place.priority", now, bound, looked, lock=skip, beside=others)
     return f"""
@@ -257,6 +269,7 @@ def first(now: str, most: int, *, groups: str | None) -> str:
 
 Mark: TypeAlias = tuple[datetime, str]
 """An instant and an id, as the index sorts them."""
+ANY: Hashable = object()
 NO_MARKS: list[Mark] = [(BEGINNING, ids.ZERO)] * len(_LEVELS)
 
 
@@ -266,6 +279,8 @@ class _Known:
 
     until: float
     marks: list[Mark]
+    among: Hashable
+    """Among which targets; ANY for those of the next claim."""
 
 
 class Marks:
@@ -277,15 +292,22 @@ class Marks:
     def __init__(self) -> None:
         self._known: OrderedDict[str, _Known] = OrderedDict()
 
-    def of(self, outdial_id: str) -> list[Mark]:
-        """For each priority, the highest first."""
+    def of(self, outdial_id: str, among: Hashable = None) -> list[Mark]:
+        """For each priority, the highest first.
+
+        Args:
+            outdial_id: whose targets.
+            among: which of them are looked at, if not all: what others have found does not count then.
+        """
         known = self._known.get(outdial_id)
-        if known is None or known.until < time.monotonic():
+        if known is None or known.until < time.monotonic() or known.among not in (among, ANY):
             self._known.pop(outdial_id, None)
             return NO_MARKS
         return known.marks
 
-    def note(self, outdial_id: str, used: list[Mark], lowest: int, oldest: Mark, now: datetime) -> None:
+    def note(
+        self, outdial_id: str, used: list[Mark], lowest: int, oldest: Mark, now: datetime, among: Hashable = None
+    ) -> None:
         """A claim has taken all due targets of the priorities above `lowest`, and of this one before `oldest`.
 
         Args:
@@ -294,12 +316,17 @@ class Marks:
             lowest: a priority.
             oldest: the first that it took of this priority.
             now: its instant.
+            among: as of `of`.
         """
         known = self._known.get(outdial_id)
         if known is None and used is not NO_MARKS:
             return  # they have ended meanwhile
         if known is None:
-            known = self._begin(outdial_id, used)
+            known = self._begin(outdial_id, used, among)
+        elif known.among is ANY:
+            known.among = among
+        elif known.among != among:
+            return
         settled = (now - MARGIN, ids.ZERO)
         reached = [
             mark if priority < lowest else min(oldest, settled) if priority == lowest else settled
@@ -314,10 +341,10 @@ class Marks:
         for said in topics:
             if said.startswith(_PREFIX):
                 # another list than that of the claims in progress, which note nothing above it
-                self._begin(said.removeprefix(_PREFIX), list(NO_MARKS))
+                self._begin(said.removeprefix(_PREFIX), list(NO_MARKS), ANY)
 
-    def _begin(self, outdial_id: str, marks: list[Mark]) -> _Known:
-        known = self._known[outdial_id] = _Known(time.monotonic() + MARKS_SECONDS, marks)
+    def _begin(self, outdial_id: str, marks: list[Mark], among: Hashable) -> _Known:
+        known = self._known[outdial_id] = _Known(time.monotonic() + MARKS_SECONDS, marks, among)
         if len(self._known) > OUTDIALS_MAX:
             self._known.popitem(last=False)
         return known

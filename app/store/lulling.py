@@ -60,20 +60,23 @@ async def _step(tx: Transaction, customer_id: str, outdial_id: str) -> int:
     held = await _held(tx, customer_id, outdial_id)
     if not held:
         return 0
-    # others may have changed some since they were read, or have them locked
+    # Others may have changed some since they were read, or have them locked. The ids are said once more, because a join
+    # alone may be planned as a look at all of the customer's targets.
     asleep = await tx.fetch(
         f"""
         WITH still AS MATERIALIZED (
             SELECT target.id, held.until_at
             FROM {db.rowset("$2", _HELD, "held")} CROSS JOIN target
             WHERE target.customer_id = $1 AND target.id = held.id AND target.version = held.version
+            AND target.id {db.any_of("$3")}
             {db.for_update("FOR UPDATE OF target SKIP LOCKED")}
         )
         UPDATE target SET wakes_at = still.until_at FROM still WHERE target.customer_id = $1 AND target.id = still.id
-        RETURNING target.id
+        AND target.id {db.any_of("$3")} RETURNING target.id
         """,
         customer_id,
         db.rows_value(held),
+        [one["id"] for one in held],
     )
     return len(asleep)
 
@@ -95,7 +98,7 @@ async def _held(tx: Transaction, customer_id: str, outdial_id: str) -> list[dict
         held AS MATERIALIZED (
             SELECT target.id, version, {destinations.ends_at(limits, suppressed)} AS until_at
             FROM head CROSS JOIN target WHERE target.customer_id = $1 AND target.id = head.id
-            AND NOT {destinations.any_usable(limits, suppressed)}
+            AND target.id {db.any_found("SELECT id FROM head")} AND NOT {destinations.any_usable(limits, suppressed)}
         )
         SELECT id, version, until_at FROM held WHERE until_at IS NOT NULL
         """,
@@ -123,13 +126,11 @@ async def wake_at(tx: Transaction, customer_id: str, addresses: Sequence[str], *
         """
         for index in range(DESTINATIONS)
     )
+    some = f"SELECT id FROM ({parts}) AS asleep ORDER BY id {'' if limit is None else f'LIMIT {limit}'}"
+    asleep = f"SELECT id FROM target WHERE customer_id = $1 AND id {db.any_found(some)} ORDER BY id {db.for_update()}"
     woken = await tx.fetch(
         f"""
-        UPDATE target SET wakes_at = NULL WHERE customer_id = $1 AND id IN (
-            SELECT id FROM target WHERE customer_id = $1 AND id IN (
-                SELECT id FROM ({parts}) AS asleep ORDER BY id {"" if limit is None else f"LIMIT {limit}"}
-            ) ORDER BY id {db.for_update()}
-        ) RETURNING id
+        UPDATE target SET wakes_at = NULL WHERE customer_id = $1 AND id {db.any_found(asleep)} RETURNING id
         """,
         customer_id,
         list(addresses),
