@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from app.auth import Viewer
-from benchmarks import dialing, reading
+from benchmarks import dialing, holding, reading, sleeping, suppressing
 from benchmarks.calling import UseCases
 from benchmarks.handwritten import Dialing
 from benchmarks.handwritten.serving import connected
@@ -236,6 +236,58 @@ async def test_an_answer_that_differs_stops_the_benchmark_of_reads(monkeypatch: 
     stage = reading.Stage(Library(owner, ()), sides, NoGauge())
     with pytest.raises(AssertionError, match="hand-written answers otherwise than outdial"):
         await reading.compare_answers(stage, QUESTIONS["Q1"], "one")
+
+
+@pytest.mark.slow
+async def test_the_benchmark_of_rules_measures_lists_with_and_without_them(
+    kind: Kind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(holding, "WARM_SECONDS", 0.1)
+    database = "sqlite" if kind == "sqlite" else "postgresql"
+    figures = tmp_path / "figures.json"
+    await holding.main(
+        f"--database {database} --rules none all --suppressions 500 --targets 4000 --by 1 --dialers 2 --rounds 1"
+        f" --steps claims calls --seconds 0.3 --json {figures}".split()
+    )
+    results = json.loads(figures.read_text())
+    assert [(result["steps"], result["rules"]) for result in results] == [
+        *product(("claims", "calls"), ("none", "all"))
+    ]
+    for result in results:
+        assert result["targets/s"] > 0
+        assert (result["ratio"] == 1) == (result["rules"] == "none")
+    table = capsys.readouterr().out.splitlines()
+    assert len(table) == 2 + len(results)
+    assert len({line.count("|") for line in table}) == 1
+
+
+@pytest.mark.slow
+async def test_the_benchmark_of_sleepers_measures_a_long_list_and_a_short_one(kind: Kind, tmp_path: Path) -> None:
+    database = "sqlite" if kind == "sqlite" else "postgresql"
+    figures = tmp_path / "figures.json"
+    await sleeping.main(f"--database {database} --targets 300 --claims 12 --json {figures}".split())
+    results = json.loads(figures.read_text())
+    counted = ["no", "yes"] if database == "postgresql" else [""]
+    assert [(result["case"]["rule"], result["case"]["counted"]) for result in results] == [
+        *product(("hours", "caps"), counted)
+    ]
+    for result in results:
+        assert all(result["lists"][name]["p99 ms"] > 0 for name in ("long", "short"))
+
+
+@pytest.mark.slow
+async def test_the_benchmark_of_do_not_call_files_takes_one_in_and_out(kind: Kind, tmp_path: Path) -> None:
+    database = "sqlite" if kind == "sqlite" else "postgresql"
+    figures = tmp_path / "figures.json"
+    await suppressing.main(
+        f"--database {database} --rows 2000 --targets 400 --idle-seconds 0.5 --json {figures}".split()
+    )
+    [result] = json.loads(figures.read_text())
+    assert 0 < result["finishing"]["targets"] <= 400 / suppressing.FINISHED_EACH
+    assert result["import"]["rows/s"] > 0
+    assert result["export"]["rows/s"] > 0
+    for phases in result["claims"].values():
+        assert {"before", "import"} <= set(phases)
 
 
 SMALL_RUNS = {
