@@ -140,11 +140,9 @@ class _Connection(AbstractAsyncContextManager[Any]):
             await _give_back_soon(kept.wrapper, kept.connection)
             return
         try:
-            broken = await _judged(kept.connection, error)
+            await _judge(kept.connection, error)
         finally:
             await _give_back(kept.wrapper)
-        if broken is not None:
-            raise broken from error
 
 
 def connection(name: str) -> AbstractAsyncContextManager[Any]:
@@ -171,17 +169,21 @@ async def _acquired(name: str) -> Kept:
         raise _broken(failure, error, was_connected=False) from error
 
 
-async def _judged(held: Any, error: BaseException) -> Broken | None:
-    """What an error in the use of a connection says of the database. None if it is not at fault."""
+async def _judge(held: Any, error: BaseException) -> None:
+    """Look what an error in the use of a connection says of the database.
+
+    Raises:
+        Broken: the database is at fault.
+    """
     if not isinstance(error, Exception):
-        return None
+        return
     reason = failure_of_closed(error) if is_postgres() and postgres.is_closed(held) else failure_of(error)
     if reason is None:
-        return None
+        return
     if is_postgres() and reason in OF_NO_USE:
         postgres.drop(held)
         await renew()
-    return _broken(reason, error, was_connected=True)
+    raise _broken(reason, error, was_connected=True) from error
 
 
 @contextmanager
