@@ -93,6 +93,21 @@ async def test_a_closed_destination_is_passed_over_unless_the_policy_keeps_the_o
     assert (attempt.target_id, attempt.destination_index, attempt.destination.target) == (made[0].id, 1, BERLIN)
 
 
+async def test_a_capped_destination_holds_up_no_other_though_it_is_closed_and_the_order_is_kept(
+    database: str, viewer: Viewer, go: Any
+) -> None:
+    caps = (CallCap(1, 86_400, CapSubject.ADDRESS, CapScope.CUSTOMER),)
+    elsewhere = await factories.make_outdial(viewer)
+    await factories.make_target(viewer, elsewhere.id, NEW_YORK)
+    outdial, made = await listed(viewer, (NEW_YORK, BERLIN), keep_order=True, caps=caps)
+    go("09:00")
+    assert await claimed(viewer, outdial) == []
+    assert await claimed(viewer, elsewhere) == [NEW_YORK]
+    factories.pass_time(61)
+    assert (await dialability.blocks_of_targets(viewer, [made[0].id]))[made[0].id].blocks == []
+    assert await claimed(viewer, outdial) == [BERLIN]
+
+
 async def test_an_unknown_zone_is_not_called_or_goes_by_the_outdials(database: str, viewer: Viewer, go: Any) -> None:
     outdial, _ = await listed(viewer, UNKNOWN)
     go("15:00")

@@ -180,7 +180,9 @@ def looking(
         awake: if its calling hours go by the zones of destinations.
         is_judged: with the next index under the caps, and the destinations.
     """
-    index = next_index(limits, suppressed, awake=awake)
+    # what is capped holds up no later destination, also if it is closed and the order is kept
+    of_any = awake if capped is None or awake is None else replace(awake, keeps_order=False)
+    index = next_index(limits, suppressed, awake=of_any)
     condition = f"{index} IS NOT NULL"
     if capped is None:
         return due.Looked(condition, (f"{index} AS next_index",))
