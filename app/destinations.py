@@ -87,24 +87,34 @@ class Capped:
 
     def _until(self, cap: Cap, index: int) -> str:
         of_target = self._last(cap, "attempt.target_id = target.id")
-        of_address = self._last(cap, self._is_at(index))
+        of_address = self._last(cap, _is_at(f"destination_{index}"))
         return self.later(f"(CASE {cap.per} WHEN 'TARGET' THEN {of_target} ELSE {of_address} END)", cap.seconds)
 
-    def _is_at(self, index: int) -> str:
-        """A condition on an attempt: it was claimed at the address of the destination."""
-        return f"""(attempt.destination ->> 'target') = (destination_{index} ->> 'target')
-            AND {space("(attempt.destination ->> 'type')")} = {space(f"(destination_{index} ->> 'type')")}"""
+    def used(self, cap: Cap, destination: str, target_id: str) -> str:
+        """A value: how many tries of a target at a destination a cap counts.
+
+        Args:
+            cap: the cap.
+            destination: as it is stored, in SQL.
+            target_id: in SQL.
+        """
+        of_target = f"(SELECT count(*) {self._counted(cap, f'attempt.target_id = {target_id}')})"
+        of_address = f"(SELECT count(*) {self._counted(cap, _is_at(destination))})"
+        return f"(CASE {cap.per} WHEN 'TARGET' THEN {of_target} ELSE {of_address} END)"
+
+    def _counted(self, cap: Cap, condition: str) -> str:
+        return f"""
+            FROM attempt WHERE attempt.customer_id = {self.customer} AND {condition}
+              AND attempt.claimed_at > {cap.since} AND attempt.state <> 'RELEASED'
+              AND ({cap.over} = 'CUSTOMER' OR attempt.outdial_id = {self.outdial})
+        """
 
     def _last(self, cap: Cap, condition: str) -> str:
         """When the try was claimed whose end leaves one: of the last `tries` that count, the first. Null: one is left.
 
         It reads no more than these from an index, but for released attempts and, over an outdial, those of others.
         """
-        counted = f"""
-            FROM attempt WHERE attempt.customer_id = {self.customer} AND {condition}
-              AND attempt.claimed_at > {cap.since} AND attempt.state <> 'RELEASED'
-              AND ({cap.over} = 'CUSTOMER' OR attempt.outdial_id = {self.outdial})
-        """
+        counted = self._counted(cap, condition)
         if not self.is_numbered:
             return f"""(
                 SELECT attempt.claimed_at {counted} ORDER BY attempt.claimed_at DESC LIMIT 1 OFFSET {cap.tries} - 1
@@ -118,9 +128,15 @@ class Capped:
     def may_be_released(self, index: int) -> str:
         """A condition: an attempt at the address may still give its try back."""
         return f"""((
-            SELECT 1 FROM attempt WHERE attempt.customer_id = {self.customer} AND {self._is_at(index)}
+            SELECT 1 FROM attempt WHERE attempt.customer_id = {self.customer} AND {_is_at(f"destination_{index}")}
             AND attempt.state = 'CLAIMED' LIMIT 1
         ) IS NOT NULL)"""
+
+
+def _is_at(destination: str) -> str:
+    """A condition on an attempt: it was claimed at the address of a destination, which is given as it is stored."""
+    return f"""(attempt.destination ->> 'target') = ({destination} ->> 'target')
+        AND {space("(attempt.destination ->> 'type')")} = {space(f"({destination} ->> 'type')")}"""
 
 
 def space(type_name: str) -> str:
@@ -167,6 +183,16 @@ class Awake:
 
 ZONE_BITS = 12
 """Of the number of a zone in `target.zones`, destination by destination from the lowest bits on."""
+
+
+def zone_number(zones: str, index: str) -> str:
+    """A value: the number of a destination's zone.
+
+    Args:
+        zones: the column, in SQL.
+        index: of the destination, in SQL.
+    """
+    return f"CAST(({zones} >> ({ZONE_BITS} * {index})) & {(1 << ZONE_BITS) - 1} AS INTEGER)"
 
 
 def next_index(

@@ -84,26 +84,46 @@ class CallingHours:
         return found
 
     @cached_property
-    def _by_date(self) -> dict[date, Sequence[CallingTime]]:
-        return {exception.day: exception.windows for exception in self.exceptions}
+    def _by_date(self) -> dict[date, CallingException]:
+        return {exception.day: exception for exception in self.exceptions}
+
+    def exception_on(self, day: date) -> CallingException | None:
+        return self._by_date.get(day)
 
     def beginning_on(self, day: date) -> Sequence[CallingTime]:
         """What begins on a day."""
         own = self._by_date.get(day)
-        return self._by_weekday.get(_WEEKDAYS[day.weekday()], ()) if own is None else own
+        return self._by_weekday.get(_WEEKDAYS[day.weekday()], ()) if own is None else own.windows
 
-    def spans(self, day: date) -> list[tuple[time, time | None]]:
-        """The parts of a day that are open, with their first and last times. None is the end of the day."""
-        found: list[tuple[time, time | None]] = [
-            (window.start, window.end if window.end > window.start else None) for window in self.beginning_on(day)
+    def spans(self, day: date) -> list["Span"]:
+        """The parts of a day that are open."""
+        found = [
+            Span(window.start, window.end if window.end > window.start else None, window, day)
+            for window in self.beginning_on(day)
         ]
         if day not in self._by_date and day > date.min:
             found += [
-                (time.min, window.end)
+                Span(time.min, window.end, window, day - _DAY)
                 for window in self.beginning_on(day - _DAY)
                 if time.min < window.end <= window.start
             ]
         return found
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A part of a day that is open."""
+
+    first: time
+    last: time | None
+    """When it is over; None for the end of the day."""
+    window: CallingTime
+    """Of which it is a part."""
+    day: date
+    """On which the window began."""
+
+    def has(self, at: time) -> bool:
+        return self.first <= at and (self.last is None or at < self.last)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,13 +167,47 @@ def _open(hours: CallingHours, zone: ZoneInfo, at: datetime, last: datetime) -> 
         midnight = datetime.combine((at + offset).date(), time.min, UTC) - offset
         stop = min(change_of_clocks(zone, at, midnight + _DAY), last)
         found = []
-        for first, until in hours.spans((at + offset).date()):
-            begin = max(at, midnight + _of_day(first))
-            end = min(stop, midnight + (_DAY if until is None else _of_day(until)))
+        for span in hours.spans((at + offset).date()):
+            begin = max(at, midnight + _of_day(span.first))
+            end = min(stop, midnight + (_DAY if span.last is None else _of_day(span.last)))
             if begin < end:
                 found.append((begin, end))
         yield from sorted(found)
         at = stop
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """What allows a call."""
+
+    day: date
+    """On which the window began."""
+    window: CallingTime
+    exception: str | None
+    """The name of the exception whose window it is; None for one of a weekday."""
+    offset: timedelta
+    """Of local time from UTC."""
+    until: datetime
+    """All that holds until this instant at least."""
+
+
+def allowed(hours: CallingHours, zone: ZoneInfo, at: datetime) -> Allowed | None:
+    """What allows a call in a zone at an instant, as `standing` has it; None if nothing does.
+
+    Of several windows it is the one that ends last on that day.
+    """
+    at = at.astimezone(UTC)
+    offset = _offset(zone, at)
+    local = at + offset
+    spans = [span for span in hours.spans(local.date()) if span.has(local.time())]
+    if not spans:
+        return None
+    span = max(spans, key=lambda span: (span.last is None, span.last or time.min))
+    exception = hours.exception_on(span.day)
+    midnight = datetime.combine(local.date(), time.min, UTC) - offset
+    closes = midnight + (_DAY if span.last is None else _of_day(span.last))
+    until = min(change_of_clocks(zone, at, at + _DAY), closes)
+    return Allowed(span.day, span.window, None if exception is None else exception.name, offset, until)
 
 
 def _of_day(at: time) -> timedelta:

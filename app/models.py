@@ -174,6 +174,8 @@ class Attempt(Model):
     claimed_at = fields.DatetimeField()
     dialed_at = fields.DatetimeField(null=True)
     ended_at = fields.DatetimeField(null=True)
+    permit = fields.JSONField[dict[str, object]](null=True)
+    """Why the call was allowed, as the claim found it: see app.rows.permits. Never changed."""
 
     class Meta:
         table = "attempt"

@@ -120,7 +120,8 @@ def row_of(instance: Model) -> dict[str, Any]:
 OUTDIAL = columns_of(models.Outdial).but("exhausted_to", "sorted_to", "pruned_epoch", "pruned_tx", "pruned_seq")
 TARGET_ROW = columns_of(models.Target)
 TARGET = TARGET_ROW.but("last_index", "zones", "zone_group", "wakes_at")
-ATTEMPT = columns_of(models.Attempt)
+ATTEMPT_ROW = columns_of(models.Attempt)
+ATTEMPT = ATTEMPT_ROW.but("permit")
 COUNTERS = columns_of(models.OutdialCounter).but("customer_id", "outdial_id", "slot")
 TARGET_EVENT = columns_of(models.TargetEvent).but("seq", "epoch", "tx")
 IMPORT_JOB = columns_of(models.ImportJob).but(

@@ -79,12 +79,7 @@ def known(
         return Known(policy, TimeZoneSource.POLICY)
     if given is not None:
         return Known(given, TimeZoneSource.GIVEN)
-    found = agreed(of_number(address), at) if kind in _TELEPHONE else None
-    if found is not None:
-        return Known(found, TimeZoneSource.PHONE_NUMBER)
-    if default is not None:
-        return Known(default, TimeZoneSource.OUTDIAL_DEFAULT)
-    return _UNKNOWN
+    return _of_names(of_number(address) if kind in _TELEPHONE else (), default, at)
 
 
 _UNKNOWN = Known(None, TimeZoneSource.UNKNOWN)
@@ -102,7 +97,23 @@ _GIVEN = "="
 
 def of_text(text: str, at: datetime) -> str | None:
     """The zone at an instant, of a text of `said_of`."""
-    return text[1:] if text.startswith(_GIVEN) else agreed(text.split(), at)
+    return known_of_text(text, None, at).time_zone
+
+
+def known_of_text(text: str, default: str | None, at: datetime) -> Known:
+    """Likewise with its source. `default` is that of `known`."""
+    if text.startswith(_GIVEN):
+        return Known(text[1:], TimeZoneSource.GIVEN)
+    return _of_names(text.split(), default, at)
+
+
+def _of_names(names: Sequence[str], default: str | None, at: datetime) -> Known:
+    found = agreed(names, at)
+    if found is not None:
+        return Known(found, TimeZoneSource.PHONE_NUMBER)
+    if default is not None:
+        return Known(default, TimeZoneSource.OUTDIAL_DEFAULT)
+    return _UNKNOWN
 
 
 def same_until(text: str, at: datetime, end: datetime) -> datetime:

@@ -244,6 +244,7 @@ class Migration(SqlMigration):
                 ("claimed_at", fields.DatetimeField(auto_now=False, auto_now_add=False)),
                 ("dialed_at", fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
                 ("ended_at", fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
+                ("permit", fields.JSONField(null=True, encoder=JSON_DUMPS, decoder=loads)),
             ],
             options={"table": "attempt", "app": "outdial", "pk_attr": "id"},
             bases=["Model"],
@@ -581,6 +582,7 @@ class Migration(SqlMigration):
                 claimed_at {instant} NOT NULL,
                 dialed_at {instant},
                 ended_at {instant},
+                permit {json},
                 CONSTRAINT attempt_lease_while_live CHECK (
                     (state IN ('CLAIMED', 'DIALING')) = (expires_at IS NOT NULL)
                 ),

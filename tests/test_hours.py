@@ -18,6 +18,7 @@ from app.hours import (
     CallingWindow,
     Standing,
     Weekday,
+    allowed,
     standing,
 )
 
@@ -132,6 +133,29 @@ def test_any_hours_are_open_when_a_look_at_each_minute_says_so(
     case: tuple[CallingHours, ZoneInfo, datetime],
 ) -> None:
     agrees(*case)
+
+
+@given(case=cases(), minutes=st.lists(st.integers(0, 1_440), max_size=4))
+def test_what_allows_a_call_is_a_window_that_has_the_local_time_until_it_says_so(
+    case: tuple[CallingHours, ZoneInfo, datetime], minutes: list[int]
+) -> None:
+    hours, zone, at = case
+    found = allowed(hours, zone, at)
+    assert (found is not None) == is_open(hours, zone, at)
+    if found is None:
+        return
+    assert at < found.until <= at + DAY
+    for instant in (at, *(at + number * MINUTE for number in minutes), found.until - timedelta(microseconds=1)):
+        if instant >= found.until:
+            continue
+        local = instant.astimezone(zone)
+        assert local.utcoffset() == found.offset
+        begins = datetime.combine(found.day, found.window.start)
+        ends = datetime.combine(found.day, found.window.end)
+        ends += DAY if found.window.end <= found.window.start else timedelta(0)
+        assert begins <= local.replace(tzinfo=None) < ends
+        assert (found.window.start, found.window.end) in beginning_on(hours, found.day)
+        assert is_open(hours, zone, instant)
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ from app.attempts.reading import (
     get_many,
     pages_of_outdials,
     pages_of_targets,
+    permits,
     walk,
 )
 from app.attempts.reporting import complete, extend, release, start
@@ -23,6 +24,7 @@ __all__ = [
     "locked_desk",
     "pages_of_outdials",
     "pages_of_targets",
+    "permits",
     "release",
     "revoke",
     "start",

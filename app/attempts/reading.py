@@ -11,7 +11,7 @@ from app.listing import counts as listing_counts
 from app.listing import pages as listing_pages
 from app.listing import walk as listing_walk
 from app.pagination import Page, PageRequest
-from app.records import Attempt, AttemptFilter
+from app.records import Attempt, AttemptFilter, Permit, PermittedAttempt
 from app.validation import sought
 
 OF_OUTDIALS = Listing(tables.ATTEMPT, parent="outdial_id", instant="claimed_at")
@@ -28,6 +28,20 @@ async def get_many(viewer: Viewer, attempt_ids: Sequence[str]) -> dict[str, Atte
         attempt_ids,
     )
     return {row["id"]: rows.attempt(row) for row in found}
+
+
+async def permits(viewer: Viewer, attempt_ids: Sequence[str]) -> dict[str, Permit]:
+    """Why the calls of the viewer's attempts were allowed, by the attempts' ids. Some old ones have no permit."""
+    found = await db.fetch_by_ids(
+        f"""
+        SELECT id, claimed_at, destination, permit FROM attempt
+        WHERE customer_id = $1 AND id {db.any_of("$2")} AND permit IS NOT NULL
+        """,
+        viewer.customer_id,
+        attempt_ids,
+    )
+    made = {row["id"]: rows.permit(row) for row in found}
+    return {attempt_id: permit for attempt_id, permit in made.items() if permit is not None}
 
 
 async def pages_of_outdials(
@@ -58,16 +72,16 @@ async def pages_of_targets(
 
 def walk(
     viewer: Viewer, outdial_id: str, *, upto: datetime, size: int, where: AttemptFilter | None = None
-) -> AsyncIterator[Sequence[Attempt]]:
-    """All attempts on an outdial's targets up to that time, oldest first, `size` at a time."""
+) -> AsyncIterator[Sequence[PermittedAttempt]]:
+    """All attempts on an outdial's targets up to that time with their permits, oldest first, `size` at a time."""
     conditions = _conditions(viewer, where or AttemptFilter())
     return listing_walk(
-        OF_OUTDIALS,
+        OF_OUTDIALS.of(tables.ATTEMPT_ROW),
         outdial_id,
         upto=upto,
         size=size,
         conditions=conditions,
-        make=rows.attempt,
+        make=rows.permitted_attempt,
         few=_is_in_progress(where),
     )
 

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import orjson
 
 from app import sheets
-from app.records import Attempt, Destination, Suppression, Target
+from app.records import Attempt, Destination, Permit, PermittedAttempt, Suppression, Target
 
 T = TypeVar("T")
 
@@ -38,9 +38,14 @@ ATTEMPT_COLUMNS = (
     "code",
     "is_right_party",
     "is_conversion",
+    "permit_local_time",
+    "permit_time_zone",
+    "permit_time_zone_source",
+    "permit_window",
+    "permit_exception",
+    "permit_caps",
+    "permit_policy_version",
 )
-
-
 SUPPRESSION_COLUMNS = ("type", "target", "reason", "source", "expires_at", "tm_create")
 
 
@@ -59,7 +64,7 @@ class TargetLine:
 
 @dataclass(frozen=True, slots=True)
 class AttemptLine:
-    attempt: Attempt
+    attempt: PermittedAttempt
     target_key: str | None
 
 
@@ -228,6 +233,22 @@ def _attempt_cells(line: AttemptLine) -> list[object]:
         sheets.neutralised(attempt.code or ""),
         _flag_cell(attempt.is_right_party),
         _flag_cell(attempt.is_conversion),
+        *_permit_cells(attempt.permit),
+    ]
+
+
+def _permit_cells(permit: Permit | None) -> list[object]:
+    if permit is None:
+        return [None] * 7
+    window = permit.window
+    return [
+        permit.local_time,
+        permit.time_zone,
+        permit.time_zone_source.value,
+        None if window is None else f"{window.day} {window.start:%H:%M}-{window.end:%H:%M}",
+        None if window is None else sheets.neutralised(window.exception or ""),
+        orjson.dumps(permit.caps).decode() if permit.caps else None,
+        permit.policy_version,
     ]
 
 
@@ -256,6 +277,26 @@ def _attempt_object(line: AttemptLine) -> dict[str, Any]:
         "code": attempt.code,
         "is_right_party": attempt.is_right_party,
         "is_conversion": attempt.is_conversion,
+        "permit": None if attempt.permit is None else _permit_object(attempt.permit),
+    }
+
+
+def _permit_object(permit: Permit) -> dict[str, Any]:
+    window = permit.window
+    return {
+        "local_time": permit.local_time,
+        "time_zone": permit.time_zone,
+        "time_zone_source": permit.time_zone_source,
+        "window": None
+        if window is None
+        else {
+            "date": window.day,
+            "from": f"{window.start:%H:%M}",
+            "to": f"{window.end:%H:%M}",
+            "exception": window.exception,
+        },
+        "caps": permit.caps,
+        "policy_version": permit.policy_version,
     }
 
 

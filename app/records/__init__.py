@@ -35,6 +35,7 @@ from app.records.inputs import (
     TargetDraft,
     TargetFilter,
 )
+from app.records.permits import Permit, PermitCap, PermittedAttempt, PermitWindow
 from app.records.results import (
     AttemptBatch,
     CreatedTargets,
@@ -102,6 +103,10 @@ __all__ = [
     "OutdialDraft",
     "OutdialEvent",
     "OutdialFilter",
+    "Permit",
+    "PermitCap",
+    "PermitWindow",
+    "PermittedAttempt",
     "Place",
     "PolicyDraft",
     "Progress",

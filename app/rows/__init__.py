@@ -6,6 +6,11 @@ from app.rows.imports import (
     import_reject,
     kept_row,
 )
+from app.rows.permits import (
+    allowed_text,
+    permit,
+    permitted_attempt,
+)
 from app.rows.policies import (
     calling_hours,
     caps,
@@ -38,6 +43,7 @@ __all__ = [
     "CALLED_VALUES",
     "REASON_COLUMNS",
     "Reader",
+    "allowed_text",
     "attempt",
     "called_columns",
     "calling_hours",
@@ -53,6 +59,8 @@ __all__ = [
     "kept_row",
     "outdial",
     "outdial_values",
+    "permit",
+    "permitted_attempt",
     "progress",
     "reported_policy",
     "result_code",

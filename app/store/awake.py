@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 from app import db, hours, rows, zones
 from app.hours import CallingHours, UnknownTimeZoneAction
+from app.zones import TimeZoneSource
 
 OUTDIALS_MAX = 10_000
 ASKED_MAX = 3
@@ -39,6 +40,8 @@ class Known:
     """The numbers of the open zones. None if the hours have a zone of their own, and so do not go by these."""
     groups: Sequence[int] = ()
     """The groups of targets in such zones."""
+    allowed: Sequence[str] = ()
+    """What allows a call, as permits say it: in each of `zones`, or else the only one if anybody may be called."""
     keeps_order: bool = False
 
     def holds(self, version: int, now: datetime) -> bool:
@@ -121,7 +124,11 @@ async def _at(owner: db.Row, now: datetime, read: Reading) -> Known:
     assert calling_hours is not None
     if calling_hours.time_zone is not None:
         found = hours.standing(calling_hours, zones.rules(calling_hours.time_zone), now, within=_DAY)
-        return Known(version, now, found.until or now + _DAY, is_open=found.is_open)
+        until = found.until or now + _DAY
+        if not found.is_open:
+            return Known(version, now, until)
+        text, same_until = _allowed(calling_hours, zones.Known(calling_hours.time_zone, TimeZoneSource.POLICY), now)
+        return Known(version, now, min(until, same_until), is_open=True, allowed=[text])
     uses_outdial = owner["on_unknown_time_zone"] == UnknownTimeZoneAction.USE_OUTDIAL
     return _by_zone(
         calling_hours,
@@ -142,15 +149,35 @@ def _by_zone(
     version: int,
     keeps_order: bool,
 ) -> Known:
-    until, numbers = now + timedelta(seconds=KNOWN_SECONDS), set()
+    until, allowed = now + timedelta(seconds=KNOWN_SECONDS), dict[int, str]()
     for row in numbered:
         if row["kind"] == "ZONE":
             standing = of_zone(calling_hours, row["value"], default, now)
-            if standing.is_open:
-                numbers.add(row["number"])
             until = min(until, standing.until or until)
-    groups = [row["number"] for row in numbered if row["kind"] == "GROUP" and has_any(row["value"], numbers)]
-    return Known(version, now, until, bool(numbers), sorted(numbers), sorted(groups), keeps_order)
+            if standing.is_open:
+                known = zones.known_of_text(row["value"], default, now)
+                allowed[row["number"]], same_until = _allowed(calling_hours, known, now)
+                until = min(until, same_until)
+    groups = [row["number"] for row in numbered if row["kind"] == "GROUP" and has_any(row["value"], allowed)]
+    allowed = dict(sorted(allowed.items()))
+    return Known(
+        version,
+        now,
+        until,
+        is_open=bool(allowed),
+        zones=list(allowed),
+        groups=sorted(groups),
+        allowed=list(allowed.values()),
+        keeps_order=keeps_order,
+    )
+
+
+def _allowed(calling_hours: CallingHours, known: zones.Known, now: datetime) -> tuple[str, datetime]:
+    """What allows a call in a zone that is open, and until when it is the same."""
+    assert known.time_zone is not None
+    found = hours.allowed(calling_hours, zones.rules(known.time_zone), now)
+    assert found is not None
+    return rows.allowed_text(known, found), found.until
 
 
 def has_any(group: str, numbers: Collection[int]) -> bool:

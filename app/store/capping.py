@@ -149,9 +149,9 @@ def of_owners(now: str) -> Capped:
 _KINDS = {"per": "text", "over": "text", "tries": "integer", "window_seconds": "integer"}
 
 
-def given(listed: Sequence[CallCap], now: datetime, parameter: Parameters) -> list[Cap]:
-    """Caps as parameters, for SQLite."""
-    return [
+def on_sqlite(listed: Sequence[CallCap], now: datetime, parameter: Parameters) -> Capped:
+    """Caps as parameters."""
+    given = [
         Cap(
             per=parameter(cap.per.value),
             over=parameter(cap.over.value),
@@ -161,6 +161,7 @@ def given(listed: Sequence[CallCap], now: datetime, parameter: Parameters) -> li
         )
         for cap in listed
     ]
+    return Capped("$1", "$2", given, None, db.later)
 
 
 def looking(
@@ -274,7 +275,7 @@ async def take_place(
         instant, most = parameter(now), parameter(size)
         limits, suppressed = rules(owner, instant, parameter)
         listed = rows.caps(owner["caps"])
-        capped = Capped("$1", "$2", given(listed, now, parameter), None, db.later)
+        capped = on_sqlite(listed, now, parameter)
         awake = by_zone_on_sqlite(hours, parameter)
         looked = due_on_sqlite(most, size, instant, limits, suppressed, capped, hours, parameter)
         chosen = _judged(limits, suppressed, capped, awake)

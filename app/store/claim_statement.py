@@ -11,7 +11,7 @@ from app import clock, db, destinations, idempotency, rows, tables
 from app.db import Script
 from app.lifecycle import DESTINATIONS, OutdialState
 from app.listing import Parameters
-from app.store import awake, capping, counters, due, taking
+from app.store import awake, capping, counters, due, permits, taking
 from app.store.awake import Known
 from app.stored import StoredTarget
 
@@ -82,7 +82,10 @@ def values(
         "shift": clock.shift,
     }
     given["since"], given["first"] = (db.array_value([mark[place] for mark in marks]) for place in (0, 1))
-    if hours.zones is not None:
+    if hours.zones is None:
+        given["allowed"] = hours.allowed[0] if hours.allowed else ""
+    else:
+        given["allowed"] = db.array_value(hours.allowed)
         given["zones"], given["groups"] = db.array_value(hours.zones), db.array_value(hours.groups)
     if key is not None:
         given |= {"mutation": key.mutation, "key": key.text, "input_hash": key.input_hash}
@@ -129,10 +132,14 @@ def text(shape: Shape) -> tuple[str, tuple[Any, ...]]:
     returning = ", ".join([taking.TAKEN.qualified, "lease.dialer", "lease.lease_seconds", *shown_columns(shape.kind)])
     expires = f"{now} + make_interval(secs => {seconds})"
     source = f"placed JOIN {db.rowset(lease, _PLACES, 'lease')} ON lease.place = placed.place"
+    capped = destinations.Capped("$1", "$2", (capping.CAP,), "cap", db.later) if shape.is_capped else None
+    permitted = permits.at_once(capped, parameter, is_by_zone=shape.is_by_zone)
+    begun = taking.beginning(
+        "taken", now=now, expires=expires, dialer="taken.dialer", seconds=seconds, permit=permitted.permit
+    )
     parts = {
         "taken": taking.marking(source, now=now, attempt_id="lease.attempt_id", returning=returning),
-        "begun": taking.beginning("taken", now=now, expires=expires, dialer="taken.dialer", seconds=seconds)
-        + f" RETURNING {ATTEMPT}",
+        "begun": f"{begun} RETURNING {ATTEMPT}",
         "counted": counters.moving(COUNTED, slot=parameter("slot"), source=_IF_ANY),
         "told": taking.telling("taken", now=now),
     }
@@ -144,8 +151,7 @@ def text(shape: Shape) -> tuple[str, tuple[Any, ...]]:
         parts["kept"] = idempotency.keeping(_KEY, parameter, now=now, answer=answer, source=_IF_ANY)
     shift = db.typed(parameter("shift"), "interval")
     looked, free, cap, counted = capping.looking(limits, suppressed, awake=by_zone), "due", "", ""
-    if shape.is_capped:
-        capped = destinations.Capped("$1", "$2", (capping.CAP,), "cap", db.later)
+    if capped is not None:
         looked, free = capping.looking(limits, suppressed, capped, by_zone, is_judged=True), capping.FREE
         cap, counted = f"cap AS MATERIALIZED ({capping.caps(now)}),", f"{capping.COUNTED},"
         soon = db.later(now, str(capping.SLEEP_SECONDS))
@@ -171,10 +177,11 @@ def text(shape: Shape) -> tuple[str, tuple[Any, ...]]:
             SELECT state, tm_delete, max_try_counts, lease_seconds, {HAS_SUPPRESSIONS} AS has_suppressions,
                 calling_hours IS NOT NULL AS has_hours,
                 CASE WHEN {holds} THEN NULL ELSE calling_hours END AS calling_hours,
-                policy_version, on_unknown_time_zone, keep_order, time_zone, caps, caps <> '[]' AS has_caps
+                policy_version, on_unknown_time_zone, keep_order, time_zone, caps, caps <> '[]' AS has_caps,
+                {permitted.of_owner} AS allowed
             FROM outdial WHERE customer_id = $1 AND id = $2
         ),
-        known AS MATERIALIZED ({known}), {cap}
+        known AS MATERIALIZED ({known}), {permitted.part} {cap}
         {due.placing(taken_from, free)},
         {written}
         SELECT begun.*{shown}, owner.state AS outdial_state, owner.tm_delete AS gone_at, known.input_hash, known.answer,

@@ -18,7 +18,7 @@ from app.gathering import Gathering
 from app.lifecycle import OutdialState
 from app.listing import Parameters
 from app.records import Attempt
-from app.store import awake, capping, claim_statement, counters, due, grouping, lulling, taking
+from app.store import awake, capping, claim_statement, counters, due, grouping, lulling, permits, taking
 from app.store.capping import Look
 from app.store.claim_statement import ATTEMPT, COUNTED, HAS_SUPPRESSIONS, Shape, shown_columns
 from app.stored import StoredTarget, stored_target
@@ -339,7 +339,7 @@ async def _take_in_steps(tx: Transaction, wish: Wish) -> Taken:
     if not taken:
         return Taken(state, None, ())
     seconds = owner[0]["lease_seconds"] if wish.lease_seconds is None else wish.lease_seconds
-    await _write_taken(tx, wish, [row["id"] for row in taken], instant, seconds)
+    await _write_taken(tx, wish, [row["id"] for row in taken], instant, seconds, owner[0], hours)
     attempt_ids = sorted(row["last_attempt_id"] for row in taken)
     await idempotency.keep(tx, wish.key, attempt_ids, instant)
     tx.wake(wish.outdial_id)
@@ -353,15 +353,25 @@ async def _take_in_steps(tx: Transaction, wish: Wish) -> Taken:
 _PLACED = {"id": "uuid", "next_index": "integer", "place": "integer"}
 
 
-async def _write_taken(tx: Transaction, wish: Wish, target_ids: Sequence[str], now: datetime, seconds: int) -> None:
-    owner = [wish.customer_id, wish.outdial_id, list(target_ids)]
+async def _write_taken(
+    tx: Transaction,
+    wish: Wish,
+    target_ids: Sequence[str],
+    now: datetime,
+    seconds: int,
+    owner: db.Row,
+    hours: awake.Known | None,
+) -> None:
+    ids_of = [wish.customer_id, wish.outdial_id, list(target_ids)]
     taken = f"(SELECT {taking.TAKEN} FROM target WHERE customer_id = $1 AND id {db.any_of('$3')}) AS taken"
+    parameter = Parameters([*ids_of, now, now + timedelta(seconds=seconds), wish.dialer, seconds])
+    capped = capping.on_sqlite(rows.caps(owner["caps"]), now, parameter) if owner["caps"] != "[]" else None
+    permit = permits.on_sqlite(owner, hours, capped, parameter)
     await tx.fetch(
-        taking.beginning(taken, now="$4", expires="$5", dialer="$6", seconds="$7"),
-        *(*owner, now, now + timedelta(seconds=seconds), wish.dialer, seconds),
+        taking.beginning(taken, now="$4", expires="$5", dialer="$6", seconds="$7", permit=permit), *parameter.values
     )
     await tx.fetch(
         counters.moving(COUNTED, slot="$4", source=f"{taken} WHERE 1 = 1"),
-        *(*owner, counters.slot()),
+        *(*ids_of, counters.slot()),
     )
-    await tx.fetch(taking.telling(taken, now="$4"), *owner, now)
+    await tx.fetch(taking.telling(taken, now="$4"), *ids_of, now)

@@ -3,12 +3,12 @@
 from app import db, events, tables
 from app.lifecycle import DESTINATIONS, AttemptState, TargetEventType, TargetStatus
 
-_BEGUN = tables.ATTEMPT.but(
+_BEGUN = tables.ATTEMPT_ROW.but(
     *("disposition", "code", "is_right_party", "is_conversion", "call_id", "dialed_at", "ended_at")
 )
 """The columns that a new attempt has; the others are set when it is dialed and ended."""
 TAKEN = tables.TARGET_ROW.only(
-    *("id", "last_attempt_id", "last_index", "version"),
+    *("id", "last_attempt_id", "last_index", "version", "time_zone", "zones"),
     *(f"{column}_{index}" for column in ("destination", "try_count") for index in range(DESTINATIONS)),
 )
 """What an attempt and an event are made of."""
@@ -46,7 +46,11 @@ def _chosen(column: str) -> str:
     return f"CASE taken.last_index {cases} END"
 
 
-def beginning(taken: str, *, now: str, expires: str, dialer: str, seconds: str) -> str:
+CHOSEN = _chosen("destination")
+"""Of a row of `taken` the destination that is called, as it is stored."""
+
+
+def beginning(taken: str, *, now: str, expires: str, dialer: str, seconds: str, permit: str) -> str:
     """Inserts an attempt for each taken target."""
     values = {
         "id": "taken.last_attempt_id",
@@ -54,7 +58,7 @@ def beginning(taken: str, *, now: str, expires: str, dialer: str, seconds: str) 
         "outdial_id": db.typed("$2", "uuid"),
         "target_id": "taken.id",
         "destination_index": "taken.last_index",
-        "destination": _chosen("destination"),
+        "destination": CHOSEN,
         "try_number": _chosen("try_count"),
         "state": f"'{AttemptState.CLAIMED}'",
         "detail": "''",
@@ -62,6 +66,7 @@ def beginning(taken: str, *, now: str, expires: str, dialer: str, seconds: str) 
         "lease_seconds": seconds,
         "expires_at": expires,
         "claimed_at": now,
+        "permit": permit,
     }
     listed = ", ".join(values[column] for column in _BEGUN.kinds)
     return f"INSERT INTO attempt ({_BEGUN}) SELECT {listed} FROM {taken}"

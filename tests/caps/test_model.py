@@ -1,7 +1,8 @@
-"""A claim takes what a slow model takes, whatever the caps of two lists are."""
+"""A claim takes what a slow model takes, whatever the caps of two lists are, and its permit says how they were."""
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from app import attempts, clock, db, dialability
 from app.blocks import BlockReason
 from app.lifecycle import Disposition
-from app.records import CallCap, CapScope, CapSubject, Outdial
+from app.records import CallCap, CapScope, CapSubject, Outdial, PermitCap
 from app.store import capping
 from tests.conftest import Databases, Kind
 from tests.support import factories as make
@@ -75,19 +76,17 @@ def test_a_claim_takes_what_a_slow_model_takes(
                 addresses[made.id] = given_places
         ledger: list[dict[str, Any]] = []
 
+        def used(each: CallCap, outdial: Outdial, target_id: str, address: str, now: Any) -> int:
+            return sum(
+                not tried["released"]
+                and tried["at"] > now - timedelta(seconds=each.window_seconds)
+                and (each.over is CapScope.CUSTOMER or tried["outdial"] == outdial.id)
+                and (tried["target"] == target_id if each.per is CapSubject.TARGET else tried["address"] == address)
+                for tried in ledger
+            )
+
         def is_capped(outdial: Outdial, target_id: str, address: str, now: Any) -> bool:
-            for each in outdial.dial_policy.caps:
-                counted = [
-                    tried
-                    for tried in ledger
-                    if not tried["released"]
-                    and tried["at"] > now - timedelta(seconds=each.window_seconds)
-                    and (each.over is CapScope.CUSTOMER or tried["outdial"] == outdial.id)
-                    and (tried["target"] == target_id if each.per is CapSubject.TARGET else tried["address"] == address)
-                ]
-                if len(counted) >= each.tries:
-                    return True
-            return False
+            return any(used(each, outdial, target_id, address, now) >= each.tries for each in outdial.dial_policy.caps)
 
         for what, which in steps:
             outdial = lists[which]
@@ -124,6 +123,12 @@ def test_a_claim_takes_what_a_slow_model_takes(
                 assert bool(found) == bool(wanted)
                 for attempt in found:
                     assert wanted[attempt.target_id] == attempt.destination.target
+                    permit = (await attempts.permits(viewer, [attempt.id]))[attempt.id]
+                    place = attempt.target_id, attempt.destination.target
+                    assert permit.caps == [
+                        PermitCap(**asdict(each), used=used(each, outdial, *place, attempt.claimed_at))
+                        for each in outdial.dial_policy.caps
+                    ]
                     tried = {"outdial": outdial.id, "target": attempt.target_id, "released": False}
                     tried |= {"address": attempt.destination.target, "at": attempt.claimed_at, "attempt": attempt.id}
                     ledger.append(tried)

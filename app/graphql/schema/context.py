@@ -22,6 +22,7 @@ from app.records import (
     ImportJob,
     ImportReject,
     Outdial,
+    Permit,
     Progress,
     Suppression,
     Target,
@@ -78,6 +79,10 @@ class Loaders:
     @cached_property
     def attempts(self) -> Loader[Attempt]:
         return self._loader(partial(attempts.get_many, self._viewer))
+
+    @cached_property
+    def permits(self) -> Loader[Permit]:
+        return self._loader(partial(attempts.permits, self._viewer))
 
     @cached_property
     def imports(self) -> Loader[ImportJob]:

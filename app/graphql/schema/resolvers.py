@@ -265,6 +265,10 @@ def target_of_attempt(attempt: OfAttempt, info: Info) -> records.Target | Awaita
     return info.context.loaders.targets_even_deleted.load(attempt.target_id)
 
 
+def permit_of_attempt(attempt: OfAttempt, info: Info) -> Awaitable[records.Permit | None]:
+    return info.context.loaders.permits.load(attempt.id)
+
+
 def target_of_event(event: OfTargetEvent, info: Info) -> Awaitable[records.Target | None] | None:
     return None if event.target_id is None else info.context.loaders.targets.load(event.target_id)
 

@@ -29,6 +29,7 @@ from app.graphql.schema.enums import (
     TimeZoneSource,
 )
 from app.graphql.schema.fields import derived, resolved, text
+from app.graphql.schema.permits import Permit
 from app.graphql.schema.policies import DialPolicy
 from app.graphql.schema.scalars import EventCursor
 from app.lifecycle import DESTINATIONS
@@ -325,6 +326,11 @@ class Attempt(Node):
         description="When the dialer reported that it placed the call. Null if it did not."
     )
     ended_at: datetime | None = strawberry.field(description="When the attempt ended. Null while it is in progress.")
+    permit: Permit | None = resolved(
+        resolvers.permit_of_attempt,
+        "Why this call was allowed, as it was found and stored when the target was claimed. Null if the attempt is "
+        "older than permits are.",
+    )
 
     @classmethod
     def is_type_of(cls, value: Any, _info: object) -> bool:
