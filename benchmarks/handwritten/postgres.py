@@ -61,9 +61,9 @@ def claim_statement(limit: int, *, keyed: bool) -> str:
             CASE last_index {_DESTINATION} END AS destination, CASE last_index {_TRY_COUNT} END AS try_number
     ), made AS (
         INSERT INTO attempt (id, customer_id, outdial_id, target_id, destination_index, destination, try_number, state,
-            dialer, lease_seconds, expires_at, claimed_at)
+            dialer, lease_seconds, expires_at, claimed_at, permit)
         SELECT last_attempt_id, $1, $2, id, last_index, destination, try_number, 'CLAIMED', $3, $4::integer,
-            now() + make_interval(secs => $4::integer), now() FROM taken
+            now() + make_interval(secs => $4::integer), now(), '{{"version": 1}}' FROM taken
     ), counted AS (
         INSERT INTO outdial_counter AS kept (customer_id, outdial_id, slot, idle, progressing, attempts)
         SELECT $1, $2, $6, -count(*), count(*), count(*) FROM taken HAVING count(*) > 0

@@ -30,9 +30,9 @@ _TAKE = f"""
 """
 _MAKE = """
     INSERT INTO attempt (id, customer_id, outdial_id, target_id, destination_index, destination, try_number, state,
-        dialer, lease_seconds, expires_at, claimed_at)
+        dialer, lease_seconds, expires_at, claimed_at, permit)
     VALUES (:attempt, :customer, :outdial, :id, :index, :destination, :try_number, 'CLAIMED', :dialer, :lease_seconds,
-        :expires_at, :now)
+        :expires_at, :now, '{"version":1}')
 """
 _TELL = """
     INSERT INTO target_event (epoch, tx, customer_id, outdial_id, target_id, type, occurred_at, count, status,

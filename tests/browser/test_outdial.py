@@ -1,6 +1,7 @@
 """An outdial's page: its targets, filters, imports, resets, and the detail of one."""
 
 import asyncio
+import re
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -129,6 +130,9 @@ async def test_the_detail_of_a_target_has_its_destinations_and_every_attempt(see
     await expect(region.get_by_role("table", name="Destinations")).to_contain_text("+12125550142")
     attempts = region.get_by_role("table", name="Attempts")
     await expect(attempts.locator("tbody tr")).to_have_count(1)
+    await expect(attempts.locator("[data-field=permit]")).to_have_text(
+        re.compile(r"^Allowed at \d\d:\d\d in New York \(by the number\)$")
+    )
     await finish(client, outdial["id"], "ANSWERED")
     await expect(attempts.locator("tbody tr")).to_have_count(2)
     await page.keyboard.press("Escape")

@@ -4,6 +4,7 @@ import asyncio
 import csv
 import io
 import json
+from datetime import datetime, timedelta, timezone
 from typing import Any
 from uuid import uuid4
 
@@ -11,6 +12,7 @@ import httpx
 import psutil
 import pytest
 
+from app.hours import Weekday
 from tests.support import importing, rest
 from tests.support.graphql_client import Client
 from tests.support.server import ServerProcess, token
@@ -110,6 +112,36 @@ async def test_the_ledger_is_a_file_too(client: Client, outdial: str) -> None:
     assert [line["id"] for line in await objects(client, outdial, "attempts", disposition="busy")] == [one["id"]]
     assert len(await table(client, outdial, "attempts", state="completed", dialer="d-1")) == 2
     assert await table(client, outdial, "attempts", call_id="none") == []
+
+
+async def test_the_ledger_says_why_each_call_was_allowed(client: Client) -> None:
+    windows = [{"weekday": day, "from": "00:00", "to": "00:00"} for day in Weekday]
+    policy = {
+        "callingHours": {"timeZone": "Etc/GMT-3", "windows": windows},
+        "caps": [{"tries": 3, "windowSeconds": 86_400, "per": "ADDRESS", "over": "CUSTOMER"}],
+    }
+    held, free = await client.outdial(dialPolicy=policy), await client.outdial()
+    for outdial in (held, free):
+        await client.target(outdial["id"], destination0={"target": "+18005550142"})
+        await client.good("claimTargets", outdialId=outdial["id"])
+    [line], [cells] = await objects(client, held["id"], "attempts"), await table(client, held["id"], "attempts")
+    permit = line["permit"]
+    local = datetime.fromisoformat(line["claimed_at"]).astimezone(timezone(timedelta(hours=3)))
+    window = {"date": f"{local:%Y-%m-%d}", "from": "00:00", "to": "00:00", "exception": None}
+    cap = {"tries": 3, "window_seconds": 86_400, "per": "ADDRESS", "over": "CUSTOMER", "used": 0}
+    assert permit == {
+        "local_time": local.isoformat(timespec="seconds"), "time_zone": "Etc/GMT-3", "time_zone_source": "POLICY",
+        "window": window, "caps": [cap], "policy_version": 1,
+    }  # fmt: skip
+    assert {name: cells[f"permit_{name}"] for name in (*permit, "exception")} == {
+        **permit, "policy_version": "1", "window": f"{local:%Y-%m-%d} 00:00-00:00", "exception": "",
+        "caps": json.dumps([cap], separators=(",", ":")),
+    }  # fmt: skip
+    [line], [cells] = await objects(client, free["id"], "attempts"), await table(client, free["id"], "attempts")
+    nothing = {"local_time": None, "time_zone": None, "time_zone_source": "UNKNOWN", "window": None}
+    assert line["permit"] == nothing | {"caps": [], "policy_version": 1}
+    said = {name: text for name, text in cells.items() if name.startswith("permit_") and text}
+    assert said == {"permit_time_zone_source": "UNKNOWN", "permit_policy_version": "1"}
 
 
 @pytest.mark.parametrize(

@@ -528,7 +528,7 @@ export type TargetQueryVariables = Exact<{
 }>;
 
 
-export type TargetQuery = { target: { detail: string, data: string, maxTryCounts: Array<number> | null, tmCreate: string, tmUpdate: string, tmDelete: string | null, id: string, key: string | null, name: string, status: TargetStatus, doneReason: DoneReason | null, priority: number, nextTryAt: string | null, version: number, tryCount0: number, tryCount1: number, tryCount2: number, tryCount3: number, tryCount4: number, places: Array<{ index: number, tryCount: number, maxTryCount: number, usable: boolean, timeZone: string | null, timeZoneSource: TimeZoneSource, destination: { type: DestinationType, target: string, targetName: string, name: string, detail: string }, blockedBy: Array<{ detail: string, until: string | null }> }>, blockedBy: Array<{ detail: string, until: string | null }>, outdial: { id: string, blockedBy: Array<{ detail: string, until: string | null }> }, attempts: { totalCount: number | null, pageInfo: { hasNextPage: boolean, endCursor: string | null }, nodes: Array<{ id: string, tryNumber: number, destinationIndex: number, state: AttemptState, disposition: Disposition | null, detail: string, dialer: string | null, callId: string | null, claimedAt: string, endedAt: string | null, expiresAt: string | null, destination: { target: string } }> }, destinations: Array<{ index: number, destination: { type: DestinationType, target: string } }> } | null };
+export type TargetQuery = { target: { detail: string, data: string, maxTryCounts: Array<number> | null, tmCreate: string, tmUpdate: string, tmDelete: string | null, id: string, key: string | null, name: string, status: TargetStatus, doneReason: DoneReason | null, priority: number, nextTryAt: string | null, version: number, tryCount0: number, tryCount1: number, tryCount2: number, tryCount3: number, tryCount4: number, places: Array<{ index: number, tryCount: number, maxTryCount: number, usable: boolean, timeZone: string | null, timeZoneSource: TimeZoneSource, destination: { type: DestinationType, target: string, targetName: string, name: string, detail: string }, blockedBy: Array<{ detail: string, until: string | null }> }>, blockedBy: Array<{ detail: string, until: string | null }>, outdial: { id: string, blockedBy: Array<{ detail: string, until: string | null }> }, attempts: { totalCount: number | null, pageInfo: { hasNextPage: boolean, endCursor: string | null }, nodes: Array<{ id: string, tryNumber: number, destinationIndex: number, state: AttemptState, disposition: Disposition | null, detail: string, dialer: string | null, callId: string | null, claimedAt: string, endedAt: string | null, expiresAt: string | null, destination: { target: string }, permit: { localTime: string | null, timeZone: string | null, timeZoneSource: TimeZoneSource, window: { date: string, from: string, to: string, exception: string | null } | null, caps: Array<{ tries: number, windowSeconds: number, per: CapSubject, over: CapScope, used: number }> } | null }> }, destinations: Array<{ index: number, destination: { type: DestinationType, target: string } }> } | null };
 
 export type TargetEventsSubscriptionVariables = Exact<{
   outdialId: string | number;
@@ -980,6 +980,24 @@ export const TargetDocument = new TypedDocumentString(`
         claimedAt
         endedAt
         expiresAt
+        permit {
+          localTime
+          timeZone
+          timeZoneSource
+          window {
+            date
+            from
+            to
+            exception
+          }
+          caps {
+            tries
+            windowSeconds
+            per
+            over
+            used
+          }
+        }
       }
     }
   }

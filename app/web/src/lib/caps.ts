@@ -42,9 +42,13 @@ export function whole({ amount, unit, ...cap }: CapParts): Cap {
   return { ...cap, windowSeconds: amount * unit };
 }
 
+/** "24 hours" */
+export function duration({ amount, unit }: CapParts): string {
+  const name = UNITS.find(([seconds]) => seconds === unit)?.[1] ?? "";
+  return amount === 1 ? `1 ${name.slice(0, -1)}` : `${String(amount)} ${name}`;
+}
+
 /** "At most 3 calls to one number or address in 24 hours, on all lists together." */
 export function spoken(cap: CapParts): string {
-  const name = UNITS.find(([seconds]) => seconds === cap.unit)?.[1] ?? "";
-  const time = cap.amount === 1 ? `1 ${name.slice(0, -1)}` : `${String(cap.amount)} ${name}`;
-  return `At most ${cap.tries === 1 ? "1 call" : `${String(cap.tries)} calls`} ${SUBJECTS[cap.per]} in ${time}, ${SCOPES[cap.over]}.`;
+  return `At most ${cap.tries === 1 ? "1 call" : `${String(cap.tries)} calls`} ${SUBJECTS[cap.per]} in ${duration(cap)}, ${SCOPES[cap.over]}.`;
 }

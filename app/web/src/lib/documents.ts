@@ -211,6 +211,24 @@ export const TargetQuery = graphql(`
           claimedAt
           endedAt
           expiresAt
+          permit {
+            localTime
+            timeZone
+            timeZoneSource
+            window {
+              date
+              from
+              to
+              exception
+            }
+            caps {
+              tries
+              windowSeconds
+              per
+              over
+              used
+            }
+          }
         }
       }
     }
