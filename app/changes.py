@@ -4,7 +4,7 @@ The use-cases decide by the rules of `app.lifecycle`, make changes of it here, a
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar
@@ -71,7 +71,7 @@ def moved(target: T, standing: Standing) -> T:
     return replace(target, status=standing.status, done_reason=standing.done_reason, next_try_at=standing.next_try_at)
 
 
-def canceled(target: Target, now: datetime) -> Change[Target]:
+def canceled(target: T, now: datetime) -> Change[T]:
     """Finished by its owner. The last attempt is cleared, so no late report brings the target back."""
     finished = moved(target, Standing(TargetStatus.DONE, DoneReason.CANCELED))
     return changed(target, replace(finished, last_attempt_id=None), TargetEventType.CANCELED, now)
@@ -187,8 +187,18 @@ def imported(outdial: Outdial, now: datetime, *, idle: int, exhausted: int, do_n
     ]
 
 
-def event_of_all(outdial: Outdial, changes: Sequence[Change[Target]]) -> Event:
-    """One event for changes of one kind, all from the same status to the same status."""
+def events_of_all(outdial: Outdial, changes: Iterable[Change[T]]) -> list[Event]:
+    """One event for each type, previous status, status and reason among changes of stored targets of one outdial.
+
+    A change that is the only one of its kind keeps its own event, which tells more.
+    """
+    alike: defaultdict[tuple[Any, ...], list[Change[T]]] = defaultdict(list)
+    for change in changes:
+        alike[tuple(change.event[name] for name in ("type", "previous_status", "status", "done_reason"))].append(change)
+    return [_event_of_alike(outdial, some) if len(some) > 1 else some[0].event for some in alike.values()]
+
+
+def _event_of_alike(outdial: Outdial, changes: Sequence[Change[T]]) -> Event:
     first = changes[0]
     assert first.before is not None
     return event_of_many(

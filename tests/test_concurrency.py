@@ -12,7 +12,7 @@ from app import attempts, clock, events, outdials, suppressions, targets
 from app.auth import Viewer
 from app.errors import Rejected, UserErrorCode
 from app.hours import CallingHours
-from app.lifecycle import Disposition, DoneReason, OutdialState, UnconfirmedAction
+from app.lifecycle import Disposition, DoneReason, OutdialState, TargetStatus, UnconfirmedAction
 from app.pagination import PageRequest
 from app.records import (
     CallCap,
@@ -193,6 +193,24 @@ def policy(**changes: Any) -> Event:
     return change
 
 
+async def reset_all(scene: Scene) -> Any:
+    return await targets.reset(scene.viewer, scene.outdial_id, where=TargetFilter())
+
+
+async def cancel_all(scene: Scene) -> Any:
+    return await targets.cancel_many(scene.viewer, scene.outdial_id, where=TargetFilter())
+
+
+async def cancel_waiting(scene: Scene) -> Any:
+    where = TargetFilter(statuses=(TargetStatus.IDLE,))
+    return await targets.cancel_many(scene.viewer, scene.outdial_id, where=where)
+
+
+async def lower_limits_of_all(scene: Scene) -> Any:
+    changes = {"max_try_counts": (0,) * 5}
+    return await targets.update_many(scene.viewer, scene.outdial_id, where=TargetFilter(), changes=changes)
+
+
 async def sweep(_scene: Scene) -> Any:
     await attempts.sweep()
 
@@ -271,6 +289,10 @@ RACES: dict[str, tuple[Callable[[Viewer], Awaitable[Scene]], Event, Event]] = {
     "claim, cancel": (races.idle, claim, cancel),
     "claim, reset": (done, claim, reset),
     "claim, reset by id": (done, claim, reset_by_id),
+    "claim, reset all": (done, claim, reset_all),
+    "claim, cancel all": (races.idle, claim, cancel_all),
+    "claim, cancel waiting": (races.idle, claim, cancel_waiting),
+    "claim, limits of all": (races.idle, claim, lower_limits_of_all),
     "claim, policy change": (races.idle, claim, lower_limits),
     "claim, own limits": (races.idle, claim, lower_own_limits),
     "claim, update": (races.idle, claim, rename),
@@ -325,6 +347,15 @@ RACES: dict[str, tuple[Callable[[Viewer], Awaitable[Scene]], Event, Event]] = {
     "complete, complete the same": (races.claimed, busy, busy),
     "complete, do not call before": (lambda viewer: races.claimed(viewer, tries=2), answered, do_not_call_before),
     "complete, release": (races.claimed, busy, release),
+    "complete, cancel all": (races.claimed, busy, cancel_all),
+    "complete and finish, cancel all": (races.claimed, answered, cancel_all),
+    "release, cancel all": (races.claimed, release, cancel_all),
+    "complete, limits of all": (races.claimed, busy, lower_limits_of_all),
+    "sweep, cancel all": (run_out, sweep, cancel_all),
+    "cancel, cancel all": (races.claimed, cancel, cancel_all),
+    "cancel all, cancel all": (races.claimed, cancel_all, cancel_all),
+    "reset all, cancel all": (done, reset_all, cancel_all),
+    "delete, cancel all": (races.claimed, delete, cancel_all),
     "release, start": (races.claimed, release, start),
     "release, cancel": (races.claimed, release, cancel),
     "start, cancel": (races.claimed, start, cancel),

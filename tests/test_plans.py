@@ -14,6 +14,7 @@ from app.auth import Viewer
 from app.lifecycle import LIVE, AttemptState, Disposition, DoneReason, TargetStatus
 from app.pagination import PageRequest, Place
 from app.records import AttemptFilter, AttemptResult, AttemptStart, TargetFilter, TargetOrder
+from app.targets import many
 from tests.support import factories, postgres
 from tests.test_tenancy import live_through_everything
 
@@ -139,7 +140,7 @@ def plans(outdial_id: str, monkeypatch: pytest.MonkeyPatch) -> Plans:
         if any(f"FROM {table}" in sql or f"UPDATE {table}" in sql for table in found.watched):
             if not db.is_postgres():
                 _see_sqlite(found, await run(connection, f"EXPLAIN QUERY PLAN {sql}", args))
-            elif not any(word in sql for word in ("UPDATE", "DELETE", "INSERT")):
+            elif not any(word in sql.replace("FOR UPDATE", "") for word in ("UPDATE", "DELETE", "INSERT")):
                 rows = await run(connection, f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}", args)
                 _see_postgres(found, orjson.loads(rows[0][0])[0]["Plan"])
         return await run(connection, sql, args)
@@ -320,6 +321,41 @@ async def test_reports_read_the_rows_of_their_attempts_alone(viewer: Viewer, out
     assert found.whole == []
     of_the_customer = [text for text in found.texts if text.endswith("(customer_id=?)")]
     assert [text for text in of_the_customer if text.startswith(tuple(f"SEARCH {name} " for name in BIG))] == []
+
+
+async def test_changes_of_many_read_the_targets_that_they_change(
+    viewer: Viewer, outdial_id: str, plans: Plans, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each step begins in an index behind the one before. How many remain may be counted in any way."""
+
+    async def uncounted(*_: object) -> int:
+        return 0
+
+    monkeypatch.setattr(many, "_count", uncounted)
+    faults: list[str] = []
+    for name, where in {**ONE_OF_TARGETS, **SEVERAL_OF_TARGETS}.items():
+        changes = {"priority": len(name) % 9, "time_zone": None}
+
+        async def update(where: TargetFilter = where, changes: dict[str, Any] = changes) -> None:
+            await targets.update_many(viewer, outdial_id, where=where, changes=changes)
+
+        faults += await _faults(plans, update, f"update, {name}", beside_max=LISTED + BESIDE_MAX)
+        # all have the priority now: a second call looks at them once
+        faults += await _faults(plans, update, f"update again, {name}", beside_max=LISTED + BESIDE_MAX)
+
+        async def reset(where: TargetFilter = where) -> None:
+            await targets.reset(viewer, outdial_id, where=where)
+
+        if TargetStatus.DONE in (where.statuses or TargetStatus):  # no other target is looked at
+            faults += await _faults(plans, reset, f"reset, {name}", beside_max=BESIDE_MAX)
+    for name in ("status PROGRESSING", "key", "destination", "two statuses", "nothing"):
+        where = {**ONE_OF_TARGETS, **SEVERAL_OF_TARGETS}[name]
+
+        async def cancel(where: TargetFilter = where) -> None:
+            await targets.cancel_many(viewer, outdial_id, where=where)
+
+        faults += await _faults(plans, cancel, f"cancel, {name}", beside_max=BESIDE_MAX)
+    assert not faults, "\n".join(faults)
 
 
 # ---------------------------------------------------------------- young tables

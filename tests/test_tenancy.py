@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -73,6 +74,7 @@ async def live_through_everything(viewer: Viewer) -> None:
     await outdials.search_exhausted.go_on()
     await targets.reset(viewer, outdial.id, done_reasons=list(DoneReason), dry_run=True)
     await targets.reset(viewer, outdial.id, done_reasons=list(DoneReason))
+    await change_many(viewer, outdial.id)
     place = Place(outdial.tm_create, outdial.id)
     await outdials.page(viewer, PageRequest(after=place), where=OutdialFilter(name_contains="x"))
     await outdials.count(viewer)
@@ -97,6 +99,24 @@ async def live_through_everything(viewer: Viewer) -> None:
     await suppress_something(viewer, outdial.id)
     await import_something(viewer, outdial.id)
     await outdials.delete(viewer, outdial.id)
+
+
+async def change_many(viewer: Viewer, outdial_id: str) -> None:
+    """By each kind of filter, with a key and without."""
+    now = await db.now()
+    changes: dict[str, Any] = {
+        "priority": 3,
+        "max_try_counts": (2,) * 5,
+        "not_before": now,
+        "time_zone": "Europe/Berlin",
+    }
+    filters = (TargetFilter(), TargetFilter(key="k1"), TargetFilter(destination="+15550100000"))
+    for number, where in enumerate(filters):
+        changes["priority"] = number
+        await targets.update_many(viewer, outdial_id, where=where, changes=changes, dry_run=True)
+        await targets.update_many(viewer, outdial_id, where=where, changes=changes, idempotency_key=str(number))
+    await targets.cancel_many(viewer, outdial_id, where=TargetFilter(key="k2"))
+    await targets.reset(viewer, outdial_id, where=TargetFilter(), not_before=now)
 
 
 async def suppress_something(viewer: Viewer, outdial_id: str) -> None:

@@ -40,6 +40,12 @@ LISTS: dict[str, tuple[str, Callable[[str], dict[str, Any]], Any, int]] = {
         str(uuid4()),
         500,
     ),
+    "UpdateTargetsInput.maxTryCounts": (
+        f"mutation($it: UpdateTargetsInput!) {{ updateTargets(input: $it) {{ {ERRORS} }} }}",
+        lambda outdial_id: {"outdialId": outdial_id, "where": {}},
+        3,
+        5,
+    ),
     "StartAttemptsInput.attempts": (
         f"mutation($it: StartAttemptsInput!) {{ startAttempts(input: $it) {{ {ERRORS} }} }}",
         lambda _: {},

@@ -22,6 +22,15 @@ def typed(placeholder: str, kind: str) -> str:
     return f"CAST({placeholder} AS {dialects.postgres_type(kind)})" if is_postgres() else placeholder
 
 
+def differs(column: str, placeholder: str, kind: str) -> str:
+    """A condition: a column has another value than a parameter. Null is a value like others."""
+    if is_postgres():
+        return f"{column} IS DISTINCT FROM {typed(placeholder, kind)}"
+    if kind == "json":  # however it is spelled
+        return f"json({column}) IS NOT json({placeholder})"
+    return f"{column} IS NOT {placeholder}"
+
+
 def rowset(placeholder: str, columns: Mapping[str, str], alias: str) -> str:
     return dialects.rowset(dialect(), placeholder, columns, alias)
 

@@ -38,8 +38,8 @@ from app.records.inputs import (
 from app.records.permits import Permit, PermitCap, PermittedAttempt, PermitWindow
 from app.records.results import (
     AttemptBatch,
+    ChangedTargets,
     CreatedTargets,
-    Reset,
 )
 from app.records.stored import (
     NONE_COUNTING,
@@ -78,6 +78,7 @@ __all__ = [
     "CalledTarget",
     "CapScope",
     "CapSubject",
+    "ChangedTargets",
     "CheckedTarget",
     "ClaimedAttempt",
     "Counting",
@@ -111,7 +112,6 @@ __all__ = [
     "PolicyDraft",
     "Progress",
     "RejectCode",
-    "Reset",
     "ResultCode",
     "ResultCodeDraft",
     "Suppression",

@@ -22,9 +22,12 @@ class CreatedTargets:
 
 
 @dataclass(frozen=True, slots=True)
-class Reset:
+class ChangedTargets:
+    """What a change of many targets came to, or would."""
+
     count: int
     remaining: int
+    """More that match."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from app.changes import ended
 from app.db import Transaction
 from app.errors import UserErrorCode, rejected
 from app.lifecycle import AttemptState, TargetStatus
-from app.records import Attempt, Outdial, Target
+from app.records import Attempt, CalledTarget, Outdial, Target
 
 
 async def lock_outdial(
@@ -63,7 +63,7 @@ async def lock_targets(tx: Transaction, customer_id: str, target_ids: Iterable[s
     return {row["id"]: rows.target(row) for row in found}
 
 
-async def read_revoked(tx: Transaction, targets: Sequence[Target], now: datetime) -> list[Attempt]:
+async def read_revoked(tx: Transaction, targets: Sequence[CalledTarget], now: datetime) -> list[Attempt]:
     """End the attempts in progress of locked targets that their owner changes. Returns the ended attempts."""
     live = [target for target in targets if target.status is TargetStatus.PROGRESSING]
     if not live:

@@ -19,6 +19,8 @@ _TARGET_CALLED = _TARGET_CHANGED.but(
     *(f"destination_{index}" for index in range(5)),
 )
 """Those that calls change."""
+_TARGET_SET = tables.TARGET.only("priority", "time_zone", "max_try_counts", *_TARGET_CALLED.kinds)
+"""Those that an owner may set for many targets: without their texts and addresses, which may be long."""
 _TARGET_STEPPED = _TARGET_CALLED.only("version", "tm_update")
 """Those that each change of a target changes."""
 _ATTEMPT_CHANGED = tables.ATTEMPT.but(
@@ -39,7 +41,7 @@ async def save(
     *,
     attempts: Sequence[Attempt] = (),
     attempts_made: Mapping[str, int] | None = None,
-    one_event: Event | None = None,
+    told: Sequence[Event] | None = None,
 ) -> None:
     """Write changes in the order in which they happened. All are of one customer.
 
@@ -48,9 +50,9 @@ async def save(
         changes: several may be of one target. New targets are stored by `save_new`.
         attempts: those that changed, as they are now.
         attempts_made: by outdial, the number of new tries; negative if tries were released.
-        one_event: one for all changes, instead of one for each.
+        told: the events for all changes, instead of one for each.
     """
-    told = [change.event for change in changes] if one_event is None else [one_event]
+    told = [change.event for change in changes] if told is None else told
     parameter, writings = saving(changes, attempts, attempts_made or {}, told)
     if writings:
         if told:
@@ -119,23 +121,30 @@ def _is_a_step(change: Change[Any]) -> bool:
     )
 
 
-_owned = attrgetter("key", "name", "detail", "data", "priority", "max_try_counts", "time_zone")
+_texts = attrgetter("key", "name", "detail", "data")
+_set = attrgetter("priority", "max_try_counts", "time_zone")
 
 
 def _is_of_a_call(change: Change[Any]) -> bool:
     """Whether only columns change that calls change."""
+    return not isinstance(change.after, Target) or (_is_a_setting(change) and _set(change.before) == _set(change.after))
+
+
+def _is_a_setting(change: Change[Any]) -> bool:
+    """Whether no text and no address changes, and the target stays."""
     before: Any = change.before
     after = change.after
-    return not isinstance(after, Target) or (
-        before.destinations is after.destinations
+    return (
+        before.destinations == after.destinations
         and before.tm_delete is after.tm_delete
-        and _owned(before) == _owned(after)
+        and _texts(before) == _texts(after)
     )
 
 
 _SHAPES: Sequence[tuple[tables.Columns, Callable[[Change[Any]], bool]]] = (
     (_TARGET_STEPPED, _is_a_step),
     (_TARGET_CALLED, _is_of_a_call),
+    (_TARGET_SET, _is_a_setting),
     (_TARGET_CHANGED, lambda _: True),
 )
 """Which columns to write, fewest first: each index of a column takes its time, also if the value stays."""
@@ -144,7 +153,8 @@ _SHAPES: Sequence[tuple[tables.Columns, Callable[[Change[Any]], bool]]] = (
 def _updating_targets(targets: Sequence[Any], columns: tables.Columns, parameter: Parameters) -> str | None:
     if not targets:
         return None
-    made = rows.target_columns(targets) if columns is _TARGET_CHANGED else rows.called_columns(targets)
+    is_owned = columns is _TARGET_SET or columns is _TARGET_CHANGED
+    made = rows.target_columns(targets) if is_owned else rows.called_columns(targets)
     return updating("UPDATE target", made, columns, parameter)
 
 

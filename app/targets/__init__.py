@@ -1,13 +1,16 @@
 """Targets: the people or places to reach."""
 
+from app.targets.changing import cancel_many, update_many
 from app.targets.creating import create, create_many
+from app.targets.many import CHANGED_TARGETS_MAX
 from app.targets.reading import counts, get_many, pages, walk
-from app.targets.resetting import RESET_TARGETS_MAX, reset
+from app.targets.resetting import reset
 from app.targets.writing import cancel, delete, update
 
 __all__ = [
-    "RESET_TARGETS_MAX",
+    "CHANGED_TARGETS_MAX",
     "cancel",
+    "cancel_many",
     "counts",
     "create",
     "create_many",
@@ -16,5 +19,6 @@ __all__ = [
     "pages",
     "reset",
     "update",
+    "update_many",
     "walk",
 ]

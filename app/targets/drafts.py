@@ -80,6 +80,14 @@ def checked_changes(changes: Mapping[str, Any]) -> dict[str, Any]:
         Rejected: INVALID, with everything that is wrong.
     """
     errors: list[UserError] = []
+    given = checked_into(errors, changes)
+    if errors:
+        raise Rejected(errors)
+    return given
+
+
+def checked_into(errors: list[UserError], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Likewise. What is wrong is added to `errors`."""
     given: dict[str, Any] = dict(validation.texts(changes, errors))
     if "priority" in changes:
         given["priority"] = validation.number(changes["priority"], 0, validation.PRIORITY_MAX, errors, "priority")
@@ -91,8 +99,6 @@ def checked_changes(changes: Mapping[str, Any]) -> dict[str, Any]:
         given["not_before"] = validation.instant(changes["not_before"], errors, "not_before")
     for name in destination_names(changes):
         given[name] = validation.destination(changes[name], errors, name)
-    if errors:
-        raise Rejected(errors)
     return given
 
 

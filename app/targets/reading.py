@@ -70,9 +70,9 @@ async def pages(
         outdial_ids,
         request,
         ascending=order is TargetOrder.OLDEST_FIRST,
-        conditions=_conditions(viewer, where or TargetFilter()),
+        conditions=conditions_of(viewer, where or TargetFilter()),
         make=Stored(partial(StoredTargets, kind)),
-        few=_is_of_few(where),
+        few=is_of_few(where),
     )
 
 
@@ -85,9 +85,9 @@ def walk(
     viewer: Viewer, outdial_id: str, *, upto: datetime, size: int, where: TargetFilter | None = None
 ) -> AsyncIterator[Sequence[Target]]:
     """All of an outdial's targets up to that time, oldest first, `size` at a time."""
-    conditions = _conditions(viewer, where or TargetFilter())
+    conditions = conditions_of(viewer, where or TargetFilter())
     return listing_walk(
-        LISTING, outdial_id, upto=upto, size=size, conditions=conditions, make=rows.target, few=_is_of_few(where)
+        LISTING, outdial_id, upto=upto, size=size, conditions=conditions, make=rows.target, few=is_of_few(where)
     )
 
 
@@ -101,7 +101,7 @@ async def counts(viewer: Viewer, outdial_ids: Sequence[str], *, where: TargetFil
     if wanted.destination is None and wanted.key is None:
         counted = await progress(viewer, outdial_ids)
         return {outdial_id: _total(counted[outdial_id], wanted) for outdial_id in outdial_ids}
-    return await listing_counts(LISTING, outdial_ids, conditions=_conditions(viewer, wanted), few=_is_of_few(wanted))
+    return await listing_counts(LISTING, outdial_ids, conditions=conditions_of(viewer, wanted), few=is_of_few(wanted))
 
 
 def _total(counted: Progress, where: TargetFilter) -> int:
@@ -120,12 +120,14 @@ def _total(counted: Progress, where: TargetFilter) -> int:
     )
 
 
-def _is_of_few(where: TargetFilter | None) -> bool:
+def is_of_few(where: TargetFilter | None) -> bool:
     """Few targets have the same address. A key needs no care: its index begins with the outdial."""
     return where is not None and where.destination is not None
 
 
-def _conditions(viewer: Viewer, where: TargetFilter) -> Callable[[Parameters], str]:
+def conditions_of(viewer: Viewer, where: TargetFilter) -> Callable[[Parameters], str]:
+    """A condition: a target is the viewer's, not deleted, and matches."""
+
     def conditions(parameter: Parameters) -> str:
         customer = parameter(viewer.customer_id)
         met = [f"customer_id = {customer}", "tm_delete IS NULL"]

@@ -32,6 +32,6 @@ client.watchQuery({ query: TARGETS, variables: { id }, fetchPolicy: "cache-only"
 });
 client.subscribe({ query: EVENTS, variables: { id, after: data.outdial.eventCursor } }).subscribe(({ data }) => {
   const { gap, events } = data.targetEvents;
-  if (gap || events.some(({ targetId }) => !targetId)) read(); // an import, a reset of many, or something was missed
+  if (gap || events.some(({ targetId }) => !targetId)) read(); // an import, a change of many, or something was missed
   applyEvents(client.cache, events);
 });

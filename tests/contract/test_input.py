@@ -19,6 +19,7 @@ MALFORMED_IDS = [
     "01900000-0000-7000-8000-00000000000g", "01900000-0000-7000-8000-0000000000000", "\0", "é", "1' OR '1'='1",
 ]  # fmt: skip
 NUL = "a\0b"
+FAR = "9999-01-01T00:00:00Z"
 
 
 @dataclass(frozen=True)
@@ -165,6 +166,18 @@ REFUSED: list[tuple[str, dict[str, Any], str, list[str]]] = [
     ("completeAttempts", result(attemptId=UNKNOWN), "NOT_FOUND", ["results", "0", "attemptId"]),
     ("resetTargets", {"outdialId": UNKNOWN, "doneReasons": ["ANSWERED"]}, "NOT_FOUND", ["outdialId"]),
     ("resetTargets", {"outdialId": "OUTDIAL", "targetIds": ["TARGET"] * 501}, "INVALID", ["targetIds"]),
+    ("resetTargets", {"outdialId": "OUTDIAL", "where": {}, "notBefore": FAR}, "INVALID", ["notBefore"]),
+    ("resetTargets", {"outdialId": "OUTDIAL", "where": {}, "idempotencyKey": ""}, "INVALID", ["idempotencyKey"]),
+    ("cancelTargets", {"outdialId": UNKNOWN, "where": {}}, "NOT_FOUND", ["outdialId"]),
+    ("cancelTargets", {"outdialId": "OUTDIAL", "where": {}, "idempotencyKey": ""}, "INVALID", ["idempotencyKey"]),
+    ("updateTargets", {"outdialId": UNKNOWN, "where": {}, "priority": 1}, "NOT_FOUND", ["outdialId"]),
+    ("updateTargets", {"outdialId": "OUTDIAL", "where": {}}, "INVALID", []),
+    *[
+        ("updateTargets", {"outdialId": "OUTDIAL", "where": {}, **given}, "INVALID", list(given))
+        for given in (
+            {"priority": None}, {"priority": 10}, {"maxTryCounts": [1]}, {"timeZone": "Moon/Sea"}, {"notBefore": FAR},
+        )
+    ],
     *[
         case
         for text in MALFORMED_IDS
@@ -176,6 +189,8 @@ REFUSED: list[tuple[str, dict[str, Any], str, list[str]]] = [
             ("createTargets", {"outdialId": text, "targets": [{"destination0": TEL}]}, "INVALID", ["outdialId"]),
             ("updateTarget", {"id": text, "name": "new"}, "INVALID", ["id"]),
             ("resetTargets", {"outdialId": text, "doneReasons": ["ANSWERED"]}, "INVALID", ["outdialId"]),
+            ("cancelTargets", {"outdialId": text, "where": {}}, "INVALID", ["outdialId"]),
+            ("updateTargets", {"outdialId": text, "where": {}, "priority": 1}, "INVALID", ["outdialId"]),
             ("resetTargets", {"outdialId": "OUTDIAL", "targetIds": [text]}, "INVALID", ["targetIds", "0"]),
             ("claimTargets", {"outdialId": text}, "INVALID", ["outdialId"]),
             ("startAttempts", {"attempts": [{"attemptId": text}]}, "INVALID", ["attempts", "0", "attemptId"]),

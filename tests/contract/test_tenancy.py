@@ -190,4 +190,7 @@ async def test_an_object_under_the_wrong_parent_is_not_found(client: Client) -> 
     await client.good("cancelTarget", two.target)
     again = await client.mutate("resetTargets", outdialId=one.outdial, targetIds=[two.target])
     assert (reset["count"], again["count"]) == (0, 0)
+    where = {"key": (await client.read_target(two.target) or {})["key"]}
+    moved = await client.mutate("updateTargets", outdialId=one.outdial, where=where, priority=7)
+    assert ((await client.read_target(two.target) or {})["priority"], moved["remaining"]) == (0, 0)
     assert (await client.read_target(two.target) or {})["status"] == "DONE"

@@ -8,7 +8,7 @@ from strawberry.types.arguments import convert_argument
 
 from app.errors import UserErrorCode, rejected
 from app.graphql.schema import inputs, payloads, schema
-from app.records import Reset
+from app.records import ChangedTargets
 from tests.support.schema import CUSTOMER, run
 
 
@@ -28,11 +28,11 @@ def test_paths_are_told_in_the_names_of_the_schema(steps, path):
 
 
 async def test_a_refusal_is_a_user_error_and_no_exception():
-    async def refuse() -> Reset:
+    async def refuse() -> ChangedTargets:
         raise rejected(UserErrorCode.INVALID, "Both.", "target_ids")
 
-    answer = await payloads.outcome(refuse(), refused=payloads.NOTHING_RESET)
-    assert answer.result == Reset(count=0, remaining=0)
+    answer = await payloads.outcome(refuse(), refused=payloads.NONE_CHANGED)
+    assert answer.result == ChangedTargets(count=0, remaining=0)
     assert [error.code for error in answer.user_errors] == [UserErrorCode.INVALID]
 
 

@@ -70,6 +70,7 @@ SCOPES = {
         [
             "createOutdial", "updateOutdial", "deleteOutdial",
             "createTarget", "createTargets", "updateTarget", "deleteTarget", "cancelTarget", "resetTargets",
+            "updateTargets", "cancelTargets",
             "cancelImport", "addSuppressions", "removeSuppressions", "setResultCodes",
         ],
         Scope.WRITE,

@@ -43,6 +43,7 @@ _PAYLOADS = {
     "Attempts": f"attempts {{ {ATTEMPT} }}",
     "CreateTargets": f"targets {{ {TARGET} }} createdCount updatedCount skippedCount rejectedCount",
     "ResetTargets": "count remaining",
+    "Targets": "count remaining",
     "ResultCodes": "resultCodes { code label disposition isRightParty isConversion isRetired }",
     "Suppressions": "suppressions { id type target reason source expiresAt tmCreate }",
 }
@@ -56,6 +57,8 @@ _MUTATIONS = {  # field: (payload, input type; None if the argument is an id)
     "deleteTarget": ("Target", None),
     "cancelTarget": ("Target", None),
     "resetTargets": ("ResetTargets", "ResetTargetsInput"),
+    "updateTargets": ("Targets", "UpdateTargetsInput"),
+    "cancelTargets": ("Targets", "CancelTargetsInput"),
     "addSuppressions": ("Suppressions", "AddSuppressionsInput"),
     "removeSuppressions": ("Suppressions", "RemoveSuppressionsInput"),
     "setResultCodes": ("ResultCodes", "SetResultCodesInput"),

@@ -10,7 +10,7 @@ from app import attempts
 from app.auth import Viewer
 from app.errors import Rejected
 from app.pagination import PageRequest
-from app.records import AttemptBatch, AttemptFilter, Outdial, Reset, Target
+from app.records import AttemptBatch, AttemptFilter, ChangedTargets, Outdial, Target
 from tests.support import factories as make
 from tests.support.folding import progress_of, targets_of
 
@@ -51,7 +51,7 @@ def _plain(result: Any) -> Any:
             plain = result.status.value, result.done_reason, result.tm_delete is not None
         case Outdial():
             plain = result.state.value, result.tm_delete is not None
-        case Reset():
+        case ChangedTargets():
             plain = result.count
     return plain
 

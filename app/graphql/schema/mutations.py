@@ -12,8 +12,8 @@ from app.graphql.schema.fields import given, mutation, parse_id
 from app.graphql.schema.payloads import (
     NO_ATTEMPTS,
     NO_SUPPRESSIONS,
+    NONE_CHANGED,
     NOTHING_CREATED,
-    NOTHING_RESET,
     AttemptsPayload,
     CreateTargetsPayload,
     ImportPayload,
@@ -23,6 +23,7 @@ from app.graphql.schema.payloads import (
     ResultCodesPayload,
     SuppressionsPayload,
     TargetPayload,
+    TargetsPayload,
     batch_outcome,
     outcome,
 )
@@ -153,20 +154,68 @@ class Mutation:
         "Returns DONE targets to IDLE and sets their try counts to zero. Their attempts stay on record. Resets at most "
         "10,000 targets in a call: repeat the call while remaining is above 0. Targets that are DONE with DO_NOT_CALL "
         "are reset only if doneReasons names DO_NOT_CALL.",
-        rows=targets.RESET_TARGETS_MAX,
+        rows=targets.CHANGED_TARGETS_MAX,
     )
     async def reset_targets(
         self, info: Info, wish: Annotated[inputs.ResetTargetsInput, INPUT]
-    ) -> Outcome[records.Reset]:
+    ) -> Outcome[records.ChangedTargets]:
         return await outcome(
             targets.reset(
                 info.context.viewer,
                 wish.outdial_id,
                 done_reasons=given(wish.done_reasons),
                 target_ids=given(wish.target_ids),
+                where=None if (where := given(wish.where)) is None else where.where(),
+                not_before=given(wish.not_before),
                 dry_run=wish.dry_run,
+                idempotency_key=given(wish.idempotency_key),
             ),
-            refused=NOTHING_RESET,
+            refused=NONE_CHANGED,
+        )
+
+    @mutation(
+        Scope.WRITE,
+        TargetsPayload,
+        "Changes the fields that are given of all targets that match, as updateTarget does. Targets that have these "
+        "values already do not match. Changes at most 10,000 targets in a call: repeat the call while remaining is "
+        "above 0. One event without a targetId tells of all changes with the same statuses and reason.",
+        rows=targets.CHANGED_TARGETS_MAX,
+    )
+    async def update_targets(
+        self, info: Info, wish: Annotated[inputs.UpdateTargetsInput, INPUT]
+    ) -> Outcome[records.ChangedTargets]:
+        return await outcome(
+            targets.update_many(
+                info.context.viewer,
+                wish.outdial_id,
+                where=wish.where.where(),
+                changes=wish.changes(),
+                dry_run=wish.dry_run,
+                idempotency_key=given(wish.idempotency_key),
+            ),
+            refused=NONE_CHANGED,
+        )
+
+    @mutation(
+        Scope.WRITE,
+        TargetsPayload,
+        "Finishes all targets that match with the reason CANCELED, as cancelTarget does. DONE targets do not match. "
+        "Attempts in progress lose their lease. Cancels at most 10,000 targets in a call: repeat the call while "
+        "remaining is above 0.",
+        rows=targets.CHANGED_TARGETS_MAX,
+    )
+    async def cancel_targets(
+        self, info: Info, wish: Annotated[inputs.CancelTargetsInput, INPUT]
+    ) -> Outcome[records.ChangedTargets]:
+        return await outcome(
+            targets.cancel_many(
+                info.context.viewer,
+                wish.outdial_id,
+                where=wish.where.where(),
+                dry_run=wish.dry_run,
+                idempotency_key=given(wish.idempotency_key),
+            ),
+            refused=NONE_CHANGED,
         )
 
     # ------------------------------------------------------------ suppressions

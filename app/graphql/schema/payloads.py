@@ -40,7 +40,7 @@ async def batch_outcome(work: Awaitable[Batch], *, refused: Batch) -> Outcome[Ba
 
 
 NOTHING_CREATED = records.CreatedTargets(targets=(), created=0, updated=0, skipped=0, rejected=0, errors=())
-NOTHING_RESET = records.Reset(count=0, remaining=0)
+NONE_CHANGED = records.ChangedTargets(count=0, remaining=0)
 NO_ATTEMPTS = records.AttemptBatch(attempts=(), errors=())
 NO_SUPPRESSIONS = records.SuppressionBatch(suppressions=(), errors=())
 
@@ -119,18 +119,31 @@ class CreateTargetsPayload:
     user_errors: list[UserError] = _user_errors()
 
 
-def _reset_count(answer: Outcome[records.Reset]) -> int:
+def _count_of_many(answer: Outcome[records.ChangedTargets]) -> int:
     return answer.result.count
 
 
-def _reset_remaining(answer: Outcome[records.Reset]) -> int:
+def _remaining_of_many(answer: Outcome[records.ChangedTargets]) -> int:
     return answer.result.remaining
+
+
+_REMAINING = (
+    "The number of further targets that match. Call again if it is above 0. If counting them takes over 5 seconds, it "
+    "is 1 if there may be any."
+)
 
 
 @strawberry.type(description="The result of a reset.")
 class ResetTargetsPayload:
-    count: int = derived(_reset_count, "The number of targets that returned to IDLE, or would in a dry run.")
-    remaining: int = derived(_reset_remaining, "The number of further targets that match. Call again if it is above 0.")
+    count: int = derived(_count_of_many, "The number of targets that returned to IDLE, or would in a dry run.")
+    remaining: int = derived(_remaining_of_many, _REMAINING)
+    user_errors: list[UserError] = _user_errors()
+
+
+@strawberry.type(description="The result of a change to many targets.")
+class TargetsPayload:
+    count: int = derived(_count_of_many, "The number of targets that were changed, or would be in a dry run.")
+    remaining: int = derived(_remaining_of_many, _REMAINING)
     user_errors: list[UserError] = _user_errors()
 
 

@@ -86,7 +86,7 @@ class TargetEvent:
     occurred_at: datetime = strawberry.field(description="When it happened.")
     outdial_id: strawberry.ID = strawberry.field(description="The outdial whose target changed.")
     target_id: strawberry.ID | None = strawberry.field(
-        description="The target that changed. Null if the event stands for many targets (an import or a reset)."
+        description="The target that changed. Null if the event stands for many (an import, or a change of many)."
     )
     count: int = strawberry.field(description="The number of targets that changed. 1 if targetId is set.")
     status: TargetStatus | None = strawberry.field(

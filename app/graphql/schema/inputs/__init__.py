@@ -33,12 +33,14 @@ from app.graphql.schema.inputs.suppressions import (
     SuppressionInput,
 )
 from app.graphql.schema.inputs.targets import (
+    CancelTargetsInput,
     CreateTargetInput,
     CreateTargetsInput,
     DestinationInput,
     ResetTargetsInput,
     TargetInput,
     UpdateTargetInput,
+    UpdateTargetsInput,
 )
 
 __all__ = [
@@ -49,6 +51,7 @@ __all__ = [
     "CallingHoursInput",
     "CallingTimeInput",
     "CallingWindowInput",
+    "CancelTargetsInput",
     "ClaimTargetsInput",
     "CompleteAttemptsInput",
     "CreateOutdialInput",
@@ -69,4 +72,5 @@ __all__ = [
     "TargetInput",
     "UpdateOutdialInput",
     "UpdateTargetInput",
+    "UpdateTargetsInput",
 ]

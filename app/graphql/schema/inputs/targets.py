@@ -1,5 +1,6 @@
 """The inputs of targets."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -15,8 +16,10 @@ from app.graphql.schema.enums import (
     DuplicateAction,
 )
 from app.graphql.schema.fields import at_most, given
+from app.graphql.schema.filters import TargetFilter
 from app.graphql.schema.inputs.common import changed, numbers
 from app.lifecycle import DESTINATIONS
+from app.targets.changing import SETTABLE
 from app.targets.creating import CREATE_TARGETS_MAX
 from app.targets.resetting import RESET_IDS_MAX
 
@@ -148,6 +151,14 @@ class CreateTargetsInput:
         return [target.draft() for target in self.targets]
 
 
+def _settings(source: object, names: Sequence[str]) -> dict[str, Any]:
+    """The given fields of an update, with try counts as they are stored."""
+    changes = changed(source, *names)
+    if "max_try_counts" in changes:
+        changes["max_try_counts"] = numbers(changes["max_try_counts"])
+    return changes
+
+
 @strawberry.input(description="Changes to a target. Fields that are left out keep their value.")
 class UpdateTargetInput:
     id: strawberry.ID = strawberry.field(description="The target to change.")
@@ -192,25 +203,79 @@ class UpdateTargetInput:
     )
 
     def changes(self) -> dict[str, Any]:
-        names = ("name", "detail", "data", "priority", "max_try_counts", "not_before", "time_zone")
-        changes = changed(self, *names, *_DESTINATIONS)
-        if "max_try_counts" in changes:
-            changes["max_try_counts"] = numbers(changes["max_try_counts"])
+        changes = _settings(self, ("name", "detail", "data", *SETTABLE, *_DESTINATIONS))
         for name in _DESTINATIONS:
             if name in changes:
                 changes[name] = _destination(changes[name])
         return changes
 
 
-@strawberry.input(description="Which DONE targets of an outdial return to IDLE.")
+_WHERE_OF_MANY = "The filter of the list. An empty one means all targets of the outdial."
+_KEY_OF_MANY = (
+    "A key of your choice. A repeated call with the same key and input returns the first answer and changes nothing. "
+    "If the first call was cut off, the repeated one finishes its work. Use a new key for the targets that remain."
+)
+
+
+@strawberry.input(description="Which DONE targets of an outdial return to IDLE, and when they are due.")
 class ResetTargetsInput:
     outdial_id: strawberry.ID = strawberry.field(description="The outdial of the targets.")
     done_reasons: list[DoneReason] | None = strawberry.field(
-        default=UNSET, description="Targets that are DONE for these reasons. Give either this or targetIds."
+        default=UNSET,
+        description="Targets that are DONE for these reasons. Give one of this, targetIds and where.",
     )
     target_ids: list[strawberry.ID] | None = strawberry.field(
         default=UNSET,
         description="These targets if they are DONE, at most 500.",
         metadata=at_most(RESET_IDS_MAX),
     )
+    where: TargetFilter | None = strawberry.field(
+        default=UNSET,
+        description="The targets that match and are DONE: by the filter of the list. Those that are DONE with "
+        "DO_NOT_CALL match only if its doneReasons name that reason.",
+    )
+    not_before: datetime | None = strawberry.field(
+        default=UNSET, description="The earliest time of the next claim. If null, the targets are due at once."
+    )
     dry_run: bool = strawberry.field(default=False, description="Only count the targets that would be reset.")
+    idempotency_key: str | None = strawberry.field(default=UNSET, description=_KEY_OF_MANY)
+
+
+@strawberry.input(
+    description="Changes to all targets of an outdial that match. Fields that are left out keep their value. Give at "
+    "least one of priority, maxTryCounts, notBefore and timeZone."
+)
+class UpdateTargetsInput:
+    outdial_id: strawberry.ID = strawberry.field(description="The outdial of the targets.")
+    where: TargetFilter = strawberry.field(description=_WHERE_OF_MANY)
+    priority: int | None = strawberry.field(
+        default=UNSET, description="0 to 9. Targets with a higher priority are claimed first. Not null."
+    )
+    max_try_counts: list[int] | None = strawberry.field(
+        default=UNSET,
+        description="Five numbers that replace the policy's maxTryCounts. If null, the policy applies again. IDLE "
+        "targets that have no try left become DONE with EXHAUSTED.",
+        metadata=at_most(DESTINATIONS),
+    )
+    not_before: datetime | None = strawberry.field(
+        default=UNSET,
+        description="The earliest time of the next claim of IDLE targets. If null, they are due at once.",
+    )
+    time_zone: str | None = strawberry.field(
+        default=UNSET,
+        description="The targets' IANA time zone, such as Europe/Berlin. If null, it is taken from each phone number "
+        "where that is certain.",
+    )
+    dry_run: bool = strawberry.field(default=False, description="Only count the targets that would change.")
+    idempotency_key: str | None = strawberry.field(default=UNSET, description=_KEY_OF_MANY)
+
+    def changes(self) -> dict[str, Any]:
+        return _settings(self, SETTABLE)
+
+
+@strawberry.input(description="Which targets of an outdial are canceled.")
+class CancelTargetsInput:
+    outdial_id: strawberry.ID = strawberry.field(description="The outdial of the targets.")
+    where: TargetFilter = strawberry.field(description=_WHERE_OF_MANY)
+    dry_run: bool = strawberry.field(default=False, description="Only count the targets that would be canceled.")
+    idempotency_key: str | None = strawberry.field(default=UNSET, description=_KEY_OF_MANY)

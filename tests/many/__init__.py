@@ -1,0 +1,1 @@
+"""Changes of many targets in a call: by filter, in steps, with the events that tell of them."""
