@@ -53,7 +53,7 @@ async def tour(seen: Sight, client: Client, outdial_id: str, file: Path):
     await page.get_by_role("button", name="Import file").click()
     await expect(page.get_by_role("table", name="Rejected rows")).to_be_visible()
     yield "import"
-    for name in ("Add target", "Policy", "Reset", "Export"):
+    for name in ("Add target", "Policy", "Reset", "Export", "All of these"):
         await seen.open(f"/?outdial={outdial_id}")
         await page.get_by_role("button", name=name).first.click()
         await expect(page.get_by_role("dialog", name=name)).to_be_visible()

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Locator, Page, expect
 
 from tests.support.browsing import Sight, becomes, connection, counts, rows
 from tests.support.factories import phone_number
@@ -224,6 +224,69 @@ async def test_a_reset_counts_first_and_then_brings_back_so_many(seen: Sight, cl
     await dialog.get_by_role("button", name="Reset targets").click()
     await becomes(lambda: counts(page), {"total": 6, "idle": 5, "done": 1, "done-DO_NOT_CALL": 1, "attempts": 4})
     assert await _progress(client, outdial["id"]) == (5, 1)
+
+
+# ---------------------------------------------------------------- all of these
+
+
+async def _all_of_these(page: Page, number: int) -> Locator:
+    """Opens the dialog once the list has so many."""
+    await page.get_by_role("button", name=f"All of these ({number})", exact=True).click()
+    return page.get_by_role("dialog")
+
+
+async def test_all_that_match_the_filter_are_canceled_after_they_were_counted(seen: Sight, client: Client) -> None:
+    outdial = await client.outdial(name="Spring list")
+    await people(client, outdial["id"], 6)
+    await finish(client, outdial["id"], "ANSWERED", "ANSWERED")
+    page = await opened(seen, client, outdial["id"], "&status=idle")
+    dialog = await _all_of_these(page, 4)
+    await expect(dialog).to_contain_text("All targets of this outdial that match: Status: Waiting.")
+    await expect(dialog.get_by_role("button", name="Cancel targets")).to_be_disabled()
+    await dialog.get_by_role("button", name="Count").click()
+    await expect(dialog.get_by_role("status")).to_have_text("4 targets would be canceled.")
+    assert await _progress(client, outdial["id"]) == (4, 2)
+    await dialog.get_by_role("button", name="Cancel targets").click()
+    await expect(dialog.get_by_role("status")).to_have_text("4 targets were canceled.")
+    assert await _progress(client, outdial["id"]) == (0, 6)
+    await becomes(lambda: counts(page), {"total": 6, "done": 6, "done-ANSWERED": 2, "done-CANCELED": 4, "attempts": 2})
+    await page.keyboard.press("Escape")
+    await becomes(lambda: names(page), set())
+    await expect(page.get_by_role("button", name="All of these (0)")).to_be_focused()
+
+
+async def test_all_of_these_get_a_priority_or_are_reset_for_later(seen: Sight, client: Client) -> None:
+    outdial = await client.outdial(name="Spring list")
+    await people(client, outdial["id"], 3)
+    page = await opened(seen, client, outdial["id"])
+    dialog = await _all_of_these(page, 3)
+    await expect(dialog).to_contain_text("no filter is set")
+    await dialog.get_by_role("radio", name="Set the priority").check()
+    await dialog.get_by_label("Priority", exact=True).fill("10")
+    await expect(dialog.get_by_role("button", name="Count")).to_be_disabled()
+    await dialog.get_by_label("Priority", exact=True).fill("7")
+    await dialog.get_by_role("button", name="Count").click()
+    await expect(dialog.get_by_role("status")).to_have_text("3 targets would be changed.")
+    await dialog.get_by_role("button", name="Set priority").click()
+    await expect(dialog.get_by_role("status")).to_have_text("3 targets were changed.")
+    await dialog.get_by_role("radio", name="Reset").check()  # nothing is done yet
+    await dialog.get_by_role("button", name="Count").click()
+    await expect(dialog.get_by_role("status")).to_have_text("0 targets would be reset.")
+    await expect(dialog.get_by_role("button", name="Reset targets")).to_be_disabled()
+    await page.keyboard.press("Escape")
+
+    await finish(client, outdial["id"], "ANSWERED", "ANSWERED")
+    await becomes(lambda: counts(page), {"total": 3, "idle": 1, "done": 2, "done-ANSWERED": 2, "attempts": 2})
+    dialog = await _all_of_these(page, 3)
+    await dialog.get_by_role("radio", name="Reset").check()
+    await dialog.get_by_label("Not before").fill("2099-05-06T09:00")
+    await dialog.get_by_role("button", name="Count").click()
+    await dialog.get_by_role("button", name="Reset targets").click()
+    await expect(dialog.get_by_role("status")).to_have_text("2 targets were reset.")
+    query = "query($id: ID!) { outdial(id: $id) { targets { nodes { priority status nextTryAt } } } }"
+    found = (await client.run(query, id=outdial["id"]))["outdial"]["targets"]["nodes"]
+    assert [(one["priority"], one["status"]) for one in found] == [(7, "IDLE")] * 3
+    assert sorted(one["nextTryAt"][:4] for one in found)[1:] == ["2099", "2099"]
 
 
 async def _progress(client: Client, outdial_id: str) -> tuple[int, int]:

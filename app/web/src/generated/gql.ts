@@ -32,6 +32,8 @@ type Documents = {
     "\n  mutation CreateTarget($input: CreateTargetInput!) {\n    createTarget(input: $input) {\n      target {\n        id\n      }\n      userErrors {\n        message\n        path\n      }\n    }\n  }\n": typeof types.CreateTargetDocument,
     "\n  mutation CancelTarget($id: ID!) {\n    cancelTarget(id: $id) {\n      userErrors {\n        message\n        path\n      }\n    }\n  }\n": typeof types.CancelTargetDocument,
     "\n  mutation DeleteTarget($id: ID!) {\n    deleteTarget(id: $id) {\n      userErrors {\n        message\n        path\n      }\n    }\n  }\n": typeof types.DeleteTargetDocument,
+    "\n  mutation UpdateTargets($input: UpdateTargetsInput!) {\n    updateTargets(input: $input) {\n      count\n      remaining\n      userErrors {\n        message\n        path\n      }\n    }\n  }\n": typeof types.UpdateTargetsDocument,
+    "\n  mutation CancelTargets($input: CancelTargetsInput!) {\n    cancelTargets(input: $input) {\n      count\n      remaining\n      userErrors {\n        message\n        path\n      }\n    }\n  }\n": typeof types.CancelTargetsDocument,
     "\n  mutation ResetTargets($input: ResetTargetsInput!) {\n    resetTargets(input: $input) {\n      count\n      remaining\n      userErrors {\n        message\n        path\n      }\n    }\n  }\n": typeof types.ResetTargetsDocument,
     "\n  fragment JobFields on ImportJob {\n    id\n    fileName\n    state\n    stopReason\n    message\n    dryRun\n    warnings\n    counts {\n      read\n      created\n      updated\n      skipped\n      rejected\n      suppressed\n    }\n  }\n": typeof types.JobFieldsFragmentDoc,
     "\n  query ImportByKey($id: ID!, $key: String!) {\n    outdial(id: $id) {\n      imports(first: 1, where: { idempotencyKey: $key }) {\n        nodes {\n          ...JobFields\n        }\n      }\n    }\n  }\n": typeof types.ImportByKeyDocument,
@@ -61,6 +63,8 @@ const documents: Documents = {
     "\n  mutation CreateTarget($input: CreateTargetInput!) {\n    createTarget(input: $input) {\n      target {\n        id\n      }\n      userErrors {\n        message\n        path\n      }\n    }\n  }\n": types.CreateTargetDocument,
     "\n  mutation CancelTarget($id: ID!) {\n    cancelTarget(id: $id) {\n      userErrors {\n        message\n        path\n      }\n    }\n  }\n": types.CancelTargetDocument,
     "\n  mutation DeleteTarget($id: ID!) {\n    deleteTarget(id: $id) {\n      userErrors {\n        message\n        path\n      }\n    }\n  }\n": types.DeleteTargetDocument,
+    "\n  mutation UpdateTargets($input: UpdateTargetsInput!) {\n    updateTargets(input: $input) {\n      count\n      remaining\n      userErrors {\n        message\n        path\n      }\n    }\n  }\n": types.UpdateTargetsDocument,
+    "\n  mutation CancelTargets($input: CancelTargetsInput!) {\n    cancelTargets(input: $input) {\n      count\n      remaining\n      userErrors {\n        message\n        path\n      }\n    }\n  }\n": types.CancelTargetsDocument,
     "\n  mutation ResetTargets($input: ResetTargetsInput!) {\n    resetTargets(input: $input) {\n      count\n      remaining\n      userErrors {\n        message\n        path\n      }\n    }\n  }\n": types.ResetTargetsDocument,
     "\n  fragment JobFields on ImportJob {\n    id\n    fileName\n    state\n    stopReason\n    message\n    dryRun\n    warnings\n    counts {\n      read\n      created\n      updated\n      skipped\n      rejected\n      suppressed\n    }\n  }\n": types.JobFieldsFragmentDoc,
     "\n  query ImportByKey($id: ID!, $key: String!) {\n    outdial(id: $id) {\n      imports(first: 1, where: { idempotencyKey: $key }) {\n        nodes {\n          ...JobFields\n        }\n      }\n    }\n  }\n": types.ImportByKeyDocument,
@@ -141,6 +145,14 @@ export function graphql(source: "\n  mutation CancelTarget($id: ID!) {\n    canc
  * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
  */
 export function graphql(source: "\n  mutation DeleteTarget($id: ID!) {\n    deleteTarget(id: $id) {\n      userErrors {\n        message\n        path\n      }\n    }\n  }\n"): typeof import('./graphql').DeleteTargetDocument;
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  mutation UpdateTargets($input: UpdateTargetsInput!) {\n    updateTargets(input: $input) {\n      count\n      remaining\n      userErrors {\n        message\n        path\n      }\n    }\n  }\n"): typeof import('./graphql').UpdateTargetsDocument;
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  mutation CancelTargets($input: CancelTargetsInput!) {\n    cancelTargets(input: $input) {\n      count\n      remaining\n      userErrors {\n        message\n        path\n      }\n    }\n  }\n"): typeof import('./graphql').CancelTargetsDocument;
 /**
  * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
  */

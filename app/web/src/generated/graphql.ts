@@ -77,6 +77,18 @@ export type CallingWindowInput = {
   weekday: Weekday;
 };
 
+/** Which targets of an outdial are canceled. */
+export type CancelTargetsInput = {
+  /** Only count the targets that would be canceled. */
+  dryRun?: boolean;
+  /** A key of your choice. A repeated call with the same key and input returns the first answer and changes nothing. If the first call was cut off, the repeated one finishes its work. Use a new key for the targets that remain. */
+  idempotencyKey?: string | null | undefined;
+  /** The outdial of the targets. */
+  outdialId: string | number;
+  /** The filter of the list. An empty one means all targets of the outdial. */
+  where: TargetFilter;
+};
+
 /** On which lists a cap counts tries. */
 export type CapScope =
   /** On all outdials of the customer, also on those without caps. */
@@ -279,16 +291,22 @@ export type RemoveSuppressionsInput = {
   ids?: Array<string | number> | null | undefined;
 };
 
-/** Which DONE targets of an outdial return to IDLE. */
+/** Which DONE targets of an outdial return to IDLE, and when they are due. */
 export type ResetTargetsInput = {
-  /** Targets that are DONE for these reasons. Give either this or targetIds. */
+  /** Targets that are DONE for these reasons. Give one of this, targetIds and where. */
   doneReasons?: Array<DoneReason> | null | undefined;
   /** Only count the targets that would be reset. */
   dryRun?: boolean;
+  /** A key of your choice. A repeated call with the same key and input returns the first answer and changes nothing. If the first call was cut off, the repeated one finishes its work. Use a new key for the targets that remain. */
+  idempotencyKey?: string | null | undefined;
+  /** The earliest time of the next claim. If null, the targets are due at once. */
+  notBefore?: string | null | undefined;
   /** The outdial of the targets. */
   outdialId: string | number;
   /** These targets if they are DONE, at most 500. */
   targetIds?: Array<string | number> | null | undefined;
+  /** The targets that match and are DONE: by the filter of the list. Those that are DONE with DO_NOT_CALL match only if its doneReasons name that reason. */
+  where?: TargetFilter | null | undefined;
 };
 
 /** An address on the do-not-call list. */
@@ -459,6 +477,26 @@ export type UpdateOutdialInput = {
   timeZone?: string | null | undefined;
 };
 
+/** Changes to all targets of an outdial that match. Fields that are left out keep their value. Give at least one of priority, maxTryCounts, notBefore and timeZone. */
+export type UpdateTargetsInput = {
+  /** Only count the targets that would change. */
+  dryRun?: boolean;
+  /** A key of your choice. A repeated call with the same key and input returns the first answer and changes nothing. If the first call was cut off, the repeated one finishes its work. Use a new key for the targets that remain. */
+  idempotencyKey?: string | null | undefined;
+  /** Five numbers that replace the policy's maxTryCounts. If null, the policy applies again. IDLE targets that have no try left become DONE with EXHAUSTED. */
+  maxTryCounts?: Array<number> | null | undefined;
+  /** The earliest time of the next claim of IDLE targets. If null, they are due at once. */
+  notBefore?: string | null | undefined;
+  /** The outdial of the targets. */
+  outdialId: string | number;
+  /** 0 to 9. Targets with a higher priority are claimed first. Not null. */
+  priority?: number | null | undefined;
+  /** The targets' IANA time zone, such as Europe/Berlin. If null, it is taken from each phone number where that is certain. */
+  timeZone?: string | null | undefined;
+  /** The filter of the list. An empty one means all targets of the outdial. */
+  where: TargetFilter;
+};
+
 /** A day of the week. */
 export type Weekday =
   /** Friday. */
@@ -591,6 +629,20 @@ export type DeleteTargetMutationVariables = Exact<{
 
 
 export type DeleteTargetMutation = { deleteTarget: { userErrors: Array<{ message: string, path: Array<string> }> } };
+
+export type UpdateTargetsMutationVariables = Exact<{
+  input: UpdateTargetsInput;
+}>;
+
+
+export type UpdateTargetsMutation = { updateTargets: { count: number, remaining: number, userErrors: Array<{ message: string, path: Array<string> }> } };
+
+export type CancelTargetsMutationVariables = Exact<{
+  input: CancelTargetsInput;
+}>;
+
+
+export type CancelTargetsMutation = { cancelTargets: { count: number, remaining: number, userErrors: Array<{ message: string, path: Array<string> }> } };
 
 export type ResetTargetsMutationVariables = Exact<{
   input: ResetTargetsInput;
@@ -1215,6 +1267,30 @@ export const DeleteTargetDocument = new TypedDocumentString(`
   }
 }
     `) as unknown as TypedDocumentString<DeleteTargetMutation, DeleteTargetMutationVariables>;
+export const UpdateTargetsDocument = new TypedDocumentString(`
+    mutation UpdateTargets($input: UpdateTargetsInput!) {
+  updateTargets(input: $input) {
+    count
+    remaining
+    userErrors {
+      message
+      path
+    }
+  }
+}
+    `) as unknown as TypedDocumentString<UpdateTargetsMutation, UpdateTargetsMutationVariables>;
+export const CancelTargetsDocument = new TypedDocumentString(`
+    mutation CancelTargets($input: CancelTargetsInput!) {
+  cancelTargets(input: $input) {
+    count
+    remaining
+    userErrors {
+      message
+      path
+    }
+  }
+}
+    `) as unknown as TypedDocumentString<CancelTargetsMutation, CancelTargetsMutationVariables>;
 export const ResetTargetsDocument = new TypedDocumentString(`
     mutation ResetTargets($input: ResetTargetsInput!) {
   resetTargets(input: $input) {

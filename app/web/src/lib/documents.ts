@@ -351,6 +351,32 @@ export const DeleteTargetMutation = graphql(`
   }
 `);
 
+export const UpdateTargetsMutation = graphql(`
+  mutation UpdateTargets($input: UpdateTargetsInput!) {
+    updateTargets(input: $input) {
+      count
+      remaining
+      userErrors {
+        message
+        path
+      }
+    }
+  }
+`);
+
+export const CancelTargetsMutation = graphql(`
+  mutation CancelTargets($input: CancelTargetsInput!) {
+    cancelTargets(input: $input) {
+      count
+      remaining
+      userErrors {
+        message
+        path
+      }
+    }
+  }
+`);
+
 export const ResetTargetsMutation = graphql(`
   mutation ResetTargets($input: ResetTargetsInput!) {
     resetTargets(input: $input) {

@@ -1,5 +1,5 @@
 // How events change the rows that a page holds. Pure.
-import type { DoneReason, TargetEventsSubscription, TargetFieldsFragment, TargetStatus } from "../generated/graphql";
+import type { DoneReason, TargetEventsSubscription, TargetFieldsFragment, TargetFilter, TargetStatus } from "../generated/graphql";
 
 export type Target = TargetFieldsFragment;
 export type Change = TargetEventsSubscription["targetEvents"]["events"][number];
@@ -11,6 +11,16 @@ export interface Filter {
   reason: DoneReason | null;
   address: string;
   key: string;
+}
+
+/** What the server is asked for: the condition of each field that is not empty. */
+export function whereOf({ status, reason, address, key }: Filter): TargetFilter {
+  return {
+    ...(status && { statuses: [status] }),
+    ...(reason && { doneReasons: [reason] }),
+    ...(address && { destination: address }),
+    ...(key && { key }),
+  };
 }
 
 export interface Folded {

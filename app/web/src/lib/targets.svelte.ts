@@ -2,7 +2,7 @@
 import { TargetEventsSubscription, TargetsQuery } from "./documents";
 import { Activity, Lag } from "./activity";
 import { ask, words } from "./api";
-import { fold, reread, type Change, type Filter, type Row, type Target } from "./fold";
+import { fold, reread, whereOf, type Change, type Filter, type Row, type Target } from "./fold";
 import { socket } from "./socket.svelte";
 
 const PAGE = 100;
@@ -146,13 +146,7 @@ export class Targets {
   }
 
   async #readPages(upTo: number): Promise<void> {
-    const { status, reason, address, key } = this.#filter;
-    const where = {
-      ...(status && { statuses: [status] }),
-      ...(reason && { doneReasons: [reason] }),
-      ...(address && { destination: address }),
-      ...(key && { key }),
-    };
+    const where = whereOf(this.#filter);
     const read: Target[] = [];
     let last = null as Page["targets"] | null;
     do {
