@@ -339,22 +339,22 @@ async def test_changes_of_many_read_the_targets_that_they_change(
         async def update(where: TargetFilter = where, changes: dict[str, Any] = changes) -> None:
             await targets.update_many(viewer, outdial_id, where=where, changes=changes)
 
-        faults += await _faults(plans, update, f"update, {name}", beside_max=LISTED + BESIDE_MAX)
+        faults += await faults_of(plans, update, f"update, {name}", beside_max=LISTED + BESIDE_MAX)
         # all have the priority now: a second call looks at them once
-        faults += await _faults(plans, update, f"update again, {name}", beside_max=LISTED + BESIDE_MAX)
+        faults += await faults_of(plans, update, f"update again, {name}", beside_max=LISTED + BESIDE_MAX)
 
         async def reset(where: TargetFilter = where) -> None:
             await targets.reset(viewer, outdial_id, where=where)
 
         if TargetStatus.DONE in (where.statuses or TargetStatus):  # no other target is looked at
-            faults += await _faults(plans, reset, f"reset, {name}", beside_max=BESIDE_MAX)
+            faults += await faults_of(plans, reset, f"reset, {name}", beside_max=BESIDE_MAX)
     for name in ("status PROGRESSING", "key", "destination", "two statuses", "nothing"):
         where = {**ONE_OF_TARGETS, **SEVERAL_OF_TARGETS}[name]
 
         async def cancel(where: TargetFilter = where) -> None:
             await targets.cancel_many(viewer, outdial_id, where=where)
 
-        faults += await _faults(plans, cancel, f"cancel, {name}", beside_max=BESIDE_MAX)
+        faults += await faults_of(plans, cancel, f"cancel, {name}", beside_max=BESIDE_MAX)
     assert not faults, "\n".join(faults)
 
 

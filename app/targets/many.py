@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
@@ -134,9 +135,9 @@ async def change(
         return ChangedTargets(min(total, CHANGED_TARGETS_MAX), max(0, total - CHANGED_TARGETS_MAX))
     key = idempotency.key_of(viewer, work.mutation, idempotency_key, value)
     until = time.monotonic() + WORK_SECONDS_MAX
-    answer = ChangedTargets(0, 0)
+    answer, met = ChangedTargets(0, 0), set[str]()
     for _ in range(ROUNDS_MAX):
-        taken = await _go_through(viewer, work, key, answer.count, until)
+        taken = await _go_through(viewer, work, key, answer.count, met, until)
         if isinstance(taken, ChangedTargets):
             return taken
         done, is_over = taken
@@ -147,7 +148,7 @@ async def change(
 
 
 async def _go_through(
-    viewer: Viewer, work: Work[Any], key: idempotency.Key | None, done: int, until: float
+    viewer: Viewer, work: Work[Any], key: idempotency.Key | None, done: int, met: set[str], until: float
 ) -> tuple[int, bool] | ChangedTargets:
     """Change the targets that match, once through the list.
 
@@ -156,6 +157,7 @@ async def _go_through(
         work: what to change.
         key: of the call.
         done: how many were changed before.
+        met: their ids, which are added to. A target that somebody else changes back is not changed again.
         until: no step begins later.
 
     Returns:
@@ -166,13 +168,24 @@ async def _go_through(
         while True:
             if done >= CHANGED_TARGETS_MAX or time.monotonic() > until:
                 return done, False
-            step = await db.transaction(_step, viewer, work, key, where, place, done)
+            step = await db.transaction(_step, viewer, work, key, where, place, done, met)
             if isinstance(step, ChangedTargets):
                 return step
-            done, place = step
+            done, place = step.done, step.place
+            met |= step.changed
             if place is None:
                 break
     return done, True
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    done: int
+    """How many were changed up to now."""
+    place: Place | None = None
+    """Of the last one in the list; None at the end."""
+    changed: AbstractSet[str] = frozenset()
+    """The ids of those that the step changed."""
 
 
 async def _step(
@@ -183,33 +196,29 @@ async def _step(
     where: TargetFilter,
     place: Place | None,
     done: int,
-) -> ChangedTargets | tuple[int, Place | None]:
-    """Change the next targets that match, after a place in the list.
-
-    Returns:
-        How many were changed up to now, and the place of the last one, or None at the end; or the answer of the call
-        that had the key.
-    """
+    met: AbstractSet[str],
+) -> ChangedTargets | _Step:
+    """Change the next targets that match, after a place in the list; or find the answer of an earlier call."""
     first = await idempotency.begin(tx, key)
     if first is not None:
         if first["remaining"] is not None:
             return ChangedTargets(first["count"], first["remaining"])
         done = first["count"]  # by an earlier call with this key, which has not ended or was cut off
         if done >= CHANGED_TARGETS_MAX:
-            return done, None
+            return _Step(done)
     outdial, is_guarded = await store.lock_outdial_and_look(tx, viewer, work.outdial_id, "outdial_id")
     facts = Facts(outdial, is_guarded, await tx.now())
     limit = min(STEP_TARGETS_MAX, CHANGED_TARGETS_MAX - done)
     found = await _lock(tx, viewer, work, facts, where, place, limit)
     if not found:
-        return done, None
-    changes, attempts = await work.decide(tx, [work.reading.make(row) for row in found], facts)
+        return _Step(done)
+    changes, attempts = await work.decide(tx, [work.reading.make(row) for row in found if row["id"] not in met], facts)
     await store.save(tx, changes, attempts=attempts, told=events_of_all(outdial, changes))
     done += len(changes)
     if done:
         await idempotency.keep(tx, key, {"count": done, "remaining": None}, facts.now)
     instant, target_id = max((row["tm_create"], row["id"]) for row in found)
-    return done, Place(instant, target_id)
+    return _Step(done, Place(instant, target_id), frozenset(change.after.id for change in changes))
 
 
 async def _lock(
