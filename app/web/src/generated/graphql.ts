@@ -309,6 +309,30 @@ export type ResetTargetsInput = {
   where?: TargetFilter | null | undefined;
 };
 
+/** A result code as it should be. */
+export type ResultCodeInput = {
+  /** The code, 1 to 64 characters, without spaces around it. Upper and lower case differ. */
+  code: string;
+  /** The disposition with which it is reported. */
+  disposition: Disposition;
+  /** Whether such a call was a success. */
+  isConversion?: boolean;
+  /** Whether it is refused in new results. */
+  isRetired?: boolean;
+  /** Whether such a call reached the person who was wanted. */
+  isRightParty?: boolean;
+  /** The code in words, 1 to 255 characters. */
+  label: string;
+};
+
+/** All result codes of the customer. */
+export type SetResultCodesInput = {
+  /** The codes in the order in which people choose from them, at most 200. Those that are left out are retired. */
+  codes: Array<ResultCodeInput>;
+  /** A key of your choice. A repeated call with the same key changes nothing, even if the codes have changed since. */
+  idempotencyKey?: string | null | undefined;
+};
+
 /** An address on the do-not-call list. */
 export type SuppressedAddressInput = {
   /** The address, in any spelling. */
@@ -566,7 +590,7 @@ export type TargetQueryVariables = Exact<{
 }>;
 
 
-export type TargetQuery = { target: { detail: string, data: string, maxTryCounts: Array<number> | null, tmCreate: string, tmUpdate: string, tmDelete: string | null, id: string, key: string | null, name: string, status: TargetStatus, doneReason: DoneReason | null, priority: number, nextTryAt: string | null, version: number, tryCount0: number, tryCount1: number, tryCount2: number, tryCount3: number, tryCount4: number, places: Array<{ index: number, tryCount: number, maxTryCount: number, usable: boolean, timeZone: string | null, timeZoneSource: TimeZoneSource, destination: { type: DestinationType, target: string, targetName: string, name: string, detail: string }, blockedBy: Array<{ detail: string, until: string | null }> }>, blockedBy: Array<{ detail: string, until: string | null }>, outdial: { id: string, blockedBy: Array<{ detail: string, until: string | null }> }, attempts: { totalCount: number | null, pageInfo: { hasNextPage: boolean, endCursor: string | null }, nodes: Array<{ id: string, tryNumber: number, destinationIndex: number, state: AttemptState, disposition: Disposition | null, detail: string, dialer: string | null, callId: string | null, claimedAt: string, endedAt: string | null, expiresAt: string | null, destination: { target: string }, permit: { localTime: string | null, timeZone: string | null, timeZoneSource: TimeZoneSource, window: { date: string, from: string, to: string, exception: string | null } | null, caps: Array<{ tries: number, windowSeconds: number, per: CapSubject, over: CapScope, used: number }> } | null }> }, destinations: Array<{ index: number, destination: { type: DestinationType, target: string } }> } | null };
+export type TargetQuery = { target: { detail: string, data: string, maxTryCounts: Array<number> | null, tmCreate: string, tmUpdate: string, tmDelete: string | null, id: string, key: string | null, name: string, status: TargetStatus, doneReason: DoneReason | null, priority: number, nextTryAt: string | null, version: number, tryCount0: number, tryCount1: number, tryCount2: number, tryCount3: number, tryCount4: number, places: Array<{ index: number, tryCount: number, maxTryCount: number, usable: boolean, timeZone: string | null, timeZoneSource: TimeZoneSource, destination: { type: DestinationType, target: string, targetName: string, name: string, detail: string }, blockedBy: Array<{ detail: string, until: string | null }> }>, blockedBy: Array<{ detail: string, until: string | null }>, outdial: { id: string, blockedBy: Array<{ detail: string, until: string | null }> }, attempts: { totalCount: number | null, pageInfo: { hasNextPage: boolean, endCursor: string | null }, nodes: Array<{ id: string, tryNumber: number, destinationIndex: number, state: AttemptState, disposition: Disposition | null, code: string | null, detail: string, dialer: string | null, callId: string | null, claimedAt: string, endedAt: string | null, expiresAt: string | null, destination: { target: string }, permit: { localTime: string | null, timeZone: string | null, timeZoneSource: TimeZoneSource, window: { date: string, from: string, to: string, exception: string | null } | null, caps: Array<{ tries: number, windowSeconds: number, per: CapSubject, over: CapScope, used: number }> } | null }> }, destinations: Array<{ index: number, destination: { type: DestinationType, target: string } }> } | null };
 
 export type TargetEventsSubscriptionVariables = Exact<{
   outdialId: string | number;
@@ -706,6 +730,20 @@ export type RemoveSuppressionsMutationVariables = Exact<{
 
 export type RemoveSuppressionsMutation = { removeSuppressions: { suppressions: Array<{ id: string }>, userErrors: Array<{ message: string, path: Array<string> }> } };
 
+export type ResultCodeFieldsFragment = { code: string, label: string, disposition: Disposition, isRightParty: boolean, isConversion: boolean, isRetired: boolean };
+
+export type ResultCodesQueryVariables = Exact<{ [key: string]: never; }>;
+
+
+export type ResultCodesQuery = { resultCodes: Array<{ code: string, label: string, disposition: Disposition, isRightParty: boolean, isConversion: boolean, isRetired: boolean }> };
+
+export type SetResultCodesMutationVariables = Exact<{
+  input: SetResultCodesInput;
+}>;
+
+
+export type SetResultCodesMutation = { setResultCodes: { resultCodes: Array<{ code: string }> | null, userErrors: Array<{ message: string, path: Array<string> }> } };
+
 export class TypedDocumentString<TResult, TVariables>
   extends String
   implements DocumentTypeDecoration<TResult, TVariables>
@@ -809,6 +847,16 @@ export const SuppressionFieldsFragmentDoc = new TypedDocumentString(`
   tmCreate
 }
     `, {"fragmentName":"SuppressionFields"}) as unknown as TypedDocumentString<SuppressionFieldsFragment, unknown>;
+export const ResultCodeFieldsFragmentDoc = new TypedDocumentString(`
+    fragment ResultCodeFields on ResultCode {
+  code
+  label
+  disposition
+  isRightParty
+  isConversion
+  isRetired
+}
+    `, {"fragmentName":"ResultCodeFields"}) as unknown as TypedDocumentString<ResultCodeFieldsFragment, unknown>;
 export const OutdialsDocument = new TypedDocumentString(`
     query Outdials($after: String, $name: String) {
   outdials(first: 50, after: $after, where: {nameContains: $name}) {
@@ -1026,6 +1074,7 @@ export const TargetDocument = new TypedDocumentString(`
         }
         state
         disposition
+        code
         detail
         dialer
         callId
@@ -1425,3 +1474,30 @@ export const RemoveSuppressionsDocument = new TypedDocumentString(`
   }
 }
     `) as unknown as TypedDocumentString<RemoveSuppressionsMutation, RemoveSuppressionsMutationVariables>;
+export const ResultCodesDocument = new TypedDocumentString(`
+    query ResultCodes {
+  resultCodes {
+    ...ResultCodeFields
+  }
+}
+    fragment ResultCodeFields on ResultCode {
+  code
+  label
+  disposition
+  isRightParty
+  isConversion
+  isRetired
+}`) as unknown as TypedDocumentString<ResultCodesQuery, ResultCodesQueryVariables>;
+export const SetResultCodesDocument = new TypedDocumentString(`
+    mutation SetResultCodes($input: SetResultCodesInput!) {
+  setResultCodes(input: $input) {
+    resultCodes {
+      code
+    }
+    userErrors {
+      message
+      path
+    }
+  }
+}
+    `) as unknown as TypedDocumentString<SetResultCodesMutation, SetResultCodesMutationVariables>;

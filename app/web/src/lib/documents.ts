@@ -205,6 +205,7 @@ export const TargetQuery = graphql(`
           }
           state
           disposition
+          code
           detail
           dialer
           callId
@@ -502,6 +503,39 @@ export const RemoveSuppressionsMutation = graphql(`
     removeSuppressions(input: $input) {
       suppressions {
         id
+      }
+      userErrors {
+        message
+        path
+      }
+    }
+  }
+`);
+
+export const ResultCodeFields = graphql(`
+  fragment ResultCodeFields on ResultCode {
+    code
+    label
+    disposition
+    isRightParty
+    isConversion
+    isRetired
+  }
+`);
+
+export const ResultCodesQuery = graphql(`
+  query ResultCodes {
+    resultCodes {
+      ...ResultCodeFields
+    }
+  }
+`);
+
+export const SetResultCodesMutation = graphql(`
+  mutation SetResultCodes($input: SetResultCodesInput!) {
+    setResultCodes(input: $input) {
+      resultCodes {
+        code
       }
       userErrors {
         message

@@ -12,7 +12,7 @@ export interface Place extends Filter {
   name: string;
 }
 
-const PAGES = ["do-not-call"] as const;
+const PAGES = ["do-not-call", "result-codes"] as const;
 
 export const UNFILTERED: Filter = { status: null, reason: null, address: "", key: "" };
 
