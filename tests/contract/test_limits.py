@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 
-from app import hours, lifecycle, pagination, validation
+from app import codes, hours, lifecycle, pagination, validation
 from app.attempts import claiming, reporting
 from app.graphql.schema import queries
 from app.graphql.transport import closing, forms, limits
@@ -49,6 +49,10 @@ def _windows(count: int) -> Json:
         for day in ("MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY", "SUNDAY")
     ]
     return _policy(callingHours={"timeZone": "UTC", "windows": times[:count]})
+
+
+def _code(**code: Json) -> Json:
+    return {"code": "SALE", "label": "Sold it", "disposition": "ANSWERED", **code}
 
 
 def _target(**target: Json) -> Json:
@@ -139,11 +143,16 @@ VALUES: dict[str, tuple[str, Make, int]] = {
         lambda n: {"suppressions": [{"target": PHONE, "reason": "x" * n}]},
         validation.REASON_CHARACTERS_MAX,
     ),
+    "result codes": ("setResultCodes", lambda n: {"codes": [_code(code=f"C{at}") for at in range(n)]}, codes.CODES_MAX),
+    "result code": ("setResultCodes", lambda n: {"codes": [_code(code="x" * n)]}, validation.CODE_CHARACTERS_MAX),
+    "label": ("setResultCodes", lambda n: {"codes": [_code(label="x" * n)]}, validation.LABEL_CHARACTERS_MAX),
 }
 LEAST: dict[str, tuple[str, Make, int]] = {
     "lease": ("claimTargets", lambda n: {"leaseSeconds": n}, validation.LEASE_SECONDS_MIN),
     "claimed targets": ("claimTargets", lambda n: {"limit": n}, 1),
     "priority": ("createTargets", lambda n: _target(priority=n), 0),
+    "result code": ("setResultCodes", lambda n: {"codes": [_code(code="x" * n)]}, 1),
+    "label": ("setResultCodes", lambda n: {"codes": [_code(label="x" * n)]}, 1),
 }
 OF_OUTDIAL = {"createTargets", "claimTargets", "resetTargets"}
 BEYOND = {"NOT_FOUND", "LEASE_LOST"}
