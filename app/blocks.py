@@ -40,6 +40,8 @@ class Asleep:
     """Whether its time zone is."""
     until: datetime | None
     """When they open; None if that is not foreseen."""
+    is_sorted: bool = True
+    """Whether its target is sorted by its zones. If not, its zones are not looked at yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +132,7 @@ def of_target(
     next_index: int | None,
     places: Sequence[PlaceFacts],
     keeps_order: bool = False,
+    wakes_at: datetime | None = None,
 ) -> list[Block]:
     """Why a target cannot be claimed: empty exactly if a claim of its outdial may take it.
 
@@ -142,6 +145,7 @@ def of_target(
         next_index: the destination that a claim would choose.
         places: its destinations that are set, in their order.
         keeps_order: whether a closed destination holds up the next ones.
+        wakes_at: until when no claim looks at it, if one has put it to sleep.
     """
     if is_deleted:
         return [Block(BlockReason.DELETED, None, "The target is deleted.")]
@@ -155,12 +159,19 @@ def of_target(
     if next_index is None:
         asleep = [place.asleep for place in places if place.may_be_tried and place.asleep is not None]
         blocks += [*_of_sleep(asleep[:1] if keeps_order else asleep), *_of_places(places)]
+    elif not blocks and wakes_at is not None and wakes_at > now:
+        # what held it up has ended before its time, by a release on another outdial
+        detail = "It was tried as often as the caps allowed when a claim looked at it. Claims look at it again then."
+        blocks.append(Block(BlockReason.CAPPED, wakes_at, detail))
     return blocks
 
 
 def _of_sleep(asleep: Sequence[Asleep]) -> list[Block]:
     """Why destinations that may be tried cannot be called at this time."""
     blocks = []
+    if any(not place.is_sorted for place in asleep):
+        detail = "Its list is being sorted by time zones, after calling hours were set. It waits until that is done."
+        return [Block(BlockReason.OUTSIDE_CALLING_HOURS, None, detail)]
     known = [place for place in asleep if place.is_known]
     if known:
         opens = min((place.until for place in known if place.until is not None), default=None)

@@ -96,6 +96,7 @@ def _blocks(row: Mapping[str, Any], clocks: Clocks | None) -> TargetBlocks:
         next_index=row["next_index"] if clocks is None else _next_awake(places, keeps_order=keeps_order),
         places=list(places.values()),
         keeps_order=keeps_order,
+        wakes_at=row["due_at"],
     )
     return TargetBlocks(of_target, {index: blocks.of_place(facts) for index, facts in places.items()})
 
@@ -231,7 +232,9 @@ async def _counted(
         SELECT outdial_id, reason, count(*) AS number FROM (
             SELECT target.outdial_id, CASE WHEN next_try_at > {db.typed("$3", "instant")} THEN '{BlockReason.NOT_DUE}'
                 {asleep}
-                WHEN {destinations.any_usable(_LIMITS, suppressed, capped)} THEN '{_CLAIMABLE}'
+                WHEN {destinations.any_usable(_LIMITS, suppressed, capped)}
+                    THEN CASE WHEN {store.DUE_AT} > {db.typed("$3", "instant")}
+                    THEN '{BlockReason.CAPPED}' ELSE '{_CLAIMABLE}' END
                 WHEN {destinations.any_suppressed(_LIMITS, suppressed)} THEN '{BlockReason.SUPPRESSED}'
                 WHEN {destinations.any_usable(_LIMITS)} THEN '{BlockReason.CAPPED}'
                 WHEN {_IS_VALID} THEN '{BlockReason.TRIES_USED_UP}'
@@ -245,6 +248,8 @@ async def _counted(
         list(outdial_ids),
         instant,
         *numbers,
+        problem=f"Counting took longer than {COUNT_SECONDS_MAX:g} seconds. The list is long, or the server is busy. "
+        "Ask again later, or use nextClaimAt.",
     )
 
 

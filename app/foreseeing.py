@@ -4,8 +4,9 @@ Of each range of the index of due targets the first are looked at: of those that
 later. What holds them up is read as for `blockedBy`. From that follows the first moment at which a claim would take
 each, if nothing happens until then: suppressions expire, caps leave a try, calling hours open.
 
-It can only be wrong while more targets are held up than are looked at: see LOOKED_AT_MAX. Claims put those that
-suppressions or caps hold up to sleep, so that the ranges begin with others.
+If all that are looked at in a range are held up, and there are more behind them, the answer is a bound: no target
+behind them can be claimed before it. It is never later than the truth. Claims put those that suppressions or caps hold
+up to sleep, so that the ranges begin with others, and the next answer is exact.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -33,9 +34,19 @@ _LEVELS = " UNION ALL ".join(f"SELECT {priority} AS priority" for priority in ra
 
 
 @dataclass(frozen=True, slots=True)
+class _Head:
+    """The first targets of a range of the index, in its order."""
+
+    ids: Sequence[str]
+    has_more: bool
+    """Whether there are others behind them."""
+
+
+@dataclass(frozen=True, slots=True)
 class _Foreseen:
     """A target that was looked at."""
 
+    id: str
     outdial_id: str
     seen_at: datetime
     lowest: datetime | None
@@ -52,7 +63,8 @@ async def next_claims(viewer: Viewer, outdial_ids: Sequence[str]) -> dict[str, d
     """The first moment at which each outdial has something that can be claimed; in the past if it has now.
 
     None if there will be nothing as far as is known: the outdial is paused, deleted or never opens, or no target waits.
-    What attempts in progress lead to is not foreseen. It costs the same for an outdial of any size.
+    Never later than the truth; a bound if over LOOKED_AT_MAX targets of a range are held up. What attempts in progress
+    lead to is not foreseen. It costs the same for an outdial of any size.
     """
     policies = await get_many(viewer, outdial_ids, deleted=True)
     active = [one for one in policies.values() if one.tm_delete is None and one.state is OutdialState.ACTIVE]
@@ -67,8 +79,11 @@ async def next_claims(viewer: Viewer, outdial_ids: Sequence[str]) -> dict[str, d
     }
     if held:
         more = await _heads(viewer, [policies[one] for one in held], clocks, each=LOOKED_AT_MAX)
-        first |= _first(await _looked_at(viewer, more, policies, clocks))
-    now = max((one.seen_at for one in found), default=_NEVER)
+        first |= _bounded(more, await _looked_at(viewer, more, policies, clocks))
+    sorting = [one for one, of_outdial in clocks.items() if of_outdial.is_sorting]
+    now = max((one.seen_at for one in found), default=await db.now() if sorting else _NEVER)
+    for outdial_id in sorting:  # those that have no zones yet may be claimed as soon as they have
+        first[outdial_id] = min(first.get(outdial_id, _NEVER), now)
     return {one: _within_hours(outdial, first.get(one), now) for one, outdial in policies.items()}
 
 
@@ -80,10 +95,21 @@ def _first(found: Collection[_Foreseen]) -> dict[str, datetime]:
     return moments
 
 
+def _bounded(heads: Collection[_Head], found: Collection[_Foreseen]) -> dict[str, datetime]:
+    """The first moments; none later than any at which a target behind these can be claimed."""
+    moments, by_id = _first(found), {one.id: one for one in found}
+    for head in heads:
+        last = by_id.get(head.ids[-1])
+        if head.has_more and last is not None and last.lowest is not None:
+            bound = max(last.lowest, last.seen_at)
+            moments[last.outdial_id] = min(moments.get(last.outdial_id, _NEVER), bound)
+    return moments
+
+
 async def _heads(
     viewer: Viewer, outdials: Collection[Outdial], clocks: Mapping[str, Clocks], *, each: int
-) -> list[str]:
-    """The ids of the first targets of each range: of those that are due, and of those that become due later."""
+) -> list[_Head]:
+    """The first targets of each range: of those that are due, and of those that become due later."""
     wanted = [outdial.id for outdial in outdials if outdial.id not in clocks]
     sleepy = [outdial.id for outdial in outdials if outdial.id in clocks]
     of_priority = (
@@ -105,7 +131,7 @@ async def _heads(
 
 async def _first_of(
     viewer: Viewer, outdial_ids: Sequence[str], each: int, *, source: str, of_owner: str, of_group: str | None = None
-) -> list[str]:
+) -> list[_Head]:
     joined = "string_agg(CAST(head.id AS text), ',')" if db.is_postgres() else "group_concat(head.id)"
     now = db.instant_now("$3")
     heads = ", ".join(
@@ -114,7 +140,7 @@ async def _first_of(
                 SELECT id FROM target
                 WHERE customer_id = $1 AND outdial_id = {of_owner} AND status = '{TargetStatus.IDLE}'
                 AND tm_delete IS NULL {of_group or "AND priority = level.priority"} AND {store.DUE_AT} {sign} {now}
-                ORDER BY {store.DUE_AT}, id LIMIT {each}
+                ORDER BY {store.DUE_AT}, id LIMIT {each + 1}
             ) AS head
         ) AS {name}"""
         for name, sign in (("due", "<="), ("later", ">"))
@@ -128,22 +154,23 @@ async def _first_of(
         list(outdial_ids),
         db.now_value(),
     )
-    return [one for row in found for text in (row["due"], row["later"]) if text is not None for one in text.split(",")]
+    listed = [text.split(",") for row in found for text in (row["due"], row["later"]) if text is not None]
+    return [_Head(ids[:each], has_more=len(ids) > each) for ids in listed]
 
 
 async def _looked_at(
-    viewer: Viewer, target_ids: Sequence[str], policies: Mapping[str, Outdial], clocks: Mapping[str, Clocks]
+    viewer: Viewer, heads: Collection[_Head], policies: Mapping[str, Outdial], clocks: Mapping[str, Clocks]
 ) -> list[_Foreseen]:
-    if not target_ids:
+    if not heads:
         return []
     found = []
-    for row in await facts_of_targets(viewer, target_ids):
+    for row in await facts_of_targets(viewer, [one for head in heads for one in head.ids]):
         of_outdial = clocks.get(row["outdial_id"])
         moment = _moment(row, of_outdial, keeps_order=policies[row["outdial_id"]].dial_policy.keep_order)
         lowest = row["due_at"]
         if of_outdial is not None:
             lowest = of_outdial.opens(row["zone_group"], max(lowest, row["now_at"]))
-        found.append(_Foreseen(row["outdial_id"], row["now_at"], lowest, moment))
+        found.append(_Foreseen(row["id"], row["outdial_id"], row["now_at"], lowest, moment))
     return found
 
 
@@ -152,7 +179,8 @@ def _moment(row: Mapping[str, Any], clocks: Clocks | None, *, keeps_order: bool)
     if row["next_try_at"] is None or row["status"] != TargetStatus.IDLE:
         return None
     places = facts_of_places(row, clocks)
-    at: datetime | None = max(row["next_try_at"], row["now_at"])
+    # DUE_AT: until then no claim looks at it, though what held it up may have ended
+    at: datetime | None = max(row["due_at"], row["next_try_at"], row["now_at"])
     for _ in range(CHANGES_MAX):
         if at is None:
             break
@@ -161,7 +189,7 @@ def _moment(row: Mapping[str, Any], clocks: Clocks | None, *, keeps_order: bool)
             moment: datetime = row["next_try_at"] if at <= row["now_at"] else at
             return moment
         at = until
-    return None
+    return at  # a bound, after so many changes
 
 
 def _standing(

@@ -286,5 +286,6 @@ async def counts(
         WHERE {met} AND {listing.parent_of(few=few)} {db.any_of(parameter(list(parents)))} GROUP BY {listing.parent}
         """,
         *parameter.values,
+        problem=f"Counting took longer than {COUNT_SECONDS_MAX:g} seconds. Use a narrower filter.",
     )
     return dict.fromkeys(parents, 0) | {row[listing.parent]: row["total"] for row in rows}

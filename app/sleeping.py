@@ -12,7 +12,8 @@ from app.records import Outdial
 
 LOOK_AHEAD = timedelta(days=30)
 """How far the next opening is searched."""
-_SORTED_WITHIN = timedelta(minutes=1)
+_SORTING = "SORTING"
+_NOT_SORTED = Asleep(is_known=True, until=None, is_sorted=False)
 
 
 @dataclass(slots=True)
@@ -23,6 +24,8 @@ class Clocks:
     said: Mapping[int, str]
     """What is known of each zone, by its number."""
     groups: Mapping[int, str]
+    is_sorting: bool = False
+    """Whether targets are left that have no zones yet: no claim finds these."""
     _asleep: dict[tuple[int, datetime], Asleep | None] = field(default_factory=dict)
 
     def asleep(self, number: int, at: datetime) -> Asleep | None:
@@ -35,15 +38,15 @@ class Clocks:
     def _look(self, said: str, at: datetime) -> Asleep | None:
         hours, default = self.outdial.dial_policy.calling_hours, self.outdial.default_time_zone
         assert hours is not None
-        if zones.of_text(said, at) is None and default is None:
-            return Asleep(is_known=False, until=None)
-        found = store.of_zone(hours, said, default, at, within=LOOK_AHEAD)
-        return None if found.is_open else Asleep(is_known=True, until=found.until)
+        if store.of_zone(hours, said, default, at).is_open:
+            return None
+        is_known = default is not None or zones.of_text(said, at) is not None
+        return Asleep(is_known, store.opening(hours, said, default, at, within=LOOK_AHEAD))
 
     def of_target(self, packed: int, group: int, index: int, at: datetime) -> Asleep | None:
         """Of a destination, by the target's columns `zones` and `zone_group`."""
-        if group == 0:  # it is not sorted yet
-            return Asleep(is_known=True, until=at + _SORTED_WITHIN)
+        if group == 0:
+            return _NOT_SORTED
         return self.asleep(packed >> (ZONE_BITS * index) & ((1 << ZONE_BITS) - 1), at)
 
     def numbers(self, at: datetime) -> tuple[list[int], list[int]]:
@@ -69,13 +72,19 @@ async def clocks(viewer: Viewer, outdials: Collection[Outdial]) -> dict[str, Clo
         return {}
     said: dict[str, dict[int, str]] = {outdial_id: {} for outdial_id in by_zone}
     groups: dict[str, dict[int, str]] = {outdial_id: {} for outdial_id in by_zone}
+    sorting = set()
     for row in await db.fetch(
         f"""
         SELECT outdial_id, kind, number, value FROM outdial_zone
         WHERE customer_id = $1 AND outdial_id {db.any_of("$2")}
+        UNION ALL SELECT id, '{_SORTING}', 0, '' FROM outdial
+        WHERE customer_id = $1 AND id {db.any_of("$2")} AND sorted_to IS NOT NULL
         """,
         viewer.customer_id,
         list(by_zone),
     ):
-        (said if row["kind"] == "ZONE" else groups)[row["outdial_id"]][row["number"]] = row["value"]
-    return {outdial_id: Clocks(by_zone[outdial_id], said[outdial_id], groups[outdial_id]) for outdial_id in by_zone}
+        if row["kind"] == _SORTING:
+            sorting.add(row["outdial_id"])
+        else:
+            (said if row["kind"] == "ZONE" else groups)[row["outdial_id"]][row["number"]] = row["value"]
+    return {one: Clocks(by_zone[one], said[one], groups[one], one in sorting) for one in by_zone}

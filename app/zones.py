@@ -6,7 +6,7 @@ server.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, time, timedelta
 from enum import StrEnum
 from functools import cache, lru_cache
 from importlib import resources
@@ -19,6 +19,8 @@ from app.hours import change_of_clocks
 
 NUMBERS_MAX = 10_000
 """How many phone numbers are remembered with their zones."""
+CHANGES_MAX = 1_000
+"""How many sets of zones are remembered with the changes of their clocks."""
 _TELEPHONE = frozenset({DestinationType.TEL, DestinationType.WHATSAPP})
 _NO_PLACE = frozenset({"Factory"})
 """Names in the database that are no zone of anybody."""
@@ -122,6 +124,30 @@ def same_until(text: str, at: datetime, end: datetime) -> datetime:
     if len(names) < 2:
         return end
     return min(change_of_clocks(rules(name), at, end) for name in names)
+
+
+def changes(text: str, at: datetime, within: timedelta) -> list[datetime]:
+    """The instants between two others at which the answer of `of_text` may be another, in order."""
+    end = at + within
+    first = datetime.combine(at.astimezone(UTC), time.min, UTC)
+    return [change for change in _changes_of_clocks(text, first, within.days + 2) if at < change < end]
+
+
+@lru_cache(maxsize=CHANGES_MAX)
+def _changes_of_clocks(text: str, first: datetime, days: int) -> tuple[datetime, ...]:
+    """From the beginning of a day on. They are remembered: a number may be in fifty zones."""
+    names = () if text.startswith(_GIVEN) else text.split()
+    if len(names) < 2:
+        return ()
+    found = set()
+    for name in names:
+        begin = first
+        for _ in range(days):
+            end = begin + timedelta(days=1)
+            if begin.astimezone(rules(name)).utcoffset() != end.astimezone(rules(name)).utcoffset():
+                found.add(change_of_clocks(rules(name), begin, end))
+            begin = end
+    return tuple(sorted(found))
 
 
 def agreed(names: Sequence[str], at: datetime) -> str | None:

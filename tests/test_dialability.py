@@ -15,7 +15,7 @@ from app.blocks import BlockReason
 from app.changes import changed
 from app.errors import BadUserInput, LimitExceeded, Rejected
 from app.lifecycle import DESTINATIONS, Disposition, OutdialState, TargetEventType
-from app.records import Outdial, Target
+from app.records import CallCap, CapScope, CapSubject, Outdial, Target
 from tests.conftest import Databases, Kind
 from tests.support import factories as make
 
@@ -205,8 +205,17 @@ async def test_what_takes_too_long_to_count_is_not_counted(
 ) -> None:
     outdial = await make.make_outdial(viewer)
     monkeypatch.setattr(dialability, "COUNT_SECONDS_MAX", 0.0)
-    with pytest.raises(LimitExceeded):
+    with pytest.raises(LimitExceeded, match=r"longer than 0 seconds\. The list is long"):
         await dialability.dialabilities(viewer, [outdial.id])
+
+
+async def test_each_target_counts_by_itself_though_caps_leave_fewer_tries(database: str, viewer: Viewer) -> None:
+    caps = (CallCap(3, 86_400, CapSubject.ADDRESS, CapScope.CUSTOMER),)
+    outdial = await make.make_outdial(viewer, policy={"caps": caps})
+    number = make.phone_number()
+    for _ in range(5):
+        await make.make_target(viewer, outdial.id, number)
+    assert (await dialability.dialabilities(viewer, [outdial.id]))[outdial.id].claimable == 5
 
 
 async def test_the_next_claim_is_found_behind_targets_that_must_not_be_called(database: str, viewer: Viewer) -> None:

@@ -183,8 +183,14 @@ async def _read(sql: str, args: Sequence[Any], *, as_stored: bool) -> list[Row]:
     return rows if as_stored else plain(rows)
 
 
-async def fetch_within(seconds: float, sql: str, *args: Any) -> list[Row]:
+async def fetch_within(seconds: float, sql: str, *args: Any, problem: str = "Reading took too long.") -> list[Row]:
     """Like `fetch`, but with a time limit that includes the wait for a connection. The statement is stopped too.
+
+    Args:
+        seconds: the limit.
+        sql: the statement.
+        args: its parameters.
+        problem: what the error says.
 
     Raises:
         LimitExceeded: it took longer.
@@ -194,7 +200,7 @@ async def fetch_within(seconds: float, sql: str, *args: Any) -> list[Row]:
         async with asyncio.timeout(seconds):
             return await fetch(sql, *args)
     except TimeoutError:
-        raise LimitExceeded(f"Counting took longer than {seconds:g} seconds. Use a narrower filter.") from None
+        raise LimitExceeded(problem) from None
 
 
 async def now() -> datetime:

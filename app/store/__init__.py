@@ -17,7 +17,7 @@ The row, the counts and the event always agree, because they are made from the s
 - `counters`: the counters that all of them update.
 """
 
-from app.store.awake import closed, of_zone
+from app.store.awake import closed, of_zone, opening
 from app.store.capping import of_owners as caps_of_owners
 from app.store.capping import wake_up
 from app.store.claims import Taken, Wish, take_due
@@ -61,6 +61,7 @@ __all__ = [
     "lock_targets",
     "new_suppression",
     "of_zone",
+    "opening",
     "outdials_with",
     "pending",
     "places_of",

@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Collection, Hashable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 from app import db, hours, rows, zones
 from app.hours import CallingHours, UnknownTimeZoneAction
@@ -190,24 +191,46 @@ GROUPS_MAX = 100
 MIXED = GROUPS_MAX + 1
 
 
-def of_zone(
-    calling_hours: CallingHours, said: str, default: str | None, now: datetime, *, within: timedelta = _DAY
-) -> hours.Standing:
-    """Whether somebody may be called, and until when that holds at least.
+def of_zone(calling_hours: CallingHours, said: str, default: str | None, now: datetime) -> hours.Standing:
+    """Whether somebody may be called, and until when that holds at least: a day or less.
 
     Args:
         calling_hours: by the zones of destinations.
         said: what is known of their zone, as `zones.said_of` has it.
         default: the zone that counts if that is none; None if they are not called then.
         now: the instant.
-        within: how far the next opening or closing is searched.
     """
     name = zones.of_text(said, now) or default
     same_until = zones.same_until(said, now, now + _DAY)
     if name is None:
         return hours.Standing(is_open=False, until=same_until)
-    found = hours.standing(calling_hours, zones.rules(name), now, within=within)
+    found = hours.standing(calling_hours, zones.rules(name), now, within=_DAY)
     return hours.Standing(found.is_open, same_until if found.until is None else min(found.until, same_until))
+
+
+def opening(
+    calling_hours: CallingHours, said: str, default: str | None, now: datetime, *, within: timedelta
+) -> datetime | None:
+    """The first moment from now on at which somebody may be called, as `of_zone` has it; None if that is not within.
+
+    Args:
+        calling_hours: as for `of_zone`.
+        said: likewise.
+        default: likewise.
+        now: the instant.
+        within: how far it is searched.
+    """
+    changes = zones.changes(said, now, within)
+    for since, until in pairwise([now, *changes, now + within]):
+        name = zones.of_text(said, since) or default
+        if name is None:
+            continue
+        found = hours.standing(calling_hours, zones.rules(name), since, within=until - since)
+        if found.is_open:
+            return since
+        if found.until is not None:
+            return found.until
+    return None
 
 
 # ---------------------------------------------------------------- news

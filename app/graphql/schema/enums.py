@@ -349,12 +349,14 @@ describe(
     {
         "DELETED": "The target or its outdial is deleted.",
         "PAUSED": "The outdial is paused.",
-        "OUTSIDE_CALLING_HOURS": "The calling hours are closed.",
+        "OUTSIDE_CALLING_HOURS": "The calling hours are closed, or the list is still being sorted by time zones after "
+        "they were set.",
         "DONE": "The target is DONE. doneReason says why.",
         "PROGRESSING": "The target has an attempt in progress.",
         "NOT_DUE": "The time of the next try has not come.",
         "SUPPRESSED": "The address is on the do-not-call list.",
-        "CAPPED": "It was tried as often as the policy's caps allow. until is when they leave a try.",
+        "CAPPED": "It was tried as often as the policy's caps allow. until is when they leave a try, or when "
+        "claims look at it again: at most 60 seconds after a release or a suppression's end has freed it.",
         "TRIES_USED_UP": "The destination was tried as often as its limit allows.",
         "INVALID_DESTINATION": "A dialer reported that the address is invalid.",
         "UNKNOWN_TIME_ZONE": "The time zone of the destination is not known, and the calling hours go by it.",

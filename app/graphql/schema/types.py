@@ -142,13 +142,15 @@ class Outdial(Node):
         resolvers.next_claim,
         "The first moment at which one of its targets can be claimed, in constant time. In the past if one can be now. "
         "Null if none will be: it is paused, deleted or never opens, or no target waits. What attempts in progress "
-        "lead to is not foreseen. It is right to a minute, unless over 100 targets of one priority are held up that no "
-        "claim has looked at yet: it looks at the first 100 that are due, and at the first 100 of the others.",
+        "lead to is not foreseen. It is never later than the truth. If over 100 targets of one priority are held up "
+        "that no claim has looked at yet, it is a bound, and may be now though nothing can be claimed: the next "
+        "claims look at them, and make it exact. So wait at least a second between two claims.",
     )
     dialability: Dialability | None = resolved(
         resolvers.dialability_of_outdial,
-        "How many of its targets can be claimed at a time, and what keeps the others: a check before a list starts. If "
-        "counting takes over 2 seconds, null with the error LIMIT_EXCEEDED.",
+        "How many of its targets can be claimed at a time, and what keeps the others: a check before a list starts. "
+        "Each target is judged by itself: of those that share an address, all count, though caps may leave fewer "
+        "tries. If counting takes over 2 seconds, null with the error LIMIT_EXCEEDED.",
     )
     tm_create: datetime = strawberry.field(description="When it was created.")
     tm_update: datetime | None = strawberry.field(description="When it was last changed. Null until the first update.")
