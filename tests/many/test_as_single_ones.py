@@ -173,11 +173,11 @@ async def compare(
         await make.suppress(viewer, SHARED)
         await make.finish_suppressed()
     client = await FoldingClient.join(viewer, outdial_id)
-    before = await rows.of(url, viewer.customer_id)
+    before = await _written(url, viewer)
     assert await seen(viewer, outdial_id, url) == await seen(viewer, twin, url)
 
     dry = await many(viewer, outdial_id, where=where, dry_run=True)
-    assert await rows.of(url, viewer.customer_id) == before
+    assert await _written(url, viewer) == before
     answer = await many(viewer, outdial_id, where=where)
 
     page = (await targets.pages(viewer, [twin], request=PageRequest(size=100), where=where))[twin]
@@ -188,19 +188,28 @@ async def compare(
     assert answer == dry == ChangedTargets(changed, 0)
     assert await seen(viewer, outdial_id, url) == await seen(viewer, twin, url)
     await client.catch_up()
-    after = await rows.of(url, viewer.customer_id)
+    after = await _written(url, viewer)
     rows.check(after, resets=True)
     assert await many(viewer, outdial_id, where=where) == ChangedTargets(0, 0)
-    assert await rows.of(url, viewer.customer_id) == after
+    assert await _written(url, viewer) == after
     _check_told(before, after, outdial_id)
 
 
+async def _written(url: str, viewer: Viewer) -> rows.Tables:
+    """All rows. PostgreSQL reads some in another order once it has counted a table."""
+    return {name: sorted(found, key=repr) for name, found in (await rows.of(url, viewer.customer_id)).items()}
+
+
 def _check_told(before: rows.Tables, after: rows.Tables, outdial_id: str) -> None:
-    """One event for each previous status, resulting status and reason; that of a single target is its own."""
+    """One event for each previous status, resulting status and reason; that of a single target is its own.
+
+    A reset takes the targets of each reason in a step of its own.
+    """
     known = {event["seq"] for event in before["target_event"]}
     told = [e for e in after["target_event"] if e["outdial_id"] == outdial_id and e["seq"] not in known]
     kinds = [tuple(e[name] for name in ("type", "previous_status", "status", "done_reason")) for e in told]
-    assert len(kinds) == len(set(kinds))
+    assert len(kinds) == len(set(kinds)) or {kind[0] for kind in kinds} == {"RESET"}
+    assert len(kinds) <= len(DoneReason) + len(TargetStatus)
     assert all((event["target_id"] is None) == (event["count"] > 1) for event in told)
 
 

@@ -178,7 +178,7 @@ class Mutation:
         TargetsPayload,
         "Changes the fields that are given of all targets that match, as updateTarget does. Targets that have these "
         "values already do not match. Changes at most 10,000 targets in a call: repeat the call while remaining is "
-        "above 0. One event without a targetId tells of all changes with the same statuses and reason.",
+        "above 0. One event without a targetId tells of up to 1,000 changes with the same statuses and reason.",
         rows=targets.CHANGED_TARGETS_MAX,
     )
     async def update_targets(
