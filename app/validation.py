@@ -103,6 +103,19 @@ def sought(value: str) -> str:
     return value
 
 
+def sought_address(value: str, address_type: addresses.DestinationType | None) -> tuple[str, ...]:
+    """The canonical forms that an address to search for may have.
+
+    Raises:
+        BadUserInput: it cannot be read, so nobody can say whether it is there.
+    """
+    try:
+        return addresses.readings(sought(value), address_type, _default_region)
+    except addresses.InvalidAddress as error:
+        other = "" if address_type else " To search for an address of another type, give its type."
+        raise BadUserInput(f"The address cannot be read. {error}{other}") from None
+
+
 def _encodable(value: str) -> bool:
     if value.isascii():
         return True

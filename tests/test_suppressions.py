@@ -6,10 +6,11 @@ from datetime import timedelta
 
 import pytest
 
-from app import attempts, clock, db, imports, outdials, suppressions, targets
+from app import attempts, clock, db, exports, imports, outdials, suppressions, targets, validation
 from app.addresses import DestinationType
 from app.auth import Viewer
-from app.errors import Rejected, UserErrorCode
+from app.errors import BadUserInput, Rejected, UserErrorCode
+from app.exports.rendering import Form
 from app.lifecycle import AttemptState, Disposition, DoneReason, TargetEventType, TargetStatus
 from app.pagination import PageRequest
 from app.records import (
@@ -291,10 +292,45 @@ async def test_suppressions_are_found_by_an_address_as_people_write_it(database:
 
     assert await found(target="+1 (555) 010-0001") == [ONE]
     assert await found(target="a@EXAMPLE.com") == ["a@example.com"]
+    assert await found(target="15550100001 ", type=DestinationType.AGENT) == []
+    assert await found(target=ONE, type=DestinationType.WHATSAPP) == [ONE]
+    assert await found(target="a@example.com", type=DestinationType.EMAIL) == ["a@example.com"]
+    assert await found(target="a@example.com", type=DestinationType.SIP) == []
     assert await found(expires=True) == ["a@example.com"]
     assert await found(expires=False) == [ONE, TWO]
     assert await found(sources=(SuppressionSource.CALLEE,)) == []
     assert len(await found()) == 3
+
+
+@pytest.mark.parametrize(
+    "text", ["020 7940 0010", "442079400010", "0044 20 7940 0010", "nonsense", "", "ann@", "sip:@"]
+)
+async def test_nobody_is_told_that_an_address_is_not_on_the_list_if_it_cannot_be_read(
+    database: str, viewer: Viewer, text: str
+) -> None:
+    await make.suppress(viewer, "+442079400010")
+    where = SuppressionFilter(target=text)
+    for search in (
+        suppressions.page(viewer, PageRequest(), where=where),
+        suppressions.count(viewer, where=where),
+        exports.of_suppressions(viewer, form=Form.CSV, where=where),
+    ):
+        with pytest.raises(BadUserInput, match=r"^The address cannot be read\."):
+            await search
+
+
+async def test_an_address_that_is_searched_for_is_read_by_the_default_region(
+    database: str, viewer: Viewer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await make.suppress(viewer, "+442079400010")
+    monkeypatch.setattr(validation, "_default_region", "GB")
+    for text in ("020 7940 0010", "442079400010", "0044 20 7940 0010"):
+        where = SuppressionFilter(target=text)
+        assert [one.target for one in (await suppressions.page(viewer, PageRequest(), where=where)).items] == [
+            "+442079400010"
+        ]
+    with pytest.raises(BadUserInput):
+        await suppressions.page(viewer, PageRequest(), where=SuppressionFilter(type=DestinationType.TEL))
 
 
 async def test_removing_by_address_or_id_tells_what_was_not_there(database: str, viewer: Viewer) -> None:

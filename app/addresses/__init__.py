@@ -15,6 +15,7 @@ __all__ = [
     "canonical",
     "is_blank",
     "is_scientific",
+    "readings",
     "spellings",
 ]
 
@@ -68,6 +69,40 @@ def spellings(text: str, default_region: str | None) -> tuple[str, ...]:
         with suppress(InvalidAddress):
             forms |= dict.fromkeys(_forms(address_type, text, default_region))
     return tuple(forms)
+
+
+def readings(text: str, address_type: DestinationType | None, default_region: str | None) -> tuple[str, ...]:
+    """Every canonical form that a text may mean to somebody who asks for an address: at least one.
+
+    Unlike `spellings`, it does not take any text for an address. Who asks whether a number is on a list must not be
+    told that it is not, only because nobody could read it.
+
+    Args:
+        text: as somebody wrote it.
+        address_type: TEL and WHATSAPP are one. None: a number, an e-mail address or a SIP address, as it looks.
+        default_region: as of `canonical`.
+
+    Raises:
+        InvalidAddress: as `canonical` does.
+    """
+    forms: dict[str, None] = {}
+    refusals: list[InvalidAddress] = []
+    for one in _possible_types(text, address_type):
+        try:
+            forms |= dict.fromkeys(_forms(one, text, default_region))
+        except InvalidAddress as refusal:
+            refusals.append(refusal)
+    if not forms:
+        raise refusals[0]
+    return tuple(forms)
+
+
+def _possible_types(text: str, address_type: DestinationType | None) -> tuple[DestinationType, ...]:
+    if address_type is not None:
+        return _TELEPHONE if address_type in _TELEPHONE else (address_type,)
+    if sip.has_scheme(characters.trimmed(text)):
+        return (DestinationType.SIP,)
+    return (DestinationType.EMAIL, DestinationType.SIP) if "@" in text else _TELEPHONE
 
 
 _TELEPHONE = (DestinationType.TEL, DestinationType.WHATSAPP)

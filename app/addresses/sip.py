@@ -20,6 +20,10 @@ _HOST_LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?")
 PORT_MAX = 65535
 
 
+def has_scheme(text: str) -> bool:
+    return _SCHEME.match(text) is not None
+
+
 def canonical(text: str) -> str:
     if characters.has_invisible(text):
         raise InvalidAddress("The SIP address contains an invisible character. Delete it, or type the address again.")

@@ -64,6 +64,7 @@ from app.records.stored import (
     Target,
     TargetEvent,
     place_of,
+    space_of,
     suppressed_among,
 )
 
@@ -126,5 +127,6 @@ __all__ = [
     "TargetOrder",
     "code_refusal",
     "place_of",
+    "space_of",
     "suppressed_among",
 ]

@@ -191,5 +191,7 @@ class EventFilter:
 @dataclass(frozen=True, slots=True)
 class SuppressionFilter:
     target: str | None = None
+    type: DestinationType | None = None
+    """Of the target. None: a number, an e-mail address or a SIP address, as it looks."""
     sources: tuple[SuppressionSource, ...] = ()
     expires: bool | None = None

@@ -36,8 +36,13 @@ Place: TypeAlias = tuple[DestinationType, str]
 
 
 def place_of(address_type: DestinationType, address: str) -> Place:
-    """Where an address is called. TEL and WHATSAPP share their numbers: it is the same person."""
-    return (DestinationType.TEL if address_type is DestinationType.WHATSAPP else address_type), address
+    """Where an address is called."""
+    return space_of(address_type), address
+
+
+def space_of(address_type: DestinationType) -> DestinationType:
+    """TEL and WHATSAPP share their numbers: it is the same person."""
+    return DestinationType.TEL if address_type is DestinationType.WHATSAPP else address_type
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,7 @@ _TARGET_FILTERS = (
 )
 _SUPPRESSION_FILTERS = (
     _filter("source", SuppressionSource, "Addresses from this source."),
-    Field("target", {"type": "string"}, "This address, in any spelling."),
+    Field("target", {"type": "string"}, "This address, in any spelling. One that cannot be read is refused."),
 )
 _ATTEMPT_FILTERS = (
     _filter("state", AttemptState, "Attempts in this state."),

@@ -3,12 +3,13 @@
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime
 
-from app import addresses, db, rows, tables, validation
+from app import db, rows, tables, validation
 from app.auth import Viewer
+from app.errors import BadUserInput
 from app.listing import Listing, Parameters, counts, pages
 from app.listing import walk as listing_walk
 from app.pagination import Page, PageRequest
-from app.records import Suppression, SuppressionFilter
+from app.records import Suppression, SuppressionFilter, space_of
 
 LISTING = Listing(tables.SUPPRESSION, parent="customer_id", instant="tm_create")
 
@@ -70,6 +71,15 @@ def walk(
 
 
 def _conditions(viewer: Viewer, where: SuppressionFilter) -> Callable[[Parameters], str]:
+    """What the rows must meet.
+
+    Raises:
+        BadUserInput: the address that is searched for cannot be read, or there is a type without an address.
+    """
+    if where.type is not None and where.target is None:
+        raise BadUserInput("Give the target that is of this type.")
+    found_at = None if where.target is None else validation.sought_address(where.target, where.type)
+
     def conditions(parameter: Parameters) -> str:
         customer = parameter(viewer.customer_id)
         met = [f"{LISTING.parent_of(few=_is_of_few(where))} = {customer}"]
@@ -79,9 +89,10 @@ def _conditions(viewer: Viewer, where: SuppressionFilter) -> Callable[[Parameter
             met.append(f"source {db.any_of(parameter([source.value for source in where.sources]), 'text')}")
         if where.expires is not None:
             met.append(f"expires_at IS {'NOT ' if where.expires else ''}NULL")
-        if where.target is not None:
-            spellings = addresses.spellings(validation.sought(where.target), validation.default_region())
-            sought = db.any_of(parameter(list(spellings)), "text")
+        if where.type is not None:
+            met.append(f"space = {parameter(space_of(where.type).value)}")
+        if found_at is not None:
+            sought = db.any_of(parameter(list(found_at)), "text")
             with_address = f"FROM suppression WHERE customer_id = {customer} AND address {sought}"
             if db.is_postgres():
                 met.append(f"id {db.any_found(f'SELECT id {with_address}')}")

@@ -46,7 +46,18 @@ async def test_an_address_is_added_found_and_removed(seen: Sight, client: Client
     await page.get_by_role("searchbox", name="Address").fill("+1-212-555-0142")
     await becomes(lambda: shown(page), [ANA])
     await page.get_by_role("button", name=f"Remove {ANA}").click()
+    question = page.get_by_role("dialog", name="Remove from the do-not-call list?")
+    await question.get_by_role("button", name="Cancel").click()
+    assert await shown(page) == [ANA]
+    await page.get_by_role("button", name=f"Remove {ANA}").click()
+    await expect(question).to_contain_text(ANA)
+    assert await barriers(page, axe) == []
+    await question.get_by_role("button", name="Remove", exact=True).click()
     await becomes(lambda: shown(page), [])
+    await expect(page.get_by_text("This address is not on the list.")).to_be_visible()
+    await page.get_by_role("searchbox", name="Address").fill("212 555 0142")
+    await expect(page.get_by_role("alert")).to_contain_text("cannot be read. No country code. Start the number with +")
+    await expect(page.get_by_text("This address is not on the list.")).to_be_hidden()
     await page.get_by_role("button", name="Show all").click()
     await becomes(lambda: shown(page), [other])
     left = (await client.run(LIST))["suppressions"]["nodes"]

@@ -35,8 +35,10 @@ async def test_an_address_is_added_found_as_people_write_it_and_removed(client: 
     ]
     one, two = payload["suppressions"]
     assert (one["target"], one["source"], one["expiresAt"]) == ("+15550100001", "OWNER", None)
-    found = (await client.run(LIST, where={"target": "1 555 010 0001"}))["suppressions"]
-    assert found["totalCount"] == 0  # no country code, and no region is set
+    refused = await client.send(LIST, where={"target": "1 555 010 0001"})  # no country code, and no region is set
+    [error] = refused["errors"]
+    assert error["extensions"]["code"] == "BAD_USER_INPUT"
+    assert error["message"].startswith("The address cannot be read. No country code. Start the number with +")
     found = (await client.run(LIST, where={"target": "+1-555-010-0001", "sources": ["OWNER"]}))["suppressions"]
     assert (found["nodes"], found["totalCount"]) == ([one], 1)
     assert (await client.run(LIST, where={"expires": True}))["suppressions"]["nodes"] == [two]

@@ -12,6 +12,7 @@ from app.errors import BadUserInput
 from app.graphql.schema.bulk import in_bulk
 from app.graphql.schema.enums import (
     AttemptState,
+    DestinationType,
     Disposition,
     DoneReason,
     ImportState,
@@ -121,7 +122,15 @@ class ImportFilter:
     description="Selects suppressions. All given conditions must match. Null or an empty list means no condition."
 )
 class SuppressionFilter:
-    target: str | None = strawberry.field(default=UNSET, description="The address, in any spelling.")
+    target: str | None = strawberry.field(
+        default=UNSET,
+        description="The address, in any spelling. Without a type it is read as a number, or as an e-mail or SIP "
+        "address if it looks like one. If it cannot be read, the error is BAD_USER_INPUT: nobody can say whether it is "
+        "on the list.",
+    )
+    type: DestinationType | None = strawberry.field(
+        default=UNSET, description="The type of target. TEL and WHATSAPP share their numbers."
+    )
     sources: list[SuppressionSource] | None = strawberry.field(default=UNSET, description="Any of these sources.")
     expires: bool | None = strawberry.field(
         default=UNSET, description="True: those with expiresAt, also if it is past. False: those that never expire."
@@ -129,7 +138,7 @@ class SuppressionFilter:
 
     def where(self) -> records.SuppressionFilter:
         return records.SuppressionFilter(
-            target=given(self.target), sources=_all(self.sources), expires=given(self.expires)
+            target=given(self.target), type=given(self.type), sources=_all(self.sources), expires=given(self.expires)
         )
 
 

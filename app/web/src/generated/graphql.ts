@@ -347,8 +347,10 @@ export type SuppressionFilter = {
   expires?: boolean | null | undefined;
   /** Any of these sources. */
   sources?: Array<SuppressionSource> | null | undefined;
-  /** The address, in any spelling. */
+  /** The address, in any spelling. Without a type it is read as a number, or as an e-mail or SIP address if it looks like one. If it cannot be read, the error is BAD_USER_INPUT: nobody can say whether it is on the list. */
   target?: string | null | undefined;
+  /** The type of target. TEL and WHATSAPP share their numbers. */
+  type?: DestinationType | null | undefined;
 };
 
 /** An address that must not be called. */

@@ -31,10 +31,13 @@ export class Suppressions {
   isLoading = $state(true);
   problem = $state("");
   readonly #address: string;
+  readonly #type: DestinationType | null;
   #isOver = false;
 
-  constructor(address = "") {
+  /** Without a type, the server reads the address as it looks: as a number, or as an e-mail or SIP address. */
+  constructor(address = "", type: DestinationType | null = null) {
     this.#address = address;
+    this.#type = type;
   }
 
   end(): void {
@@ -44,7 +47,7 @@ export class Suppressions {
   /** Read the first page; with `more`, the page after those that are shown. */
   async read({ more = false } = {}): Promise<void> {
     try {
-      const where = this.#address ? { target: this.#address } : null;
+      const where = this.#address ? { target: this.#address, type: this.#type } : null;
       const { suppressions: page } = await ask(SuppressionsQuery, { after: more ? this.next : null, where });
       if (this.#isOver) return;
       const known = new Set(page.nodes.map((one) => one.id));
