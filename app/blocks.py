@@ -116,7 +116,7 @@ def of_place(facts: PlaceFacts) -> list[Block]:
     if facts.capped_until is not None:
         blocks.append(Block(BlockReason.CAPPED, facts.capped_until, "It was tried as often as the caps allow."))
     if facts.is_used_up:
-        blocks.append(Block(BlockReason.TRIES_USED_UP, None, "It was tried as often as the limit allows."))
+        blocks.append(Block(BlockReason.TRIES_USED_UP, None, "The limit leaves no try at it."))
     if facts.is_invalid:
         blocks.append(Block(BlockReason.INVALID_DESTINATION, None, "A dialer reported that the address is invalid."))
     return blocks
@@ -183,6 +183,13 @@ def _of_sleep(asleep: Sequence[Asleep]) -> list[Block]:
     return blocks
 
 
+def _on_the_list(places: Sequence[PlaceFacts]) -> str:
+    listed = sum(place.is_suppressed for place in places)
+    if listed < len(places):
+        return f"{listed} of {len(places)} addresses {'is' if listed == 1 else 'are'} on the do-not-call list."
+    return "The address is on the do-not-call list." if listed == 1 else "All addresses are on the do-not-call list."
+
+
 def _of_places(places: Sequence[PlaceFacts]) -> list[Block]:
     """Why no destination can be tried: each reason once."""
     blocks = []
@@ -190,14 +197,13 @@ def _of_places(places: Sequence[PlaceFacts]) -> list[Block]:
     if closed:
         # it can be tried as soon as the first of them may be called
         ends = [place.suppressed_until for place in closed if place.suppressed_until is not None]
-        detail = "Every destination that is left is on the do-not-call list."
-        blocks.append(Block(BlockReason.SUPPRESSED, min(ends, default=None), detail))
+        blocks.append(Block(BlockReason.SUPPRESSED, min(ends, default=None), _on_the_list(places)))
     capped = [place.capped_until for place in places if place.capped_until is not None and not place.is_suppressed]
     if capped:
         detail = "The person was tried as often as the caps allow in this time."
         blocks.append(Block(BlockReason.CAPPED, min(capped), detail))
     if any(place.is_used_up for place in places):
-        blocks.append(Block(BlockReason.TRIES_USED_UP, None, "A destination was tried as often as the limit allows."))
+        blocks.append(Block(BlockReason.TRIES_USED_UP, None, "The limit leaves no try at a destination."))
     if any(place.is_invalid for place in places):
         blocks.append(Block(BlockReason.INVALID_DESTINATION, None, "An address was reported as invalid."))
     return blocks

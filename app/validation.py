@@ -209,6 +209,10 @@ def _address(draft: DestinationDraft, errors: list[UserError], *path: str) -> st
         return ""
 
 
+NO_DESTINATION = "Set at least one destination."
+"""Of a target without any."""
+
+
 def target(draft: TargetDraft, errors: list[UserError], *path: str) -> CheckedTarget:
     """A target's draft in canonical form. Its errors are added to `errors`."""
     # the errors come in this order
@@ -232,7 +236,7 @@ def target(draft: TargetDraft, errors: list[UserError], *path: str) -> CheckedTa
         ),
     )
     if not any(draft.destinations):
-        errors.append(invalid("Set at least one destination.", *path))
+        errors.append(invalid(NO_DESTINATION, *path))
     return found
 
 

@@ -168,6 +168,13 @@ async def test_each_reason_says_until_when_and_what_it_is_in_words(database: str
         [BlockReason.TRIES_USED_UP],
         [BlockReason.SUPPRESSED],
     ]
+    assert [block.detail for block in found.blocks[1:]] == [
+        "1 of 2 addresses is on the do-not-call list.",
+        "The limit leaves no try at a destination.",
+    ]
+    never = await make.make_target(viewer, outdial.id, two, one, max_try_counts=(1, 0, 0, 0, 0))
+    [_, limit] = (await dialability.blocks_of_targets(viewer, [never.id]))[never.id].blocks
+    assert limit.detail == "The limit leaves no try at a destination.", "also if the limit is 0"
     assert all(block.detail.endswith(".") for block in found.blocks)
     assert (await foreseeing.next_claims(viewer, [outdial.id]))[outdial.id] == later
     await targets.cancel(viewer, target.id)

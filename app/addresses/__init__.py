@@ -74,8 +74,8 @@ def spellings(text: str, default_region: str | None) -> tuple[str, ...]:
 def readings(text: str, address_type: DestinationType | None, default_region: str | None) -> tuple[str, ...]:
     """Every canonical form that a text may mean to somebody who asks for an address: at least one.
 
-    Unlike `spellings`, it does not take any text for an address. Who asks whether a number is on a list must not be
-    told that it is not, only because nobody could read it.
+    Unlike `spellings`, it does not take any text for an address. Who asks whether a number is on a list must never
+    get "no" for a number that nobody could read.
 
     Args:
         text: as somebody wrote it.

@@ -7,7 +7,7 @@ are held in memory.
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import accumulate, islice
 
 from app import db, suppressions, validation
@@ -127,7 +127,7 @@ async def _judged(report: Report, chunk: Chunk) -> list[list[Checked]]:
     assert chunk.targets is not None
     report.read += len(chunk.targets) + len(chunk.rejects)
     report.rejected += len(chunk.rejects)
-    report.rejects += chunk.rejects[: REJECTS_SHOWN_MAX - len(report.rejects)]
+    report.rejects += map(_in_our_words, chunk.rejects[: REJECTS_SHOWN_MAX - len(report.rejects)])
     now = await db.now()
     found = []
     for target in chunk.targets:
@@ -137,6 +137,11 @@ async def _judged(report: Report, chunk: Chunk) -> list[list[Checked]]:
         reason = target.name[: validation.REASON_CHARACTERS_MAX]
         found.append([Checked(one, reason, target.not_before) for one in target.destinations if one is not None])
     return found
+
+
+def _in_our_words(reject: RejectedRow) -> RejectedRow:
+    """A row of such a file is no target, so it has no destination to set."""
+    return replace(reject, message=reject.message.replace(validation.NO_DESTINATION, "The row has no address."))
 
 
 async def _store(viewer: Viewer, place: Place, waiting: list[list[Checked]], report: Report) -> None:

@@ -107,4 +107,8 @@ def _problem(report: Report) -> Problem | None:
     """Why the file was not read to its end; None if it was."""
     if report.reason is None:
         return None
-    return Problem(REASONS_OF[report.reason], f"{report.message} The {report.added:,} rows before are on the list.")
+    listed = report.added + report.unchanged
+    before = {0: "No row of the file is on the list.", 1: "One row before is on the list."}.get(
+        listed, f"{listed:,} rows before are on the list."
+    )
+    return Problem(REASONS_OF[report.reason], f"{report.message} {before}")

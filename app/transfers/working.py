@@ -90,7 +90,8 @@ def _report(wish: Wish, delivered: Delivered, shown: list[JsonObject], rejects: 
     typer.echo(headline)
     typer.echo("  " + ", ".join(f"{counts[count]:,} {count}" for count in COUNTS))
     if counts["suppressed"]:
-        typer.echo(f"  {counts['suppressed']:,} of them have no address that is not on the do-not-call list")
+        which = "has all its" if counts["suppressed"] == 1 else "have all their"
+        typer.echo(f"  {counts['suppressed']:,} of them {which} addresses on the do-not-call list")
     for warning in job["warnings"]:
         typer.echo(f"  {warning}")
     for reject in shown:

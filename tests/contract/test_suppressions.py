@@ -171,9 +171,16 @@ async def test_a_file_of_targets_suppresses_all_addresses_of_its_rows(client: Cl
 
 async def test_what_is_no_such_file_is_refused(client: Client) -> None:
     assert (await send(client, b"phone\n1", "text/plain")).status_code == 415
+    said = "No row of the file is on the list."
     for body in (b"", b"what\n1\n", b"phone\n\xff\xfe\n"):
         response = await send(client, body)
         assert (response.status_code, response.json()["error"]["reason"]) == (400, "INVALID_FILE"), response.text
+        assert response.json()["error"]["message"].endswith(said)
+        assert "Map a column" not in response.text, "such a file's columns cannot be mapped"
+    report = (await send(client, b"phone,name\n,Ann\n")).json()
+    assert [(reject["line_number"], reject["message"]) for reject in report["rejects"]] == [
+        (2, "The row has no address.")
+    ]
     async with Client(client.url, str(uuid4()), scopes=("read", "dial")) as reader:
         assert (await send(reader, b"phone\n1\n")).status_code == 403
     assert (await client.run(LIST))["suppressions"]["totalCount"] == 0
