@@ -51,7 +51,7 @@ from app.db.orm import reader
 from app.db.partitions import Partition, partitions, rest
 from app.db.partitions import drop as drop_partition
 from app.db.partitions import make as make_partition
-from app.db.scripts import Guard, Refused, Script
+from app.db.scripts import Guard, Refused, Script, Sequel, noted, noting
 from app.db.serving import claim, give_back
 from app.db.spelling import (
     ago_value,
@@ -90,6 +90,7 @@ __all__ = [
     "Refused",
     "Row",
     "Script",
+    "Sequel",
     "Transaction",
     "ago_value",
     "any_found",
@@ -131,6 +132,8 @@ __all__ = [
     "migrate",
     "named_lock",
     "node",
+    "noted",
+    "noting",
     "now",
     "now_value",
     "on_wake",

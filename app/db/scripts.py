@@ -35,6 +35,16 @@ class Guard:
 
 
 @dataclass(frozen=True, slots=True)
+class Sequel:
+    """A writing statement that runs after all others of a script, if there is something to do for it."""
+
+    condition: str
+    """In SQL: whether there is. The last statement may have noted it: see `noting`."""
+    sql: str
+    """It sees what the last statement has written."""
+
+
+@dataclass(frozen=True, slots=True)
 class Script:
     """Its placeholders are numbered through all its statements."""
 
@@ -47,10 +57,26 @@ class Script:
     """If the last statement returns no row, nothing is written."""
     is_brief: bool = False
     """It is refused rather than wait for locks of others for long: the caller has another way."""
+    sequel: Sequel | None = None
 
     @property
     def statements(self) -> tuple[str, ...]:
         return (*(guard.sql for guard in self.guards), self.sql)
+
+
+def noting(name: str, value: str) -> str:
+    """Notes a text for the statements after this one, until the end of the transaction. In SQL; its value is the text.
+
+    Args:
+        name: of the note.
+        value: in SQL.
+    """
+    return f"set_config('outdial.{name}', {value}, TRUE)"
+
+
+def noted(name: str) -> str:
+    """What was noted last, in SQL; empty or null if there is nothing."""
+    return f"current_setting('outdial.{name}', TRUE)"
 
 
 _calls: WeakKeyDictionary[Any, dict[Script, str]] = WeakKeyDictionary()
@@ -118,6 +144,8 @@ def _definition(name: str, script: Script, kinds: Sequence[str]) -> str:
     )
     brief = f"PERFORM set_config('lock_timeout', '{BRIEF_MILLISECONDS}ms', TRUE);" if script.is_brief else ""
     in_the_end = f"IF NOT FOUND THEN {refusal} END IF;" if script.must_answer else ""
+    if script.sequel is not None:
+        in_the_end += f" IF {script.sequel.condition} THEN {script.sequel.sql}; END IF;"
     return f"""
         CREATE OR REPLACE FUNCTION pg_temp.{name}({", ".join(kinds)}) RETURNS SETOF record LANGUAGE plpgsql AS $script$
         DECLARE counted bigint;

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from app import clock, db, destinations, idempotency, rows, tables
 from app.db import Script
-from app.lifecycle import DESTINATIONS, OutdialState
+from app.lifecycle import OutdialState
 from app.listing import Parameters
 from app.store import awake, capping, counters, due, permits, taking
 from app.store.awake import Known
@@ -41,6 +41,8 @@ class Shape(NamedTuple):
     is_by_zone: bool
     """Whether the calling hours go by zones that are known."""
     keeps_order: bool
+    is_script: bool
+    """Whether it runs in a script, which puts capped targets to sleep afterwards."""
 
 
 def shown_columns(kind: type[StoredTarget] | None) -> list[str]:
@@ -105,7 +107,15 @@ def script(sql: str, parameters: int, *, has_key: bool, is_capped: bool) -> Scri
     names = [f"${parameters + 1}"] if has_key else []
     alone, beside = capping.locks(capping.LOCK, is_capped=is_capped)
     locked = db.Guard(db.locking([*names, *alone], [*beside, "CAST($2 AS text)"], writers=True), rows="1")
-    return Script((locked,), sql, ("text",) * len(names))
+    return Script((locked,), sql, ("text",) * len(names), sequel=capping.sequel() if is_capped else None)
+
+
+def _putting_to_sleep(capped: destinations.Capped, now: str, *, is_script: bool) -> str:
+    """The part of the statement that sees to capped targets: by itself, or by what follows in the script."""
+    if is_script:
+        return capping.NOTING
+    asleep = "due.next_index IS NULL AND target.id = due.id AND target.customer_id = $1 RETURNING target.id"
+    return f"{capping.sleeping(capping.limits_of_owner(), capped, now)} FROM due WHERE {asleep}"
 
 
 @lru_cache(maxsize=SHAPES_KEPT)
@@ -115,7 +125,7 @@ def text(shape: Shape) -> tuple[str, tuple[Any, ...]]:
     limit, lease = parameter("rows"), parameter("leases")
     now = "(SELECT now_at FROM moment)"
     seconds = "COALESCE(taken.lease_seconds, (SELECT lease_seconds FROM owner))"
-    limits = [f"(SELECT CAST(max_try_counts ->> {index} AS INTEGER) FROM owner)" for index in range(DESTINATIONS)]
+    limits = capping.limits_of_owner()
     suppressed = destinations.Suppressed("$1", now, has_any="(SELECT has_suppressions FROM owner)")
     by_zone = None
     if shape.is_by_zone:
@@ -143,22 +153,19 @@ def text(shape: Shape) -> tuple[str, tuple[Any, ...]]:
         "counted": counters.moving(COUNTED, slot=parameter("slot"), source=_IF_ANY),
         "told": taking.telling("taken", now=now),
     }
-    if not shape.has_key:
-        known = "SELECT NULL AS input_hash, NULL AS answer WHERE FALSE"
-    else:
+    known = "SELECT NULL AS input_hash, NULL AS answer WHERE FALSE"
+    if shape.has_key:
         known = idempotency.finding(_KEY, parameter, now=now)
         answer = "jsonb_agg(last_attempt_id ORDER BY last_attempt_id)"
         parts["kept"] = idempotency.keeping(_KEY, parameter, now=now, answer=answer, source=_IF_ANY)
-    shift = db.typed(parameter("shift"), "interval")
     looked, free, cap, counted = capping.looking(limits, suppressed, awake=by_zone), "due", "", ""
     if capped is not None:
-        looked, free = capping.looking(limits, suppressed, capped, by_zone, is_judged=True), capping.FREE
-        cap, counted = f"cap AS MATERIALIZED ({capping.caps(now)}),", f"{capping.COUNTED},"
-        soon = db.later(now, str(capping.SLEEP_SECONDS))
-        parts["slept"] = f"""
-            UPDATE target SET wakes_at = {destinations.wakes_at(limits, capped, soon=soon)} FROM due
-            WHERE due.next_index IS NULL AND target.id = due.id AND target.customer_id = $1 RETURNING target.id
-        """
+        looked, free = capping.looking(limits, suppressed, capped, by_zone, is_kept=True), capping.FREE
+        cap, counted = (
+            f"cap AS MATERIALIZED ({capping.caps(now)}),",
+            f"{capping.COUNTED}, (SELECT count(*) FROM slept) AS seen_to,",
+        )
+        parts["slept"] = _putting_to_sleep(capped, now, is_script=shape.is_script)
     since, first = parameter("since"), parameter("first")
     if by_zone is None:
         taken_from = due.after_marks(limit, shape.bound, now, looked, condition, since=since, first=first)
@@ -167,12 +174,14 @@ def text(shape: Shape) -> tuple[str, tuple[Any, ...]]:
         taken_from = due.awake_on_postgres(
             limit, shape.bound, now, looked, condition, groups=groups, since=since, first=first
         )
+    if capped is not None:
+        taken_from = capping.judging(taken_from, limits, suppressed, capped, by_zone)
     written = ", ".join(f"{name} AS ({sql})" for name, sql in parts.items())
     hours_of_owner = ", ".join(f"owner.{name}" for name in awake.POLICY.split(", "))
     shown = "" if shape.kind is None else "".join(f', "shown.{name}"' for name in shape.kind.LAYOUT)
     join = "" if shape.kind is None else "LEFT JOIN taken ON taken.last_attempt_id = begun.id"
     sql = f"""
-        WITH moment AS MATERIALIZED (SELECT clock_timestamp() + {shift} AS now_at),
+        WITH moment AS MATERIALIZED (SELECT clock_timestamp() + {db.typed(parameter("shift"), "interval")} AS now_at),
         owner AS MATERIALIZED (
             SELECT state, tm_delete, max_try_counts, lease_seconds, {HAS_SUPPRESSIONS} AS has_suppressions,
                 calling_hours IS NOT NULL AS has_hours,

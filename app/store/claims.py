@@ -147,7 +147,7 @@ async def _take_in_one_trip(wishes: Sequence[Wish], look: Look) -> tuple[list[Ta
     async def take(sql: str, values: list[Any]) -> list[db.Row]:
         return await _in_one_trip(wish, look, sql, values)
 
-    found, begun_at = await _as_the_hours_say(wish, leases, kind, look, take, db.fetch)
+    found, begun_at = await _as_the_hours_say(wish, leases, kind, look, take, db.fetch, is_script=True)
     taken = _shared(wishes, leases, begun_at, kind, found)
     known = [await _with_known(db.fetch, one, of_one) for one, of_one in zip(wishes, taken, strict=True)]
     return known, capping.following(look, found)
@@ -173,6 +173,8 @@ async def _as_the_hours_say(
     look: Look,
     take: Callable[[str, list[Any]], Awaitable[list[db.Row]]],
     fetch: Fetch,
+    *,
+    is_script: bool,
 ) -> tuple[list[db.Row], tuple[list[due.Mark], Hashable]]:
     """The rows of the statement, sent again if it has found hours that were not known.
 
@@ -188,7 +190,7 @@ async def _as_the_hours_say(
         known = awake.of(wish.outdial_id)
         among = known.among
         marks = due.marks.of(wish.outdial_id, among)
-        found = await take(*_taking_at_once(wish, leases, marks, kind, known, look))
+        found = await take(*_taking_at_once(wish, leases, marks, kind, known, look, is_script=is_script))
         if not found or not await awake.learn(wish.outdial_id, known, found[0], read):
             break
     return found, (marks, among)
@@ -200,7 +202,7 @@ async def _take_at_once(tx: Transaction, wishes: Sequence[Wish], look: Look) -> 
     async def take(sql: str, values: list[Any]) -> list[db.Row]:
         return await tx.fetch(sql, *values)
 
-    found, begun_at = await _as_the_hours_say(wishes[0], leases, kind, look, take, tx.fetch)
+    found, begun_at = await _as_the_hours_say(wishes[0], leases, kind, look, take, tx.fetch, is_script=False)
     if found and found[0]["id"] is not None:
         tx.wake(wishes[0].outdial_id)
     return _shared(wishes, leases, begun_at, kind, found), capping.following(look, found)
@@ -253,6 +255,8 @@ def _taking_at_once(
     kind: type[StoredTarget] | None,
     hours: awake.Known,
     look: Look,
+    *,
+    is_script: bool,
 ) -> tuple[str, list[Any]]:
     """The statement and its values. Its rows begin with the values of `_begun`.
 
@@ -263,6 +267,7 @@ def _taking_at_once(
         kind: of the targets that are wanted.
         hours: what is known of the calling hours.
         look: at how many it looks, and whether the outdial is taken to have caps.
+        is_script: as in the shape.
     """
     sql, names = claim_statement.text(
         Shape(
@@ -272,6 +277,7 @@ def _taking_at_once(
             is_capped=look.is_capped,
             is_by_zone=hours.zones is not None,
             keeps_order=hours.keeps_order,
+            is_script=is_script,
         )
     )
     return sql, claim_statement.values(

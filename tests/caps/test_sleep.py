@@ -29,8 +29,9 @@ async def test_what_is_capped_is_looked_at_once_and_then_sleeps(database: str, v
     assert await asleep(viewer) == 1_300
     [after] = await db.fetch("SELECT max(version) AS version FROM target WHERE customer_id = $1", viewer.customer_id)
     assert after == before
-    awake = await make.make_target(viewer, outdial.id, TWO)
-    assert await claimed(viewer, outdial, limit=1) == [TWO]
+    newcomer = make.phone_number()
+    awake = await make.make_target(viewer, outdial.id, newcomer)
+    assert await claimed(viewer, outdial, limit=1) == [newcomer]
     assert (await make.read(viewer, awake.id)).version == 2
 
 
@@ -95,3 +96,27 @@ async def test_a_capped_target_sleeps_until_the_caps_leave_a_try(database: str, 
     assert await claimed(viewer, outdial) == []
     [row] = await db.fetch("SELECT wakes_at FROM target WHERE customer_id = $1", viewer.customer_id)
     assert row["wakes_at"] == attempt.claimed_at + timedelta(seconds=1_000)
+
+
+@pytest.mark.parametrize("has_scripts", [True, False], ids=["in one trip", "in a transaction"])
+async def test_what_a_claim_finds_capped_sleeps_as_soon_as_it_is_answered(
+    postgres_url: str, viewer: Viewer, monkeypatch: pytest.MonkeyPatch, *, has_scripts: bool
+) -> None:
+    await db.connect(postgres_url)
+    try:
+        outdial = await capped(viewer, cap(1, 1_000))
+        for _ in range(2):
+            await make.make_target(viewer, outdial.id, ONE)
+        await make.make_target(viewer, outdial.id, TWO)
+        first = await make.claim(viewer, outdial.id)
+        make.one(await make.complete(viewer, first.id))
+        monkeypatch.setattr(db, "has_scripts", lambda: has_scripts)
+        assert await claimed(viewer, outdial, limit=10) == [TWO]
+        until = first.claimed_at + timedelta(seconds=1_000)
+        found = await db.fetch(
+            "SELECT wakes_at FROM target WHERE customer_id = $1 AND wakes_at IS NOT NULL", viewer.customer_id
+        )
+        assert [row["wakes_at"] for row in found] == [until, until]
+        assert await claimed(viewer, outdial, limit=10) == []
+    finally:
+        await db.close()
