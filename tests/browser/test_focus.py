@@ -7,7 +7,7 @@ from tests.browser.test_outdial import finish, opened, people
 from tests.support.browsing import Sight, becomes, connection, rows, until
 from tests.support.graphql_client import Client
 
-DIALOGS = ("Add target", "Import", "Export", "Policy", "Reset", "Rename", "Delete")
+DIALOGS = ("Add target", "Import", "Export", "Policy", "Reset", "Edit", "Delete")
 
 
 async def open_by_keyboard(page: Page, opener: Locator) -> Locator:
@@ -47,7 +47,7 @@ async def test_every_dialog_that_has_done_its_work_gives_the_focus_back(seen: Si
     for name, field, text, button in (
         ("Add target", "Address", "+1 212 555 0142", "Add"),
         ("Policy", "Seconds until the next attempt", "30", "Save"),
-        ("Rename", "Name", "Summer list", "Save"),
+        ("Edit", "Name", "Summer list", "Save"),
         ("Export", "Format", None, "Download"),
     ):
         opener = page.get_by_role("button", name=name).first

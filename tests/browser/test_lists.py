@@ -81,7 +81,7 @@ async def test_an_outdial_is_renamed_paused_resumed_and_deleted_after_typing_its
     await expect(page.get_by_role("button", name="Pause Spring list")).to_be_visible()
     assert await stored() == ("Spring list", "ACTIVE")
 
-    await page.get_by_role("button", name="Rename Spring list").click()
+    await page.get_by_role("button", name="Edit Spring list").click()
     dialog = page.get_by_role("dialog")
     await dialog.get_by_label("Name").fill("Summer list")
     await dialog.get_by_role("button", name="Save").click()
@@ -138,4 +138,15 @@ async def test_a_list_that_sleeps_says_until_when(seen: Sight, client: Client) -
     await expect(row.locator("[data-field=sleeps]")).to_have_text(
         re.compile(r"^sleeps until \w{3},? \d+ \w+, \d\d:\d\d$")
     )
+    await expect(seen.page.locator("[data-field=sleeps]")).to_have_count(1)
+
+
+async def test_a_list_that_never_opens_says_that_no_target_can_be_called(seen: Sight, client: Client) -> None:
+    hours = {"timeZone": None, "windows": []}
+    outdial = await client.outdial(name="Never", dialPolicy={"callingHours": hours})
+    await client.outdial(name="Nobody", dialPolicy={"callingHours": hours})
+    await client.good("createTargets", outdialId=outdial["id"], targets=[{"destination0": {"target": phone_number()}}])
+    await seen.open("/", token=client.token)
+    row = seen.page.locator(f'[data-outdial="{outdial["id"]}"]')
+    await expect(row.locator("[data-field=sleeps]")).to_have_text("no target can be called: each says why it waits")
     await expect(seen.page.locator("[data-field=sleeps]")).to_have_count(1)

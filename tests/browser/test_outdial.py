@@ -7,9 +7,9 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from playwright.async_api import Locator, Page, expect
+from playwright.async_api import Locator, Page, ViewportSize, expect
 
-from tests.support.browsing import Sight, becomes, connection, counts, rows
+from tests.support.browsing import DESKTOP, PHONE, Sight, becomes, connection, counts, rows
 from tests.support.factories import phone_number
 from tests.support.graphql_client import Client
 
@@ -371,6 +371,74 @@ async def test_hours_by_each_destinations_clock_are_set_with_what_happens_to_unk
     )
     policy = (await client.run(query, id=outdial["id"]))["outdial"]["dialPolicy"]
     assert policy == {"onUnknownTimeZone": "USE_OUTDIAL", "keepOrder": True, "callingHours": {"timeZone": None}}
+
+
+async def test_outdials_and_targets_get_their_time_zones(seen: Sight, client: Client) -> None:
+    outdial = await client.outdial(name="Spring list")
+    page = await opened(seen, client, outdial["id"])
+    dialog = page.get_by_role("dialog")
+    query = "query($id: ID!) { outdial(id: $id) { timeZone targets { nodes { timeZone } } } }"
+
+    async def stored() -> Any:
+        found = (await client.run(query, id=outdial["id"]))["outdial"]
+        return [found["timeZone"], *(target["timeZone"] for target in found["targets"]["nodes"])]
+
+    await page.get_by_role("button", name="Edit Spring list").click()
+    zone = dialog.get_by_label("Time zone")
+    assert await zone.evaluate("(input) => [...input.list.options].some((one) => one.value === 'Europe/Berlin')")
+    await zone.fill("Europe/Nowhere")
+    await dialog.get_by_role("button", name="Save").click()
+    await expect(dialog).to_contain_text("Unknown time zone. Use an IANA name")
+    await zone.fill("Europe/Berlin")
+    await dialog.get_by_role("button", name="Save").click()
+    await becomes(stored, ["Europe/Berlin"])
+
+    await page.get_by_role("button", name="Add target").first.click()
+    await dialog.get_by_label("Name", exact=True).fill("Ana Silva")
+    await dialog.get_by_label("Address").fill(ANA)
+    await dialog.get_by_label("Time zone").fill("Asia/Tokyo")
+    await dialog.get_by_role("button", name="Add", exact=True).click()
+    await becomes(stored, ["Europe/Berlin", "Asia/Tokyo"])
+
+    await page.get_by_role("link", name="Ana Silva").click()
+    await dialog.get_by_role("button", name="Change time zone").click()
+    await expect(dialog.get_by_label("Time zone")).to_have_value("Asia/Tokyo")
+    await dialog.get_by_label("Time zone").fill("America/New_York")
+    await dialog.get_by_role("button", name="Save time zone").click()
+    await becomes(stored, ["Europe/Berlin", "America/New_York"])
+    await dialog.get_by_role("button", name="Change time zone").click()
+    await dialog.get_by_label("Time zone").fill("")
+    await dialog.get_by_role("button", name="Save time zone").click()
+    await becomes(stored, ["Europe/Berlin", None])
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+async def test_fields_for_times_are_as_wide_as_the_browser_writes_them(
+    seen: Sight, client: Client, size: ViewportSize
+) -> None:
+    outdial = await client.outdial(name="Spring list")
+    await seen.page.set_viewport_size(size)
+    page = await opened(seen, client, outdial["id"])
+    await page.get_by_role("button", name="Policy").click()
+    await page.get_by_role("dialog").get_by_label("Only at certain hours").check()
+    short = await page.locator('.hours input[type="time"]').evaluate_all(
+        """(inputs) => inputs.map((input) => {
+            const shown = input.getBoundingClientRect().width;
+            const bare = document.createElement("input");
+            bare.type = "time";
+            bare.style.font = getComputedStyle(input).font;
+            bare.value = "18:00";
+            const room = getComputedStyle(input);
+            const sides = parseFloat(room.paddingLeft) + parseFloat(room.paddingRight);
+            bare.style.padding = "0";
+            bare.style.width = "max-content";
+            input.parentElement.parentElement.append(bare);
+            const needed = bare.getBoundingClientRect().width + sides;
+            bare.remove();
+            return [shown, needed, input.getBoundingClientRect().right <= window.innerWidth];
+        }).filter(([shown, needed, isSeen]) => shown < needed - 1 || !isSeen)"""
+    )
+    assert short == []
 
 
 async def test_caps_are_set_read_in_words_and_taken_away(seen: Sight, client: Client) -> None:

@@ -503,6 +503,38 @@ export type UpdateOutdialInput = {
   timeZone?: string | null | undefined;
 };
 
+/** Changes to a target. Fields that are left out keep their value. */
+export type UpdateTargetInput = {
+  /** Free text for the owner's use. Not null. */
+  data?: string | null | undefined;
+  /** The destination that is tried first. Null clears it; its try count stays. */
+  destination0?: DestinationInput | null | undefined;
+  /** Tried after destination 0 is used up. Null clears it; its try count stays. */
+  destination1?: DestinationInput | null | undefined;
+  /** Tried after destinations 0 and 1 are used up. Null clears it; its try count stays. */
+  destination2?: DestinationInput | null | undefined;
+  /** Tried after destinations 0 to 2 are used up. Null clears it; its try count stays. */
+  destination3?: DestinationInput | null | undefined;
+  /** Tried after destinations 0 to 3 are used up. Null clears it; its try count stays. */
+  destination4?: DestinationInput | null | undefined;
+  /** Notes. Not null. */
+  detail?: string | null | undefined;
+  /** The target to change. */
+  id: string | number;
+  /** Change the target only if it still has this version. Otherwise the user error is CONFLICT. */
+  ifVersion?: number | null | undefined;
+  /** Five numbers that replace the policy's maxTryCounts. If null, the policy applies again. */
+  maxTryCounts?: Array<number> | null | undefined;
+  /** The name of the person or place. Not null. */
+  name?: string | null | undefined;
+  /** The earliest time of the next claim of an IDLE target. If null, the target is due at once. */
+  notBefore?: string | null | undefined;
+  /** 0 to 9. Targets with a higher priority are claimed first. Not null. */
+  priority?: number | null | undefined;
+  /** The target's IANA time zone, such as Europe/Berlin. If null, it is taken from each phone number where that is certain. */
+  timeZone?: string | null | undefined;
+};
+
 /** Changes to all targets of an outdial that match. Fields that are left out keep their value. Give at least one of priority, maxTryCounts, notBefore and timeZone. */
 export type UpdateTargetsInput = {
   /** Only count the targets that would change. */
@@ -540,7 +572,7 @@ export type Weekday =
   /** Wednesday. */
   | 'WEDNESDAY';
 
-export type OutdialFieldsFragment = { id: string, campaignId: string | null, name: string, detail: string, state: OutdialState, tmCreate: string, tmDelete: string | null, dialPolicy: { maxTryCounts: Array<number>, retryIntervalSeconds: number, leaseSeconds: number, onUnconfirmed: UnconfirmedAction, onUnknownTimeZone: UnknownTimeZoneAction, keepOrder: boolean, version: number }, progress: { total: number, idle: number, progressing: number, done: number, attempts: number, doneByReason: Array<{ reason: DoneReason, count: number }> } };
+export type OutdialFieldsFragment = { id: string, campaignId: string | null, name: string, detail: string, timeZone: string | null, state: OutdialState, tmCreate: string, tmDelete: string | null, dialPolicy: { maxTryCounts: Array<number>, retryIntervalSeconds: number, leaseSeconds: number, onUnconfirmed: UnconfirmedAction, onUnknownTimeZone: UnknownTimeZoneAction, keepOrder: boolean, version: number }, progress: { total: number, idle: number, progressing: number, done: number, attempts: number, doneByReason: Array<{ reason: DoneReason, count: number }> } };
 
 export type TargetFieldsFragment = { id: string, key: string | null, name: string, status: TargetStatus, doneReason: DoneReason | null, priority: number, nextTryAt: string | null, version: number, tryCount0: number, tryCount1: number, tryCount2: number, tryCount3: number, tryCount4: number, destinations: Array<{ index: number, destination: { type: DestinationType, target: string } }> };
 
@@ -550,7 +582,7 @@ export type OutdialsQueryVariables = Exact<{
 }>;
 
 
-export type OutdialsQuery = { outdials: { totalCount: number | null, pageInfo: { hasNextPage: boolean, endCursor: string | null }, nodes: Array<{ id: string, campaignId: string | null, name: string, detail: string, state: OutdialState, tmCreate: string, tmDelete: string | null, dialPolicy: { maxTryCounts: Array<number>, retryIntervalSeconds: number, leaseSeconds: number, onUnconfirmed: UnconfirmedAction, onUnknownTimeZone: UnknownTimeZoneAction, keepOrder: boolean, version: number }, progress: { total: number, idle: number, progressing: number, done: number, attempts: number, doneByReason: Array<{ reason: DoneReason, count: number }> } }> } };
+export type OutdialsQuery = { outdials: { totalCount: number | null, pageInfo: { hasNextPage: boolean, endCursor: string | null }, nodes: Array<{ id: string, campaignId: string | null, name: string, detail: string, timeZone: string | null, state: OutdialState, tmCreate: string, tmDelete: string | null, dialPolicy: { maxTryCounts: Array<number>, retryIntervalSeconds: number, leaseSeconds: number, onUnconfirmed: UnconfirmedAction, onUnknownTimeZone: UnknownTimeZoneAction, keepOrder: boolean, version: number }, progress: { total: number, idle: number, progressing: number, done: number, attempts: number, doneByReason: Array<{ reason: DoneReason, count: number }> } }> } };
 
 export type NextClaimsQueryVariables = Exact<{
   ids: Array<string | number> | string | number;
@@ -567,7 +599,7 @@ export type OutdialQueryVariables = Exact<{
 }>;
 
 
-export type OutdialQuery = { outdial: { id: string, campaignId: string | null, name: string, detail: string, state: OutdialState, tmCreate: string, tmDelete: string | null, dialPolicy: { maxTryCounts: Array<number>, retryIntervalSeconds: number, leaseSeconds: number, onUnconfirmed: UnconfirmedAction, onUnknownTimeZone: UnknownTimeZoneAction, keepOrder: boolean, version: number }, progress: { total: number, idle: number, progressing: number, done: number, attempts: number, doneByReason: Array<{ reason: DoneReason, count: number }> } } | null };
+export type OutdialQuery = { outdial: { id: string, campaignId: string | null, name: string, detail: string, timeZone: string | null, state: OutdialState, tmCreate: string, tmDelete: string | null, dialPolicy: { maxTryCounts: Array<number>, retryIntervalSeconds: number, leaseSeconds: number, onUnconfirmed: UnconfirmedAction, onUnknownTimeZone: UnknownTimeZoneAction, keepOrder: boolean, version: number }, progress: { total: number, idle: number, progressing: number, done: number, attempts: number, doneByReason: Array<{ reason: DoneReason, count: number }> } } | null };
 
 export type PolicyQueryVariables = Exact<{
   id: string | number;
@@ -592,7 +624,7 @@ export type TargetQueryVariables = Exact<{
 }>;
 
 
-export type TargetQuery = { target: { detail: string, data: string, maxTryCounts: Array<number> | null, tmCreate: string, tmUpdate: string, tmDelete: string | null, id: string, key: string | null, name: string, status: TargetStatus, doneReason: DoneReason | null, priority: number, nextTryAt: string | null, version: number, tryCount0: number, tryCount1: number, tryCount2: number, tryCount3: number, tryCount4: number, places: Array<{ index: number, tryCount: number, maxTryCount: number, usable: boolean, timeZone: string | null, timeZoneSource: TimeZoneSource, destination: { type: DestinationType, target: string, targetName: string, name: string, detail: string }, blockedBy: Array<{ detail: string, until: string | null }> }>, blockedBy: Array<{ detail: string, until: string | null }>, outdial: { id: string, blockedBy: Array<{ detail: string, until: string | null }> }, attempts: { totalCount: number | null, pageInfo: { hasNextPage: boolean, endCursor: string | null }, nodes: Array<{ id: string, tryNumber: number, destinationIndex: number, state: AttemptState, disposition: Disposition | null, code: string | null, detail: string, dialer: string | null, callId: string | null, claimedAt: string, endedAt: string | null, expiresAt: string | null, destination: { target: string }, permit: { localTime: string | null, timeZone: string | null, timeZoneSource: TimeZoneSource, window: { date: string, from: string, to: string, exception: string | null } | null, caps: Array<{ tries: number, windowSeconds: number, per: CapSubject, over: CapScope, used: number }> } | null }> }, destinations: Array<{ index: number, destination: { type: DestinationType, target: string } }> } | null };
+export type TargetQuery = { target: { detail: string, data: string, timeZone: string | null, maxTryCounts: Array<number> | null, tmCreate: string, tmUpdate: string, tmDelete: string | null, id: string, key: string | null, name: string, status: TargetStatus, doneReason: DoneReason | null, priority: number, nextTryAt: string | null, version: number, tryCount0: number, tryCount1: number, tryCount2: number, tryCount3: number, tryCount4: number, places: Array<{ index: number, tryCount: number, maxTryCount: number, usable: boolean, timeZone: string | null, timeZoneSource: TimeZoneSource, destination: { type: DestinationType, target: string, targetName: string, name: string, detail: string }, blockedBy: Array<{ detail: string, until: string | null }> }>, blockedBy: Array<{ detail: string, until: string | null }>, outdial: { id: string, blockedBy: Array<{ detail: string, until: string | null }> }, attempts: { totalCount: number | null, pageInfo: { hasNextPage: boolean, endCursor: string | null }, nodes: Array<{ id: string, tryNumber: number, destinationIndex: number, state: AttemptState, disposition: Disposition | null, code: string | null, detail: string, dialer: string | null, callId: string | null, claimedAt: string, endedAt: string | null, expiresAt: string | null, destination: { target: string }, permit: { localTime: string | null, timeZone: string | null, timeZoneSource: TimeZoneSource, window: { date: string, from: string, to: string, exception: string | null } | null, caps: Array<{ tries: number, windowSeconds: number, per: CapSubject, over: CapScope, used: number }> } | null }> }, destinations: Array<{ index: number, destination: { type: DestinationType, target: string } }> } | null };
 
 export type TargetEventsSubscriptionVariables = Exact<{
   outdialId: string | number;
@@ -607,7 +639,7 @@ export type ProgressSubscriptionVariables = Exact<{
 }>;
 
 
-export type ProgressSubscription = { outdialProgress: { outdials: Array<{ id: string, campaignId: string | null, name: string, detail: string, state: OutdialState, tmCreate: string, tmDelete: string | null, dialPolicy: { maxTryCounts: Array<number>, retryIntervalSeconds: number, leaseSeconds: number, onUnconfirmed: UnconfirmedAction, onUnknownTimeZone: UnknownTimeZoneAction, keepOrder: boolean, version: number }, progress: { total: number, idle: number, progressing: number, done: number, attempts: number, doneByReason: Array<{ reason: DoneReason, count: number }> } }> } };
+export type ProgressSubscription = { outdialProgress: { outdials: Array<{ id: string, campaignId: string | null, name: string, detail: string, timeZone: string | null, state: OutdialState, tmCreate: string, tmDelete: string | null, dialPolicy: { maxTryCounts: Array<number>, retryIntervalSeconds: number, leaseSeconds: number, onUnconfirmed: UnconfirmedAction, onUnknownTimeZone: UnknownTimeZoneAction, keepOrder: boolean, version: number }, progress: { total: number, idle: number, progressing: number, done: number, attempts: number, doneByReason: Array<{ reason: DoneReason, count: number }> } }> } };
 
 export type OutdialEventsSubscriptionVariables = Exact<{ [key: string]: never; }>;
 
@@ -619,14 +651,14 @@ export type CreateOutdialMutationVariables = Exact<{
 }>;
 
 
-export type CreateOutdialMutation = { createOutdial: { outdial: { id: string, campaignId: string | null, name: string, detail: string, state: OutdialState, tmCreate: string, tmDelete: string | null, dialPolicy: { maxTryCounts: Array<number>, retryIntervalSeconds: number, leaseSeconds: number, onUnconfirmed: UnconfirmedAction, onUnknownTimeZone: UnknownTimeZoneAction, keepOrder: boolean, version: number }, progress: { total: number, idle: number, progressing: number, done: number, attempts: number, doneByReason: Array<{ reason: DoneReason, count: number }> } } | null, userErrors: Array<{ message: string, path: Array<string> }> } };
+export type CreateOutdialMutation = { createOutdial: { outdial: { id: string, campaignId: string | null, name: string, detail: string, timeZone: string | null, state: OutdialState, tmCreate: string, tmDelete: string | null, dialPolicy: { maxTryCounts: Array<number>, retryIntervalSeconds: number, leaseSeconds: number, onUnconfirmed: UnconfirmedAction, onUnknownTimeZone: UnknownTimeZoneAction, keepOrder: boolean, version: number }, progress: { total: number, idle: number, progressing: number, done: number, attempts: number, doneByReason: Array<{ reason: DoneReason, count: number }> } } | null, userErrors: Array<{ message: string, path: Array<string> }> } };
 
 export type UpdateOutdialMutationVariables = Exact<{
   input: UpdateOutdialInput;
 }>;
 
 
-export type UpdateOutdialMutation = { updateOutdial: { outdial: { id: string, campaignId: string | null, name: string, detail: string, state: OutdialState, tmCreate: string, tmDelete: string | null, dialPolicy: { maxTryCounts: Array<number>, retryIntervalSeconds: number, leaseSeconds: number, onUnconfirmed: UnconfirmedAction, onUnknownTimeZone: UnknownTimeZoneAction, keepOrder: boolean, version: number }, progress: { total: number, idle: number, progressing: number, done: number, attempts: number, doneByReason: Array<{ reason: DoneReason, count: number }> } } | null, userErrors: Array<{ message: string, path: Array<string> }> } };
+export type UpdateOutdialMutation = { updateOutdial: { outdial: { id: string, campaignId: string | null, name: string, detail: string, timeZone: string | null, state: OutdialState, tmCreate: string, tmDelete: string | null, dialPolicy: { maxTryCounts: Array<number>, retryIntervalSeconds: number, leaseSeconds: number, onUnconfirmed: UnconfirmedAction, onUnknownTimeZone: UnknownTimeZoneAction, keepOrder: boolean, version: number }, progress: { total: number, idle: number, progressing: number, done: number, attempts: number, doneByReason: Array<{ reason: DoneReason, count: number }> } } | null, userErrors: Array<{ message: string, path: Array<string> }> } };
 
 export type DeleteOutdialMutationVariables = Exact<{
   id: string | number;
@@ -641,6 +673,13 @@ export type CreateTargetMutationVariables = Exact<{
 
 
 export type CreateTargetMutation = { createTarget: { target: { id: string } | null, userErrors: Array<{ message: string, path: Array<string> }> } };
+
+export type UpdateTargetMutationVariables = Exact<{
+  input: UpdateTargetInput;
+}>;
+
+
+export type UpdateTargetMutation = { updateTarget: { userErrors: Array<{ message: string, path: Array<string> }> } };
 
 export type CancelTargetMutationVariables = Exact<{
   id: string | number;
@@ -770,6 +809,7 @@ export const OutdialFieldsFragmentDoc = new TypedDocumentString(`
   campaignId
   name
   detail
+  timeZone
   state
   tmCreate
   tmDelete
@@ -877,6 +917,7 @@ export const OutdialsDocument = new TypedDocumentString(`
   campaignId
   name
   detail
+  timeZone
   state
   tmCreate
   tmDelete
@@ -922,6 +963,7 @@ export const OutdialDocument = new TypedDocumentString(`
   campaignId
   name
   detail
+  timeZone
   state
   tmCreate
   tmDelete
@@ -1027,6 +1069,7 @@ export const TargetDocument = new TypedDocumentString(`
     ...TargetFields
     detail
     data
+    timeZone
     maxTryCounts
     tmCreate
     tmUpdate
@@ -1161,6 +1204,7 @@ export const ProgressDocument = new TypedDocumentString(`
   campaignId
   name
   detail
+  timeZone
   state
   tmCreate
   tmDelete
@@ -1210,6 +1254,7 @@ export const CreateOutdialDocument = new TypedDocumentString(`
   campaignId
   name
   detail
+  timeZone
   state
   tmCreate
   tmDelete
@@ -1251,6 +1296,7 @@ export const UpdateOutdialDocument = new TypedDocumentString(`
   campaignId
   name
   detail
+  timeZone
   state
   tmCreate
   tmDelete
@@ -1298,6 +1344,16 @@ export const CreateTargetDocument = new TypedDocumentString(`
   }
 }
     `) as unknown as TypedDocumentString<CreateTargetMutation, CreateTargetMutationVariables>;
+export const UpdateTargetDocument = new TypedDocumentString(`
+    mutation UpdateTarget($input: UpdateTargetInput!) {
+  updateTarget(input: $input) {
+    userErrors {
+      message
+      path
+    }
+  }
+}
+    `) as unknown as TypedDocumentString<UpdateTargetMutation, UpdateTargetMutationVariables>;
 export const CancelTargetDocument = new TypedDocumentString(`
     mutation CancelTarget($id: ID!) {
   cancelTarget(id: $id) {

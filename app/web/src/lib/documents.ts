@@ -7,6 +7,7 @@ export const OutdialFields = graphql(`
     campaignId
     name
     detail
+    timeZone
     state
     tmCreate
     tmDelete
@@ -156,6 +157,7 @@ export const TargetQuery = graphql(`
       ...TargetFields
       detail
       data
+      timeZone
       maxTryCounts
       tmCreate
       tmUpdate
@@ -322,6 +324,17 @@ export const CreateTargetMutation = graphql(`
       target {
         id
       }
+      userErrors {
+        message
+        path
+      }
+    }
+  }
+`);
+
+export const UpdateTargetMutation = graphql(`
+  mutation UpdateTarget($input: UpdateTargetInput!) {
+    updateTarget(input: $input) {
       userErrors {
         message
         path

@@ -39,7 +39,8 @@ export class Outdials {
   isLoading = $state(true);
   problem = $state("");
   readonly rates = new Map<string, Rate>();
-  #nextClaims = $state.raw<ReadonlyMap<string, number>>(new Map());
+  /** By outdial; null if nothing is foreseen though targets wait. */
+  #nextClaims = $state.raw<ReadonlyMap<string, number | null>>(new Map());
 
   readonly #name: string;
   #wanted = 0;
@@ -141,17 +142,25 @@ export class Outdials {
   /** Until when nothing of an outdial can be claimed, though targets wait; null if something can be, or nothing ever. */
   sleepsUntil({ id, state, progress }: Outdial, now: number): number | null {
     const next = this.#nextClaims.get(id);
-    return state === "ACTIVE" && progress.idle > 0 && next !== undefined && next > now ? next : null;
+    return state === "ACTIVE" && progress.idle > 0 && next && next > now ? next : null;
+  }
+
+  /** Whether targets wait of which none can be claimed as all is now: hours that never open, unknown time zones. */
+  neverOpens({ id, state, progress }: Outdial): boolean {
+    return state === "ACTIVE" && progress.idle > 0 && this.#nextClaims.get(id) === null;
   }
 
   async #readNextClaims(): Promise<void> {
     const ids = this.list.map((outdial) => outdial.id);
     if (!ids.length) return;
+    const waiting = new Set(this.list.filter(({ state, progress }) => state === "ACTIVE" && progress.idle > 0).map((outdial) => outdial.id));
     try {
       const { nodes } = await ask(NextClaimsQuery, { ids });
-      const known = nodes.flatMap((node): [string, number][] =>
-        node && "nextClaimAt" in node && node.nextClaimAt ? [[node.id, Date.parse(node.nextClaimAt)]] : [],
-      );
+      const known = nodes.flatMap((node): [string, number | null][] => {
+        if (!node || !("nextClaimAt" in node)) return [];
+        if (node.nextClaimAt) return [[node.id, Date.parse(node.nextClaimAt)]];
+        return waiting.has(node.id) ? [[node.id, null]] : [];
+      });
       this.#nextClaims = new Map(known);
     } catch (error) {
       this.problem = words(error);
