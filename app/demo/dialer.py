@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -23,6 +24,7 @@ CALL_SECONDS_MAX = 3600
 GRACE_SECONDS = 60
 RETRY_SECONDS_MAX = 5.0
 POLL_SECONDS = 1.0
+REST_SECONDS_MAX = 5.0
 GATHER_SECONDS = 0.1
 
 CLAIM = """mutation Claim($input: ClaimTargetsInput!) { claimTargets(input: $input) {
@@ -34,6 +36,8 @@ COMPLETE = """mutation Complete($input: CompleteAttemptsInput!) {
   completeAttempts(input: $input) { userErrors { message path } } }"""
 OPEN = """query Open($id: ID!, $dialer: String!) { outdial(id: $id) { attempts(first: 100, where: { dialer: $dialer,
   states: [CLAIMED, DIALING] }) { nodes { id state destination { type target } target { name } } } } }"""
+WHY = """query Why($id: ID!) { outdial(id: $id) { nextClaimAt blockedBy { detail }
+  targets(first: 1, where: { statuses: [IDLE] }) { nodes { blockedBy { detail } } } } }"""
 
 Attempt = dict[str, Any]  # as in the answers of these queries
 Disposition = str  # ANSWERED BUSY NO_ANSWER FAILED CANCELED TIMEOUT MACHINE INVALID_DESTINATION DO_NOT_CALL
@@ -66,6 +70,7 @@ class Dialer:
     lines: int = 10  # calls at the same time, up to 100: one page has all open attempts after a restart
     telephone: Callable[[Attempt], Awaitable[Disposition | None]] = call
     held: dict[str, Disposition | None] = field(default_factory=dict)  # by attempt id: how calls ended, None until then
+    said: str = ""  # why there is nothing to call
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Dial until `stopping` is set and the calls in progress have ended. If cancelled, it leaves these open."""
@@ -95,8 +100,23 @@ class Dialer:
                 await self.release(claimed)
             elif claimed:
                 await self.start(claimed, tasks)
+            wait = GATHER_SECONDS if claimed or free <= 0 else POLL_SECONDS if self.held else await self.rest()
             with suppress(TimeoutError):
-                await asyncio.wait_for(stopping.wait(), GATHER_SECONDS if claimed or free <= 0 else POLL_SECONDS)
+                await asyncio.wait_for(stopping.wait(), wait)
+
+    async def rest(self) -> float:
+        """Seconds to wait until something can be claimed, bounded: others may add targets. Says why nothing can be."""
+        if (outdial := await self.send(WHY, id=self.outdial_id)) is None:
+            return POLL_SECONDS  # it was deleted: the next claim says so
+        next_at, waiting = outdial["nextClaimAt"], outdial["targets"]["nodes"]
+        seconds = (datetime.fromisoformat(next_at) - datetime.now(UTC)).total_seconds() if next_at else REST_SECONDS_MAX
+        if seconds > 0:
+            blocks = [block["detail"] for one in [outdial, *waiting] for block in one["blockedBy"]]
+            why = " ".join(blocks) if waiting else "No target waits."
+            if why != self.said:
+                log.warning("nothing to call%s: %s", f" until {next_at}" if next_at else "", why)
+            self.said = why
+        return min(max(seconds, POLL_SECONDS), REST_SECONDS_MAX)
 
     async def claim(self, limit: int) -> list[Attempt]:
         """Lease due targets. If an answer is lost, a repeated request gets the same attempts, because of the key."""
