@@ -1,5 +1,6 @@
 """`until` and `nextClaimAt` say when: the true opening, and no moment that is later than the first claim."""
 
+import asyncio
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
@@ -7,12 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app import clock, db, dialability, foreseeing, outdials, store, zones
+from app import attempts, clock, db, dialability, foreseeing, outdials, store, suppressions, zones
 from app.auth import Viewer
 from app.blocks import Block, BlockReason
 from app.hours import CallingException, CallingHours, CallingTime, CallingWindow, UnknownTimeZoneAction, Weekday
-from app.records import PolicyDraft
+from app.records import PolicyDraft, SuppressionDraft
 from app.store import capping
+from tests.conftest import Databases, Kind
 from tests.support import factories as make
 from tests.support.capping import ONE, TWO, cap, capped, claimed
 from tests.test_calling_hours import MONDAY, go
@@ -151,3 +153,100 @@ async def test_a_target_that_sleeps_though_its_caps_leave_a_try_says_until_when(
     make.pass_time(capping.SLEEP_SECONDS + 1)
     assert (await dialability.blocks_of_targets(viewer, [target.id]))[target.id].blocks == []
     assert await claimed(viewer, other) == [ONE]
+
+
+async def test_a_raised_limit_wakes_who_sleeps_until_a_suppression_of_another_address_ends(
+    database: str, viewer: Viewer
+) -> None:
+    outdial = await make.make_outdial(viewer, policy={"max_try_counts": (1, 0, 0, 0, 0)})
+    target = await make.make_target(viewer, outdial.id, ONE, TWO)
+    await make.suppress(viewer, ONE, expires_at=await db.now() + timedelta(days=3))
+    assert [await claimed(viewer, outdial) for _ in range(2)] == [[], []]
+    policy = PolicyDraft(max_try_counts=(1, 1, 0, 0, 0))
+    await outdials.update(viewer, outdial.id, changes={"dial_policy": policy})
+    assert (await dialability.blocks_of_targets(viewer, [target.id]))[target.id].blocks == []
+    assert await claimed(viewer, outdial) == [TWO]
+
+
+# ---------------------------------------------------------------- the property
+
+NUMBERS = [f"+1555010{number:04d}" for number in range(6)]
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("claim"), st.integers(0, 1)),
+        st.tuples(st.sampled_from(("release", "complete")), st.integers(0, 3)),
+        st.tuples(st.sampled_from(("suppress", "suppress for a time", "free")), st.integers(0, 5)),
+        st.tuples(st.just("pass"), st.sampled_from((5, 20, 61))),
+    ),
+    min_size=4,
+    max_size=14,
+)
+
+
+async def play(viewer: Viewer, lists: list[str], steps: list[tuple[str, int]]) -> None:
+    """After each step a claim takes exactly the targets that nothing blocks."""
+    held: list[str] = []
+    for step, which in steps:
+        if step == "pass":
+            make.pass_time(which)
+        elif step in {"release", "complete"}:
+            if held:
+                await getattr(make, step)(viewer, held.pop(which % len(held)))
+        elif step == "free":
+            await suppressions.remove(viewer, drafts=[SuppressionDraft(NUMBERS[which])])
+        elif step.startswith("suppress"):
+            lasts = await db.now() + timedelta(seconds=30) if step.endswith("time") else None
+            await make.suppress(viewer, NUMBERS[which], expires_at=lasts)
+            await make.finish_suppressed()
+        else:
+            ids = await ids_of(viewer, lists[which])
+            soonest = await next_claim(viewer, lists[which])
+            found = await dialability.blocks_of_targets(viewer, ids)
+            free = {one for one in ids if not found[one].blocks}
+            counted = (await dialability.dialabilities(viewer, [lists[which]]))[lists[which]].claimable
+            seen_at = await db.now()
+            claims = await attempts.claim(viewer, lists[which], limit=50)
+            assert {attempt.target_id for attempt in claims} == free
+            assert counted == len(free)
+            assert bool(free) == (soonest is not None and soonest <= seen_at)
+            held += [attempt.id for attempt in claims]
+
+
+async def ids_of(viewer: Viewer, outdial_id: str) -> list[str]:
+    query = "SELECT id FROM target WHERE customer_id = $1 AND outdial_id = $2"
+    return [row["id"] for row in await db.fetch(query, viewer.customer_id, outdial_id)]
+
+
+@pytest.mark.slow
+def test_with_caps_releases_and_suppressions_a_claim_takes_exactly_what_nothing_blocks(
+    kind: Kind, databases: Databases
+) -> None:
+    async def check(tries: int, seconds: int, steps: list[tuple[str, int]]) -> None:
+        viewer = make.make_viewer()
+        lists = [(await capped(viewer, cap(tries, seconds), lease_seconds=86_400)).id for _ in range(2)]
+        for outdial_id in lists:  # each number once in a list: a claim takes one of several
+            for first, second in ((0, 1), (2, 3), (4, None), (5, None)):
+                places = [NUMBERS[index] for index in (first, second) if index is not None]
+                await make.make_target(viewer, outdial_id, *places)
+        # both claim, so that one list waits for the other, and the first gives one try back
+        waits = [("claim", 0), ("claim", 1), ("release", 0), ("claim", 1)]
+        await play(viewer, lists, [*waits, *steps, ("claim", 0), ("claim", 1)])
+
+    with asyncio.Runner() as runner:
+
+        @settings(max_examples=60, deadline=None)
+        @given(tries=st.integers(1, 2), seconds=st.sampled_from((50, 3_600)), steps=STEPS)
+        def hold(tries: int, seconds: int, steps: list[tuple[str, int]]) -> None:
+            try:
+                runner.run(check(tries, seconds, steps))
+            finally:
+                clock.shift = timedelta(0)
+
+        database = databases.fresh(kind)
+        url = runner.run(database.__aenter__())
+        runner.run(db.connect(url))
+        try:
+            hold()
+        finally:
+            runner.run(db.close())
+            runner.run(database.__aexit__(None, None, None))

@@ -249,8 +249,8 @@ async def _update(
 
 def _concerns_idle_targets(old: DialPolicy, new: DialPolicy) -> bool:
     """Whether some may have no try left, or sleep for caps or limits that hold no longer."""
-    lowered = any(now < before for now, before in zip(new.max_try_counts, old.max_try_counts, strict=True))
-    return lowered or (old.caps != () and (new.caps, new.max_try_counts) != (old.caps, old.max_try_counts))
+    # a raised limit may open a destination of one that sleeps until a suppression of its others ends
+    return new.max_try_counts != old.max_try_counts or old.caps not in ((), new.caps)
 
 
 async def delete(viewer: Viewer, outdial_id: str) -> Outdial:
