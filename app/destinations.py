@@ -76,7 +76,12 @@ class Capped:
 
     def of(self, index: int) -> str:
         """A condition: no cap leaves a try at the destination."""
-        is_held = f"{self.until(index)} IS NOT NULL"
+        # not by `until`: on SQLite, what works out an instant has each of its parts twice
+        each = [f"{self._since(cap, index)} IS NOT NULL" for cap in self.caps]
+        if self.source is None:
+            is_held = f"({' OR '.join(each)})"
+        else:
+            is_held = f"(SELECT 1 FROM {self.source} WHERE {' OR '.join(each)} LIMIT 1) IS NOT NULL"
         return f"({is_held})" if self.has_any is None else f"({self.has_any} AND {is_held})"
 
     def until(self, index: int) -> str:
@@ -86,9 +91,13 @@ class Capped:
         return f"(SELECT max(each_cap.free_at) FROM ({each}) AS each_cap)"
 
     def _until(self, cap: Cap, index: int) -> str:
+        return self.later(self._since(cap, index), cap.seconds)
+
+    def _since(self, cap: Cap, index: int) -> str:
+        """A value: of the tries that the cap counts there the one whose end leaves one. Null: one is left."""
         of_target = self._last(cap, "attempt.target_id = target.id")
         of_address = self._last(cap, _is_at(f"destination_{index}"))
-        return self.later(f"(CASE {cap.per} WHEN 'TARGET' THEN {of_target} ELSE {of_address} END)", cap.seconds)
+        return f"(CASE {cap.per} WHEN 'TARGET' THEN {of_target} ELSE {of_address} END)"
 
     def used(self, cap: Cap, destination: str, target_id: str) -> str:
         """A value: how many tries of a target at a destination a cap counts.

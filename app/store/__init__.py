@@ -9,7 +9,7 @@ The row, the counts and the event always agree, because they are made from the s
 - `saving`: writes changes, with one event each or one for all.
 - `claims`: takes due targets, with all that a claim writes.
 - `awake`: what claims know of calling hours.
-- `capping`: how claims look for targets at which caps leave a try.
+- `capping`, `capping_on_sqlite`: how claims look for targets at which caps leave a try.
 - `lulling`: puts targets to sleep whose addresses are suppressed for some time.
 - `grouping`: sorts targets by their time zones.
 - `staged`: stores new targets of a file, thousands at once.

@@ -12,20 +12,13 @@ If all were, it looks at more, up to a bound.
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
 from functools import cache
-from typing import Any
 
-import orjson
-
-from app import db, rows
+from app import db
 from app.db import Transaction
 from app.destinations import Awake, Cap, Capped, Suppressed, next_index, space, wakes_at
 from app.lifecycle import DESTINATIONS
-from app.listing import Parameters
-from app.records import CallCap, CapSubject, Place
 from app.store import due
-from app.store.awake import Known
 
 LOOKED_TARGETS_MAX = 1_000
 """By one statement."""
@@ -150,21 +143,6 @@ def of_owners(now: str) -> Capped:
 _KINDS = {"per": "text", "over": "text", "tries": "integer", "window_seconds": "integer"}
 
 
-def on_sqlite(listed: Sequence[CallCap], now: datetime, parameter: Parameters) -> Capped:
-    """Caps as parameters."""
-    given = [
-        Cap(
-            per=parameter(cap.per.value),
-            over=parameter(cap.over.value),
-            tries=parameter(cap.tries),
-            seconds=parameter(cap.window_seconds),
-            since=parameter(now - timedelta(seconds=cap.window_seconds)),
-        )
-        for cap in listed
-    ]
-    return Capped("$1", "$2", given, None, db.later)
-
-
 def looking(
     limits: Sequence[object],
     suppressed: Suppressed | None,
@@ -213,14 +191,15 @@ def judging(
         capped: likewise.
         awake: likewise.
     """
-    judged = ", ".join(_judged(limits, suppressed, capped, awake))
+    listed = ", ".join(judged(limits, suppressed, capped, awake))
     return f"""
         WITH looked AS MATERIALIZED ({looked})
-        SELECT id, priority, due_at, {judged} FROM looked AS target
+        SELECT id, priority, due_at, {listed} FROM looked AS target
     """
 
 
-def _judged(limits: Sequence[object], suppressed: Suppressed | None, capped: Capped, awake: Awake | None) -> list[str]:
+def judged(limits: Sequence[object], suppressed: Suppressed | None, capped: Capped, awake: Awake | None) -> list[str]:
+    """The next index under the caps, and the destinations: values of a row of `target`."""
     places = (f"destination_{index} AS place_{index}" for index in range(DESTINATIONS))
     return [f"{next_index(limits, suppressed, capped, awake)} AS next_index", *places]
 
@@ -234,8 +213,10 @@ FREE = f"""(
 """Of the rows of `due` those that may be taken, for FROM: of several with one address the first."""
 
 COUNTED = """
-    (SELECT count(*) FROM due) AS looked, (SELECT count(*) FROM due WHERE next_index IS NULL) AS slept
+    (SELECT count(*) FROM due) AS looked, (SELECT count(*) FROM due WHERE next_index IS NULL) AS slept,
+    (SELECT count(*) FROM slept) AS seen_to
 """
+"""The last one is there because PostgreSQL makes notes for `sequel` only if somebody reads them."""
 
 
 def sleeping(limits: Sequence[object], capped: Capped, now: str) -> str:
@@ -282,98 +263,6 @@ def sequel() -> db.Sequel:
 def limits_of_owner() -> list[str]:
     """The limits of the row `owner` of an outdial, by index, in SQL for PostgreSQL."""
     return [f"(SELECT CAST(max_try_counts ->> {index} AS INTEGER) FROM owner)" for index in range(DESTINATIONS)]
-
-
-def placed(found: Sequence[db.Row], listed: Sequence[CallCap], limit: int) -> list[dict[str, Any]]:
-    """Of rows in the order of the claim those to take, each with its place. The same as FREE, for SQLite."""
-    by_address = any(cap.per is CapSubject.ADDRESS for cap in listed)
-    seen: set[Place] = set()
-    chosen: list[dict[str, Any]] = []
-    for row in found:
-        index = row["next_index"]
-        if index is None or len(chosen) == limit:
-            continue
-        destination = rows.destination(row[f"place_{index}"])
-        assert destination is not None
-        if by_address and destination.place in seen:
-            continue
-        seen.add(destination.place)
-        chosen.append({"id": row["id"], "next_index": index, "place": len(chosen) + 1})
-    return chosen
-
-
-def rules(owner: db.Row, now: str, parameter: Parameters) -> tuple[list[object], Suppressed | None]:
-    """The limits, and what is suppressed."""
-    limits: list[object] = [parameter(tries) for tries in orjson.loads(owner["max_try_counts"])]
-    return limits, Suppressed("$1", now) if owner["has_suppressions"] else None
-
-
-def by_zone_on_sqlite(hours: Known | None, parameter: Parameters) -> Awake | None:
-    """What a statement says of calling hours, if these go by the zones of destinations."""
-    if hours is None or hours.zones is None:
-        return None
-    return Awake(f"IN (SELECT value FROM json_each({parameter(list(hours.zones))}))", hours.keeps_order)
-
-
-def due_on_sqlite(
-    limit: str,
-    most: int,
-    now: str,
-    limits: Sequence[object],
-    suppressed: Suppressed | None,
-    capped: Capped | None,
-    hours: Known | None,
-    parameter: Parameters,
-) -> str:
-    """The due targets on SQLite, of those who are awake."""
-    awake = by_zone_on_sqlite(hours, parameter)
-    looked = looking(limits, suppressed, capped, awake)
-    if hours is None or awake is None:
-        return due.on_sqlite(limit, most, now, looked)
-    return due.awake_on_sqlite(limit, most, now, looked, groups=parameter(list(hours.groups)))
-
-
-async def take_place(
-    tx: Transaction, owner: db.Row, now: datetime, hours: Known | None, *, ids_of: tuple[str, str], limit: int
-) -> list[dict[str, Any]]:
-    """The rows to take on SQLite. Those that it has looked at and that are capped are put to sleep.
-
-    Args:
-        tx: the claim's.
-        owner: the outdial's row.
-        now: the instant.
-        hours: what is known of its calling hours, if it has any.
-        ids_of: the customer's id and the outdial's.
-        limit: how many to take.
-    """
-    for size in wider(limit):
-        parameter = Parameters(list(ids_of))
-        instant, most = parameter(now), parameter(size)
-        limits, suppressed = rules(owner, instant, parameter)
-        listed = rows.caps(owner["caps"])
-        capped = on_sqlite(listed, now, parameter)
-        awake = by_zone_on_sqlite(hours, parameter)
-        looked = due_on_sqlite(most, size, instant, limits, suppressed, capped, hours, parameter)
-        chosen = _judged(limits, suppressed, capped, awake)
-        found = await tx.fetch(
-            f"""
-            WITH due AS MATERIALIZED ({looked})
-            SELECT due.id, {", ".join(chosen)} FROM due JOIN target ON target.id = due.id AND target.customer_id = $1
-            ORDER BY due.priority DESC, due.due_at, due.id
-            """,
-            *parameter.values,
-        )
-        asleep = [row["id"] for row in found if row["next_index"] is None]
-        if asleep:
-            soon = parameter(now + timedelta(seconds=SLEEP_SECONDS))
-            until = wakes_at(limits, capped, soon=soon)
-            await tx.fetch(
-                f"UPDATE target SET wakes_at = {until} WHERE customer_id = $1 AND id {db.any_of(parameter(asleep))}",
-                *parameter.values,
-            )
-        if len(asleep) < len(found) or not found:
-            return placed(found, listed, limit)
-    return []
 
 
 async def wake_up(tx: Transaction, customer_id: str, target_ids: Sequence[str]) -> None:

@@ -161,10 +161,7 @@ def text(shape: Shape) -> tuple[str, tuple[Any, ...]]:
     looked, free, cap, counted = capping.looking(limits, suppressed, awake=by_zone), "due", "", ""
     if capped is not None:
         looked, free = capping.looking(limits, suppressed, capped, by_zone, is_kept=True), capping.FREE
-        cap, counted = (
-            f"cap AS MATERIALIZED ({capping.caps(now)}),",
-            f"{capping.COUNTED}, (SELECT count(*) FROM slept) AS seen_to,",
-        )
+        cap, counted = f"cap AS MATERIALIZED ({capping.caps(now)}),", f"{capping.COUNTED},"
         parts["slept"] = _putting_to_sleep(capped, now, is_script=shape.is_script)
     since, first = parameter("since"), parameter("first")
     if by_zone is None:

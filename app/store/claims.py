@@ -18,7 +18,18 @@ from app.gathering import Gathering
 from app.lifecycle import OutdialState
 from app.listing import Parameters
 from app.records import Attempt
-from app.store import awake, capping, claim_statement, counters, due, grouping, lulling, permits, taking
+from app.store import (
+    awake,
+    capping,
+    capping_on_sqlite,
+    claim_statement,
+    counters,
+    due,
+    grouping,
+    lulling,
+    permits,
+    taking,
+)
 from app.store.capping import Look
 from app.store.claim_statement import ATTEMPT, COUNTED, HAS_SUPPRESSIONS, Shape, shown_columns
 from app.stored import StoredTarget, stored_target
@@ -321,7 +332,7 @@ async def _take_in_steps(tx: Transaction, wish: Wish) -> Taken:
     if hours is not None and not hours.is_open:
         return Taken(state, None, ())
     placed = (
-        await capping.take_place(
+        await capping_on_sqlite.take_place(
             tx, owner[0], instant, hours, ids_of=(wish.customer_id, wish.outdial_id), limit=wish.limit
         )
         if owner[0]["caps"] != "[]"
@@ -334,8 +345,8 @@ async def _take_in_steps(tx: Transaction, wish: Wish) -> Taken:
     kind = _kind([wish])
     returning = ", ".join([taking.TAKEN.qualified, *shown_columns(kind)])
     if placed is None:
-        limits, suppressed = capping.rules(owner[0], now, parameter)
-        looked = capping.due_on_sqlite(limit, wish.limit, now, limits, suppressed, None, hours, parameter)
+        limits, suppressed = capping_on_sqlite.rules(owner[0], now, parameter)
+        looked = capping_on_sqlite.due_targets(limit, wish.limit, now, limits, suppressed, hours, parameter)
         chosen = due.placing(looked)
     else:
         listed = db.rowset(parameter(db.rows_value(placed)), _PLACED, "given")
@@ -371,7 +382,7 @@ async def _write_taken(
     ids_of = [wish.customer_id, wish.outdial_id, list(target_ids)]
     taken = f"(SELECT {taking.TAKEN} FROM target WHERE customer_id = $1 AND id {db.any_of('$3')}) AS taken"
     parameter = Parameters([*ids_of, now, now + timedelta(seconds=seconds), wish.dialer, seconds])
-    capped = capping.on_sqlite(rows.caps(owner["caps"]), now, parameter) if owner["caps"] != "[]" else None
+    capped = capping_on_sqlite.caps(rows.caps(owner["caps"]), now, parameter) if owner["caps"] != "[]" else None
     permit = permits.on_sqlite(owner, hours, capped, parameter)
     await tx.fetch(
         taking.beginning(taken, now="$4", expires="$5", dialer="$6", seconds="$7", permit=permit), *parameter.values

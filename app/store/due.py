@@ -142,9 +142,15 @@ def _marked(since: str, first: str) -> str:
     )
 
 
-def on_sqlite(limit: str, most: int, now: str, looked: Looked) -> str:
-    """The due targets on SQLite, whose index has no entries but those of the rows as they are."""
-    bound = bound_of(most)
+def on_sqlite(limit: str, bound: int, now: str, looked: Looked) -> str:
+    """The due targets on SQLite, whose index has no entries but those of the rows as they are.
+
+    Args:
+        limit: the number to take, in SQL.
+        bound: so many are read of each priority; at least as many as are taken.
+        now: the instant, in SQL.
+        looked: at which rows.
+    """
     branches = " UNION ALL ".join(
         f"SELECT * FROM ({_branch(str(priority), f'{DUE_AT} <= {now}', bound, looked)})" for priority in _LEVELS
     )
@@ -221,10 +227,18 @@ def awake_on_postgres(
     """
 
 
-def awake_on_sqlite(limit: str, most: int, now: str, looked: Looked, *, groups: str) -> str:
-    """The due targets in some groups on SQLite."""
+def awake_on_sqlite(limit: str, bound: int, now: str, looked: Looked, *, groups: str) -> str:
+    """The due targets in some groups on SQLite.
+
+    Args:
+        limit: as of `on_sqlite`.
+        bound: likewise, of each group and priority.
+        now: likewise.
+        looked: likewise.
+        groups: the parameter with the numbers of the groups.
+    """
     levels = ", ".join(f"({priority})" for priority in _LEVELS)
-    each = _of_group("awake.value * 10 + level.column1", now, bound_of(most), looked)
+    each = _of_group("awake.value * 10 + level.column1", now, bound, looked)
     names = ["id", "priority", "due_at", *(value.rpartition(" AS ")[2] for value in looked.values)]
     read = ", ".join(f"json_extract(found.value, '$[{place}]') AS {name}" for place, name in enumerate(names))
     # A list of each group's targets stands for the lateral join that SQLite does not have.

@@ -120,3 +120,16 @@ async def test_what_a_claim_finds_capped_sleeps_as_soon_as_it_is_answered(
         assert await claimed(viewer, outdial, limit=10) == []
     finally:
         await db.close()
+
+
+async def test_suppressed_targets_hold_up_no_claim_with_caps(database: str, viewer: Viewer) -> None:
+    """However many are due before one that may be called."""
+    outdial = await capped(viewer, cap(1))
+    barred, free = [make.phone_number() for _ in range(150)], [make.phone_number() for _ in range(60)]
+    await make.suppress(viewer, *barred)
+    for numbers in (barred, free):
+        await make.create_many(viewer, outdial.id, [make.target_draft(number) for number in numbers])
+    assert await claimed(viewer, outdial, limit=1) == free[:1]
+    assert await claimed(viewer, outdial, limit=50) == free[1:51]
+    assert await claimed(viewer, outdial, limit=50) == free[51:]
+    assert await claimed(viewer, outdial, limit=50) == []
