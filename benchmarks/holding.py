@@ -3,9 +3,13 @@
     python -m benchmarks.holding                                       # both databases, about ten minutes
     python -m benchmarks.holding --database postgresql --by 1 50 --dialers 1 8 --rounds 5 --rules none all
     python -m benchmarks.holding --rules none suppressions hours caps all --through http --steps calls
+    python -m benchmarks.holding --rules none suppressions hours caps all --turns 24 --targets 9000 --suppressions 9000
 
 Each list has its own rules, all are in one database, and their dialers take turns; which list is first changes from
 round to round. A rate is divided by that of the list without rules in the same round.
+
+With `--turns` processor time is measured instead, and nothing else: see `benchmarks.costing`. This takes a minute, and
+is exact on a busy machine too.
 
 With `--steps claims` dialers do nothing but claim, so a list becomes shorter; with `--steps calls` they start and
 complete what they have claimed, too.
@@ -28,12 +32,13 @@ from typing import Any
 
 import uvloop
 
-from benchmarks import held
+from app import db
+from benchmarks import costing, held
 from benchmarks.dialing import WARM_SECONDS, Case, Run, bounded, dial
 from benchmarks.handwritten import Dialing
 from benchmarks.held import Held, Part
 from benchmarks.measuring import processor_seconds, quantile
-from benchmarks.staging import LEASE_SECONDS, Stage, progress, staged
+from benchmarks.staging import LEASE_SECONDS, Stage, Store, progress, staged, stored
 from tests.support import factories
 
 SECONDS_MAX = 2 * 3_600
@@ -49,7 +54,7 @@ RULES: Mapping[str, frozenset[str]] = {
 STEPS = ("claims", "calls")
 
 
-async def make_lists(stage: Stage, options: argparse.Namespace) -> dict[str, Held]:
+async def make_lists(stage: Stage | Store, options: argparse.Namespace) -> dict[str, Held]:
     """A list for each rule. Those with a do-not-call list are of one customer, those without of another."""
     listed, free = factories.make_viewer(), factories.make_viewer()
     made = {}
@@ -210,9 +215,23 @@ def parser() -> argparse.ArgumentParser:
     add("--through", choices=["http", "calls"], default="calls")
     add("--rounds", type=bounded(1, 50), default=5)
     add("--seconds", type=bounded(0.2, 60, float), default=1.5, help="of each run, after a warm-up")
+    add("--turns", type=bounded(1, 200), help="measure processor time in so many short turns, with one dialer")
     add("--settled", action="store_true", help="count the tables after they are filled, as autovacuum does some day")
     add("--json", type=Path, help="write all figures to this file")
     return made
+
+
+async def _cost(database: str, options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Processor time alone, without servers."""
+    async with stored(database, "off") as store:
+        await db.connect(store.url, pool_size=POOL_SIZE)
+        try:
+            lists = await make_lists(store, options)
+            if options.settled:
+                await store.gauge.settle()
+            return await costing.compare(database, lists, store.gauge.root, options)
+        finally:
+            await db.close()
 
 
 async def main(arguments: Sequence[str] | None = None) -> None:
@@ -220,6 +239,12 @@ async def main(arguments: Sequence[str] | None = None) -> None:
     results = []
     async with asyncio.timeout(SECONDS_MAX):
         for place, database in enumerate(options.database):
+            if options.turns:
+                found = await _cost(database, options)
+                head = f"| {' | '.join(costing.HEAD)} |\n|{'---|' * len(costing.HEAD)}"
+                print("\n".join(([] if place else [head]) + [costing.line(one) for one in found]), flush=True)
+                results += found
+                continue
             async with staged(database, "off", pool_size=max(POOL_SIZE, *options.dialers)) as stage:
                 found = await compare(stage, database, options)
             print("\n".join(([] if place else [header()]) + [line(one) for one in found]), flush=True)

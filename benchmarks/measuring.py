@@ -41,6 +41,16 @@ def thread_seconds(process_id: int) -> float:
     return sum(int(thread.read_text().split()[0]) for thread in threads) / 1e9
 
 
+def own_seconds(process: psutil.Process, *, with_children: bool = True) -> dict[int, float]:
+    """`thread_seconds` of a process and its children by their ids, without PostgreSQL's vacuum."""
+    found = {}
+    for one in (process, *(process.children() if with_children else ())):
+        with contextlib.suppress(psutil.Error, OSError):
+            if not any("autovacuum" in part for part in one.cmdline()):
+                found[one.pid] = thread_seconds(one.pid)
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """Sums at one moment."""
@@ -73,7 +83,8 @@ class PostgresGauge:
 
     def __init__(self, connection: asyncpg.Connection, root: psutil.Process | None, *, inspects: bool) -> None:
         self._connection = connection
-        self._root = root
+        self.root = root
+        """PostgreSQL's first process; None if it is not ours."""
         self._inspects = inspects
         self._flushes = _FLUSHES if connection.get_server_version().major >= 18 else _FLUSHES_BEFORE_18
 
@@ -101,7 +112,7 @@ class PostgresGauge:
     async def read(self) -> Reading:
         place = await self._connection.fetchval("SELECT CAST(pg_current_wal_insert_lsn() AS text)")
         flushes = await self._connection.fetchval(self._flushes)
-        return Reading(processor_seconds([self._root]) if self._root else math.nan, place, flushes)
+        return Reading(processor_seconds([self.root]) if self.root else math.nan, place, flushes)
 
     async def dead_rows(self) -> int:
         """As far as PostgreSQL knows; it counts once a second."""
@@ -135,6 +146,8 @@ class PostgresGauge:
 
 class NoGauge:
     """SQLite runs in the server, so nothing is counted apart."""
+
+    root = None
 
     async def close(self) -> None: ...
 

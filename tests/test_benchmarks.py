@@ -262,6 +262,21 @@ async def test_the_benchmark_of_rules_measures_lists_with_and_without_them(
 
 
 @pytest.mark.slow
+async def test_the_benchmark_of_rules_measures_processor_time_in_turns(kind: Kind, tmp_path: Path) -> None:
+    database = "sqlite" if kind == "sqlite" else "postgresql"
+    figures = tmp_path / "figures.json"
+    await holding.main(
+        f"--database {database} --suppressions 500 --targets 600 --by 1 --turns 2 --json {figures}".split()
+    )
+    none, everything = json.loads(figures.read_text())
+    assert (none["rules"], everything["rules"]) == ("none", "all")
+    assert none["ratio"] == none["ratio of the least"] == 1
+    for result in (none, everything):
+        assert result["server us"] > 0
+        assert (result["database us"] > 0) == (database == "postgresql")
+
+
+@pytest.mark.slow
 async def test_the_benchmark_of_sleepers_measures_a_long_list_and_a_short_one(kind: Kind, tmp_path: Path) -> None:
     database = "sqlite" if kind == "sqlite" else "postgresql"
     figures = tmp_path / "figures.json"
