@@ -49,7 +49,7 @@ FILTERS = {
     **{f"source {one}": SuppressionFilter(sources=(one,)) for one in SuppressionSource},
     "expiring": SuppressionFilter(expires=True),
     "address": SuppressionFilter(target=f"+4930{LISTED:08}"),
-    "address in another spelling": SuppressionFilter(target=f"0049 30 {LISTED:08}"),
+    "address in another spelling": SuppressionFilter(target=f"+49 (0)30 {LISTED:08}"),
 }
 SEVERAL = {
     "all sources": SuppressionFilter(sources=tuple(SuppressionSource)),

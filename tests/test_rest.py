@@ -21,6 +21,7 @@ from app import ids, outdials, rest
 from app.errors import LimitExceeded, RateLimited, Rejected, Unavailable, UserError, UserErrorCode, rejected
 from app.pagination import PageRequest, Place, cursor_of
 from app.rates import Limiter
+from app.requests.arriving import Arriving
 from app.rest import calls, endpoint, exporting, importing, paging, parameters, problems, rejects
 from app.rest.members import Field
 from app.rest.problems import Problem, Reason
@@ -39,7 +40,7 @@ class ServedCalls(Served):
     def __init__(self) -> None:
         super().__init__()
         app = Starlette(
-            routes=rest.routes(Reader(), Lanes(), Limiter(), stopping=asyncio.Event()),
+            routes=rest.routes(Reader(), Lanes(), Limiter(), arriving=Arriving(), stopping=asyncio.Event()),
             middleware=boundary.middleware([ORIGIN]),
         )
         config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="critical", lifespan="off")

@@ -13,7 +13,7 @@ export interface Permit {
 }
 
 /** "Buenos Aires" of America/Argentina/Buenos_Aires */
-const place = (timeZone: string): string => timeZone.slice(timeZone.lastIndexOf("/") + 1).replaceAll("_", " ");
+const place = (timeZone: string): string => timeZone.replace(/^.*\//, "").replaceAll("_", " ");
 
 /** Monday is the first. */
 const weekday = (date: string): string => Object.values(DAYS)[(new Date(`${date}T00:00Z`).getUTCDay() + 6) % 7] ?? "";
