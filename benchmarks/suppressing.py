@@ -117,7 +117,7 @@ async def send(
     took, after = time.perf_counter() - started, process.cpu_times()
     assert response.status_code == 200, response.text
     counts = response.json()["counts"]
-    assert counts == {"read": rows, "added": rows, "expired": 0, "rejected": 0}, counts
+    assert counts == {"read": rows, "added": rows, "unchanged": 0, "expired": 0, "rejected": 0}, counts
     readers = after.children_user + after.children_system - spent.children_user - spent.children_system
     own = after.user + after.system - spent.user - spent.system
     return {
