@@ -53,6 +53,8 @@ class Repeats:
 
     def __init__(self) -> None:
         self._runs: dict[Kind, _Run] = {}
+        for event in REPEATED_EVENTS:
+            metrics.withheld_lines.labels(event)  # 0 until there are any: a rate needs a beginning
 
     def __call__(self, logger: Any, method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         """The line, if it is to be written.

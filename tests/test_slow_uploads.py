@@ -206,6 +206,9 @@ async def test_four_customers_whose_files_come_steadily_do_not_keep_a_fifth_wait
                 seconds = [one.total_seconds() for one in waited]
                 assert turning.PATIENCE_SECONDS - 1 < seconds[0] < BEGIN_SECONDS_MAX
                 assert seconds[1] < turning.PATIENCE_SECONDS
+                # the place is free before the answer has come
+                answers = [upload.answer for upload in places]
+                await asyncio.wait(answers, timeout=ANSWER_SECONDS_MAX, return_when=asyncio.FIRST_COMPLETED)
                 done = [upload for upload in places if upload.answer.done()]
                 for upload in done:
                     status, problem = await upload.answer
