@@ -15,6 +15,9 @@ from io import FileIO
 LOOK_SECONDS = 1.0
 FREE_BYTES_MAX = 4 * 1024 * 1024
 """Less stays: to ask the system for it again would cost more than it is worth."""
+AGAIN_AFTER_LOOKS = frozenset({1, 2, 4, 8, 16})
+"""Memory is given back at the look that finds more to be free, and again so many looks after it. What becomes free
+while some is given back comes too late, and is taken for what cannot go back, such as room between what is used."""
 _STATUS_BYTES = 256
 """Of seven numbers."""
 _STATUS = "/proc/self/statm"
@@ -63,6 +66,7 @@ def _status() -> FileIO:
 
 async def _give_back(library: ctypes.CDLL, status: int) -> None:
     usual_used, usual_unused = _bytes(library, status)
+    looks = max(AGAIN_AFTER_LOOKS)
     while True:
         await asyncio.sleep(LOOK_SECONDS)
         used, unused = _bytes(library, status)
@@ -72,7 +76,8 @@ async def _give_back(library: ctypes.CDLL, status: int) -> None:
             gc.collect(1)
             usual_used = used = _bytes(library, status)[0]
         usual_used = min(usual_used, used)
-        if unused - usual_unused > FREE_BYTES_MAX:
+        looks = 0 if unused - usual_unused > FREE_BYTES_MAX else looks + 1
+        if looks == 0 or looks in AGAIN_AFTER_LOOKS:
             await asyncio.to_thread(library.malloc_trim, 0)
             unused = usual_unused = _bytes(library, status)[1]
         usual_unused = min(usual_unused, unused)

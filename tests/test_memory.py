@@ -1,5 +1,6 @@
 """Memory that large requests and answers needed goes back to the system when they are done."""
 
+import asyncio
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -10,9 +11,11 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from app import memory
 from tests.support.factories import phone_number
 from tests.support.raw import Raw, resident_mebibytes
 from tests.support.server import ServerProcess, token
+from tests.support.transport import eventually
 
 LEFT_MEBIBYTES_MAX = 10
 GIVEN_BACK_SECONDS_MAX = 20
@@ -110,3 +113,27 @@ def test_what_large_requests_needed_goes_back(database_url: str, tmp_path: Path,
         while (now := resident_mebibytes(server.pid)) > before + LEFT_MEBIBYTES_MAX:
             assert time.monotonic() < deadline, (before, now)
             time.sleep(0.5)
+
+
+class Heap:
+    """What the C library has of the system. While some goes back for the first time, more becomes free."""
+
+    used, unused = 20 * 1024 * 1024, 70 * 1024 * 1024
+    becomes_free = 30 * 1024 * 1024
+
+    def malloc_trim(self, _left: int) -> None:
+        self.unused, self.becomes_free = 70 * 1024 * 1024 + self.becomes_free, 0
+
+
+async def test_what_becomes_free_while_memory_goes_back_goes_back_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    heap: Any = Heap()
+    monkeypatch.setattr(memory, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(memory, "_bytes", lambda library, _status: (library.used, library.unused))
+    giving = asyncio.create_task(memory._give_back(heap, 0))
+    await asyncio.sleep(0)  # it looks for the first time
+    heap.unused += 20 * 1024 * 1024
+    try:
+        await eventually(lambda: heap.unused <= 70 * 1024 * 1024, 30)
+    finally:
+        giving.cancel()
+    assert heap.becomes_free == 0
