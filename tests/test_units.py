@@ -3,9 +3,11 @@
 import asyncio
 import contextlib
 import contextvars
+import gc
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+import weakref
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
 import aiosqlite
@@ -16,10 +18,12 @@ from app import attempts, db, ids, models, outdials, targets
 from app.auth import Viewer
 from app.db import connections, units
 from app.db.configuration import POSTGRES, SQLITE_WRITER
+from app.errors import UserErrorCode, rejected
 from app.lifecycle import Disposition
 from app.records import DuplicateAction
 from tests.conftest import Databases
 from tests.support import factories
+from tests.support.transport import eventually
 from tests.test_tenancy import live_through_everything
 
 SLOW = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000000) SELECT count(*) AS c FROM n"
@@ -306,6 +310,58 @@ async def test_a_unit_whose_task_is_cancelled_completes_before_the_next(on_file:
         await task
     await db.transaction(write, viewer, "next")
     assert await written(viewer) == ["kept", "next"]
+
+
+# ---------------------------------------------------------------- memory
+
+
+class Large:
+    """What a caller has sent, or gets."""
+
+
+@pytest.fixture
+def uncollected() -> Iterator[None]:
+    """What goes meanwhile goes because nobody has it, not because the garbage collector finds it."""
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("database", "uncollected")
+async def test_nothing_keeps_what_a_unit_was_given_and_what_it_returned() -> None:
+    async def work(_tx: db.Transaction, _given: Large) -> Large:
+        return Large()
+
+    given = Large()
+    result = await db.transaction(work, given)
+    were = weakref.ref(given), weakref.ref(result)
+    del given, result
+    await eventually(lambda: were[0]() is None and were[1]() is None, 30)
+
+
+@pytest.mark.usefixtures("database", "uncollected")
+async def test_nothing_keeps_what_a_refused_unit_was_given_whose_caller_has_left() -> None:
+    begun, may_end = threading.Event(), threading.Event()
+
+    async def work(tx: db.Transaction, _given: Large) -> None:
+        await tx.fetch("SELECT 1 AS one")
+        begun.set()
+        while not may_end.is_set():  # noqa: ASYNC110 - on SQLite it runs in another thread
+            await asyncio.sleep(0)
+        raise rejected(UserErrorCode.NOT_FOUND, "Outdial not found.", "outdial_id")
+
+    given = Large()
+    caller = asyncio.create_task(db.transaction(work, given))
+    was = weakref.ref(given)
+    del given
+    assert await asyncio.to_thread(begun.wait, 30)
+    caller.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+    del caller
+    assert was() is not None
+    may_end.set()
+    await eventually(lambda: was() is None, 30)
 
 
 # ---------------------------------------------------------------- PostgreSQL: no trip too many

@@ -43,17 +43,18 @@ async def unit(
         check: called before COMMIT. If it raises, nothing is written.
     """
     context = contextvars.copy_context()
+    # The thread keeps what it has called, and its answer, until it is called again: both pass through this, which is
+    # empty then.
+    passed: list[Any] = [work]
     # aiosqlite has no public way to its connection, or to run a function in its thread
-    result: T = await connection._execute(context.run, _unit, connection._conn, end, work, check)  # noqa: SLF001
+    await connection._execute(context.run, _unit, connection._conn, end, passed, check)  # noqa: SLF001
+    result: T = passed.pop()
     return result
 
 
-def _unit(
-    connection: sqlite3.Connection,
-    end: End,
-    work: Callable[[sqlite3.Connection], Awaitable[T]],
-    check: Callable[[], None],
-) -> T:
+def _unit(connection: sqlite3.Connection, end: End, passed: list[Any], check: Callable[[], None]) -> None:
+    """Takes the work out of `passed`, and puts its result there."""
+    work = passed.pop()
     if connection.in_transaction:  # the last unit's rollback failed
         connection.rollback()
     # IMMEDIATE takes the write lock at once: a transaction that reads first and then writes could fail otherwise
@@ -67,7 +68,7 @@ def _unit(
         with suppress(sqlite3.Error):  # the caller gets the first error
             connection.rollback()
         raise
-    return result
+    passed.append(result)
 
 
 def _completed(work: Awaitable[T]) -> T:

@@ -15,7 +15,7 @@ from app.db.connections import Broken, is_postgres
 from app.db.failures import UNCONFIRMED, Failure, failure_of, unavailable, was_not_sent
 from app.db.scripts import Refused, Script
 from app.db.transactions import Transaction
-from app.errors import Unavailable
+from app.errors import Unavailable, forget_trace
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -55,7 +55,16 @@ async def _to_its_end(work: Coroutine[Any, Any, T]) -> T:
     task = asyncio.create_task(work)
     _under_way.add(task)
     task.add_done_callback(_finished)
-    return await asyncio.shield(task)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        task.add_done_callback(_forget_trace)  # as the caller would have done who answers its error
+        raise
+
+
+def _forget_trace(task: asyncio.Task[Any]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        forget_trace(error)
 
 
 def _finished(task: asyncio.Task[Any]) -> None:
