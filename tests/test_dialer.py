@@ -203,6 +203,7 @@ async def test_who_wants_no_calls_is_called_no_more(client: Client, tmp_path: Pa
     assert len(telephone.calls()) == 1
 
 
+@pytest.mark.slow
 async def test_a_paused_list_is_called_no_further_until_it_goes_on(client: Client, tmp_path: Path) -> None:
     telephone = Telephone(tmp_path / "book.jsonl", seconds=0.5)
     outdial_id = await make_list(client, *[f"{number}: ANSWERED" for number in range(30)])

@@ -154,6 +154,7 @@ STEPS: dict[str, tuple[dict[str, Any], Callable[[Viewer, str], Awaitable[None]]]
 }
 
 
+@pytest.mark.slow
 async def test_no_statement_about_whom_to_call_reads_a_whole_table(
     viewer: Viewer, long_list: str, plans: Plans, monkeypatch: pytest.MonkeyPatch
 ) -> None:

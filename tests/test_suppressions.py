@@ -439,6 +439,7 @@ async def test_an_import_tells_how_many_rows_are_suppressed_and_nobody_of_them_i
     await client.catch_up()
 
 
+@pytest.mark.slow
 async def test_an_import_beside_suppressions_leaves_nobody_who_may_be_called(database: str, viewer: Viewer) -> None:
     """Whichever comes first for a row: it is created done, or it is finished afterwards, with an event."""
     outdial = await make.make_outdial(viewer)

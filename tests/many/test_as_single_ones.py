@@ -216,6 +216,7 @@ def _check_told(before: rows.Tables, after: rows.Tables, outdial_id: str) -> Non
 LISTS = st.lists(DRAFTS, min_size=1, max_size=LISTED_MAX)
 
 
+@pytest.mark.slow
 @EXAMPLES
 @given(drafts=LISTS, where=FILTERS, suppressed=st.booleans())
 def test_canceling_many_cancels_each(
@@ -228,6 +229,7 @@ def test_canceling_many_cancels_each(
     runner.run(compare(url, drafts, where, suppressed=suppressed, many=targets.cancel_many, one=one))
 
 
+@pytest.mark.slow
 @EXAMPLES
 @given(drafts=LISTS, where=FILTERS, changes=UPDATES, suppressed=st.booleans())
 def test_updating_many_updates_each(
@@ -243,6 +245,7 @@ def test_updating_many_updates_each(
     runner.run(compare(url, drafts, where, suppressed=suppressed, many=many, one=one))
 
 
+@pytest.mark.slow
 @EXAMPLES
 @given(drafts=LISTS, where=FILTERS, not_before=st.sampled_from((None, PAST, FUTURE)), suppressed=st.booleans())
 def test_resetting_many_resets_each(
