@@ -335,7 +335,7 @@ async def test_nothing_is_pending_after_a_stop() -> None:
         served.on_loop(served.stopping.set)
         assert [await asyncio.to_thread(socket.close_code) for socket in opened] == [1012] * 3
         deadline = time.monotonic() + PATIENT_SECONDS
-        while served.tasks():  # noqa: ASYNC110 - of another thread's loop
+        while served.tasks():
             assert time.monotonic() < deadline, served.tasks()
             await asyncio.sleep(0.01)
         for socket in opened:
