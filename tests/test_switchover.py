@@ -160,7 +160,7 @@ async def test_after_a_switchover_writes_succeed_again_within_ten_seconds_and_no
             assert set(writers.acknowledged) <= there
             # The servers' addresses answer in this loop, so it must not wait for them.
             await asyncio.gather(asyncio.to_thread(server.stop), asyncio.to_thread(reader.stop))
-        except BaseException:
+        except BaseException:  # a time limit or Ctrl-C too: the servers are ended, and it is raised again
             await asyncio.gather(asyncio.to_thread(server.kill), asyncio.to_thread(reader.kill))
             sys.stderr.write(server.output() + reader.output())  # pytest shows it beside the failure
             raise
