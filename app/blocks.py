@@ -13,10 +13,15 @@ class BlockReason(StrEnum):
 
     DELETED = "DELETED"
     PAUSED = "PAUSED"
+    NOT_STARTED = "NOT_STARTED"
+    ENDED = "ENDED"
+    BREAKER_OPEN = "BREAKER_OPEN"
+    PACED = "PACED"
     OUTSIDE_CALLING_HOURS = "OUTSIDE_CALLING_HOURS"
     DONE = "DONE"
     PROGRESSING = "PROGRESSING"
     NOT_DUE = "NOT_DUE"
+    CALLBACK_OF_ANOTHER = "CALLBACK_OF_ANOTHER"
     SUPPRESSED = "SUPPRESSED"
     CAPPED = "CAPPED"
     TRIES_USED_UP = "TRIES_USED_UP"
@@ -78,6 +83,7 @@ _DONE = {
     DoneReason.DO_NOT_CALL: "It is done: it must not be called.",
     DoneReason.CANCELED: "It is done: it was canceled.",
     DoneReason.UNCONFIRMED: "It is done: nobody knows how the last call ended.",
+    DoneReason.FINISHED: "It is done: a retry rule finished it.",
 }
 
 

@@ -59,8 +59,7 @@ def _checked(drafts: Sequence[ResultCodeDraft], errors: list[UserError]) -> list
         path = ("codes", str(index))
         code = draft.code
         if not validation.is_code(code):
-            most = validation.CODE_CHARACTERS_MAX
-            errors.append(invalid(f"Give 1 to {most} visible characters, without spaces around them.", *path, "code"))
+            errors.append(invalid(validation.NO_CODE, *path, "code"))
         label = validation.text(draft.label, validation.LABEL_CHARACTERS_MAX, errors, *path, "label")
         if not label.strip():
             errors.append(invalid("Give a label, for people.", *path, "label"))

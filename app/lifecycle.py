@@ -36,6 +36,7 @@ class DoneReason(StrEnum):
     DO_NOT_CALL = "DO_NOT_CALL"
     CANCELED = "CANCELED"
     UNCONFIRMED = "UNCONFIRMED"
+    FINISHED = "FINISHED"
 
 
 class AttemptState(StrEnum):
@@ -64,6 +65,7 @@ class Disposition(StrEnum):
     MACHINE = "MACHINE"
     INVALID_DESTINATION = "INVALID_DESTINATION"
     DO_NOT_CALL = "DO_NOT_CALL"
+    CALLBACK = "CALLBACK"
 
 
 class TargetEventType(StrEnum):
@@ -79,6 +81,7 @@ class TargetEventType(StrEnum):
     CANCELED = "CANCELED"
     EXHAUSTED = "EXHAUSTED"
     SUPPRESSED = "SUPPRESSED"
+    CALLBACK = "CALLBACK"
     RESET = "RESET"
     DELETED = "DELETED"
 
@@ -87,6 +90,8 @@ class OutdialEventType(StrEnum):
     CREATED = "CREATED"
     UPDATED = "UPDATED"
     DELETED = "DELETED"
+    BREAKER_OPENED = "BREAKER_OPENED"
+    BREAKER_CLOSED = "BREAKER_CLOSED"
 
 
 class GapReason(StrEnum):

@@ -60,6 +60,12 @@ class Outdial(Model):
     """1 if a closed destination holds up the next ones."""
     sorted_to = fields.UUIDField(null=True)
     """How far the sorting of targets by their time zones has come, after hours were set. Null if there is none."""
+    retry_rules = fields.JSONField[list[dict[str, object]]](default=list)
+    """{"states", "dispositions", "codes", "destinations", "from_nth", "action", "wait_seconds", "jitter_percent"}"""
+    pacing = fields.JSONField[dict[str, object]](null=True)
+    """{"max_open_attempts", "claims_per_second", "breaker": {…}}"""
+    starts_at = fields.DatetimeField(null=True)
+    ends_at = fields.DatetimeField(null=True)
     time_zone = fields.CharField(max_length=64, null=True)
     exhausted_to = fields.UUIDField(null=True)
     """How far the look at all idle targets has come, after limits or caps were changed. Null if there is none."""
@@ -87,6 +93,7 @@ class OutdialCounter(Model):
     do_not_call = fields.BigIntField(default=0)
     canceled = fields.BigIntField(default=0)
     unconfirmed = fields.BigIntField(default=0)
+    finished = fields.BigIntField(default=0)
     attempts = fields.BigIntField(default=0)
 
     class Meta:

@@ -9,10 +9,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from app import addresses, hours, ids, zones
+from app import addresses, hours, ids, retrying, zones
 from app.errors import BadUserInput, UserError, invalid
 from app.hours import CallingHours
 from app.lifecycle import DESTINATIONS, UnconfirmedAction
+from app.pacing import Breaker, Pacing
 from app.records import (
     CallCap,
     CheckedTarget,
@@ -23,6 +24,7 @@ from app.records import (
     PolicyDraft,
     TargetDraft,
 )
+from app.retrying import RetryAction, RetryRule
 
 NAME_CHARACTERS_MAX = 255
 DETAIL_CHARACTERS_MAX = 4_096
@@ -41,6 +43,14 @@ RETRY_INTERVAL_SECONDS_MAX = 2_592_000
 CAPS_MAX = 5
 CAP_TRIES_MAX = 100
 CAP_WINDOW_SECONDS_MAX = 2_592_000
+FROM_NTH_MAX = 500
+"""As many tries as a target can have since its last reset."""
+OPEN_ATTEMPTS_MAX = 100_000
+CLAIMS_PER_SECOND_MIN = 0.001
+CLAIMS_PER_SECOND_MAX = 10_000.0
+BREAKER_WINDOW_SECONDS_MAX = 3_600
+BREAKER_CALLS_MAX = 100_000
+BREAKER_PAUSE_SECONDS_MAX = 86_400
 LEASE_SECONDS_MIN = 5
 LEASE_SECONDS_MAX = 86_400
 
@@ -124,6 +134,10 @@ def _encodable(value: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+NO_CODE = f"Give 1 to {CODE_CHARACTERS_MAX} visible characters, without spaces around them."
+"""Of a text that is no result code."""
 
 
 def is_code(value: str) -> bool:
@@ -245,6 +259,15 @@ def policy(draft: PolicyDraft | None, base: DialPolicy, errors: list[UserError],
     if draft is None:
         return base
     retry, lease = draft.retry_interval_seconds, draft.lease_seconds
+    starts, ends = (
+        kept if value is Kept.KEPT else instant(value, errors, *path, name)
+        for name, value, kept in (
+            ("starts_at", draft.starts_at, base.starts_at),
+            ("ends_at", draft.ends_at, base.ends_at),
+        )
+    )
+    if starts is not None and ends is not None and ends <= starts:
+        errors.append(invalid("Must be later than startsAt.", *path, "ends_at"))
     return DialPolicy(
         max_try_counts=try_counts(draft.max_try_counts, errors, *path, "max_try_counts") or base.max_try_counts,
         retry_interval_seconds=base.retry_interval_seconds
@@ -259,7 +282,65 @@ def policy(draft: PolicyDraft | None, base: DialPolicy, errors: list[UserError],
         keep_order=base.keep_order if draft.keep_order is None else draft.keep_order,
         version=base.version,
         caps=base.caps if draft.caps is None else caps(draft.caps, errors, *path, "caps"),
+        retry_rules=base.retry_rules
+        if draft.retry_rules is None
+        else retry_rules(draft.retry_rules, errors, *path, "retry_rules"),
+        pacing=base.pacing if draft.pacing is Kept.KEPT else pacing(draft.pacing, errors, *path, "pacing"),
+        starts_at=starts,
+        ends_at=ends,
     )
+
+
+def retry_rules(given: Sequence[RetryRule], errors: list[UserError], *path: str) -> tuple[RetryRule, ...]:
+    _at_most(retrying.RULES_MAX, given, errors, *path)
+    for place, rule in enumerate(given):
+        _retry_rule(rule, errors, *path, str(place))
+    return tuple(given)
+
+
+def _retry_rule(rule: RetryRule, errors: list[UserError], *path: str) -> None:
+    for index, state in enumerate(rule.states):
+        if state not in retrying.JUDGED_STATES:
+            errors.append(invalid("Must be COMPLETED, EXPIRED or UNCONFIRMED.", *path, "states", str(index)))
+    for index, disposition in enumerate(rule.dispositions):
+        if disposition in retrying.UNJUDGED_DISPOSITIONS:
+            detail = "ANSWERED and DO_NOT_CALL finish a target whatever a rule says. Leave them out."
+            errors.append(invalid(detail, *path, "dispositions", str(index)))
+    _at_most(retrying.CODES_MAX, rule.codes, errors, *path, "codes")
+    for index, code in enumerate(rule.codes):
+        if not is_code(code):
+            errors.append(invalid(NO_CODE, *path, "codes", str(index)))
+    _at_most(DESTINATIONS, rule.destinations, errors, *path, "destinations")
+    for index, destination_index in enumerate(rule.destinations):
+        number(destination_index, 0, DESTINATIONS - 1, errors, *path, "destinations", str(index))
+    number(rule.from_nth, 1, FROM_NTH_MAX, errors, *path, "from_nth")
+    number(rule.jitter_percent, 0, 100, errors, *path, "jitter_percent")
+    if rule.wait_seconds is not None:
+        number(rule.wait_seconds, 0, RETRY_INTERVAL_SECONDS_MAX, errors, *path, "wait_seconds")
+    if rule.action is RetryAction.FINISH and (rule.wait_seconds is not None or rule.jitter_percent):
+        errors.append(invalid("A rule that finishes a target has no wait.", *path, "wait_seconds"))
+
+
+def pacing(draft: Pacing | None, errors: list[UserError], *path: str) -> Pacing | None:
+    """None if it bounds nothing."""
+    if draft is None or draft == Pacing():
+        return None
+    if draft.max_open_attempts is not None:
+        number(draft.max_open_attempts, 1, OPEN_ATTEMPTS_MAX, errors, *path, "max_open_attempts")
+    rate = draft.claims_per_second
+    if rate is not None and not CLAIMS_PER_SECOND_MIN <= rate <= CLAIMS_PER_SECOND_MAX:
+        detail = f"Must be a number from {CLAIMS_PER_SECOND_MIN:g} to {CLAIMS_PER_SECOND_MAX:,.0f}."
+        errors.append(invalid(detail, *path, "claims_per_second"))
+    if draft.breaker is not None:
+        _breaker(draft.breaker, errors, *path, "breaker")
+    return draft
+
+
+def _breaker(draft: Breaker, errors: list[UserError], *path: str) -> None:
+    number(draft.failure_percent, 1, 100, errors, *path, "failure_percent")
+    number(draft.window_seconds, 1, BREAKER_WINDOW_SECONDS_MAX, errors, *path, "window_seconds")
+    number(draft.min_calls, 1, BREAKER_CALLS_MAX, errors, *path, "min_calls")
+    number(draft.pause_seconds, 1, BREAKER_PAUSE_SECONDS_MAX, errors, *path, "pause_seconds")
 
 
 def calling_hours(draft: CallingHours | None, errors: list[UserError], *path: str) -> CallingHours | None:

@@ -18,6 +18,7 @@ from app.lifecycle import (
     TargetStatus,
     UnconfirmedAction,
 )
+from app.pacing import Pacing
 from app.records.choices import (
     DedupeScope,
     DuplicateAction,
@@ -29,6 +30,7 @@ from app.records.stored import (
     Destination,
     Suppression,
 )
+from app.retrying import RetryRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,7 @@ class Kept(Enum):
 
 @dataclass(frozen=True, slots=True)
 class PolicyDraft:
-    """None means the default, or the present value; for `calling_hours` it means none, and KEPT the present value."""
+    """None means the default, or the present value; where a field may be KEPT, None means none."""
 
     max_try_counts: tuple[int, ...] | None = None
     retry_interval_seconds: int | None = None
@@ -91,6 +93,10 @@ class PolicyDraft:
     caps: tuple[CallCap, ...] | None = None
     on_unknown_time_zone: UnknownTimeZoneAction | None = None
     keep_order: bool | None = None
+    retry_rules: tuple[RetryRule, ...] | None = None
+    pacing: Pacing | Kept | None = Kept.KEPT
+    starts_at: datetime | Kept | None = Kept.KEPT
+    ends_at: datetime | Kept | None = Kept.KEPT
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,12 +149,22 @@ class AttemptStart:
 
 
 @dataclass(frozen=True, slots=True)
+class CallbackDraft:
+    at: datetime
+    destination_index: int | None = None
+    dialer: str | None = None
+    window_seconds: int = 900
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class AttemptResult:
     attempt_id: str
     disposition: Disposition
     detail: str = ""
     retry_after_seconds: int | None = None
     code: str | None = None
+    callback: CallbackDraft | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from app.lifecycle import (
     Tries,
     UnconfirmedAction,
 )
+from app.pacing import Pacing
 from app.records.choices import (
     CapScope,
     CapSubject,
@@ -30,6 +31,7 @@ from app.records.choices import (
     RejectCode,
     SuppressionSource,
 )
+from app.retrying import RetryRule
 
 Place: TypeAlias = tuple[DestinationType, str]
 """What suppressions compare: the type whose numbers it is, and the address in its canonical form."""
@@ -104,6 +106,14 @@ class DialPolicy:
     version: int = 1
     """Grows with each change of the policy, and of the outdial's time zone."""
     caps: tuple[CallCap, ...] = ()
+    retry_rules: tuple[RetryRule, ...] = ()
+    """The first that matches decides."""
+    pacing: Pacing | None = None
+    """None: as fast as dialers claim."""
+    starts_at: datetime | None = None
+    """Nothing is claimed before. None: from now on."""
+    ends_at: datetime | None = None
+    """Nothing is claimed from then on. None: for ever."""
 
     @property
     def sorts_by_zone(self) -> bool:
@@ -149,6 +159,21 @@ class Progress:
     @property
     def total(self) -> int:
         return self.idle + self.progressing + self.done
+
+
+@dataclass(frozen=True, slots=True)
+class Callback:
+    """A wish of the callee to be called at a time."""
+
+    at: datetime
+    destination_index: int | None
+    """Where; None: as without a callback."""
+    dialer: str | None
+    """Who alone may claim it within its window; None: anybody."""
+    window_seconds: int
+    note: str
+    opened_at: datetime | None = None
+    """When it could first be claimed, and its window began; None if that is not seen yet."""
 
 
 _NONE_INVALID = (False,) * DESTINATIONS

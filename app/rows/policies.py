@@ -1,6 +1,7 @@
 """Dial policies from columns of their outdials, and back."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import date, time
 from functools import lru_cache
 from typing import Any
@@ -9,15 +10,15 @@ import orjson
 
 from app.frozen import maker
 from app.hours import CallingException, CallingHours, CallingTime, CallingWindow, UnknownTimeZoneAction, Weekday
-from app.lifecycle import (
-    UnconfirmedAction,
-)
+from app.lifecycle import AttemptState, Disposition, UnconfirmedAction
+from app.pacing import Breaker, Pacing
 from app.records import (
     CallCap,
     CapScope,
     CapSubject,
     DialPolicy,
 )
+from app.retrying import RetryAction, RetryRule
 
 _dial_policy = maker(DialPolicy)
 # a tenth of the time of a call of the enum
@@ -32,6 +33,7 @@ def reported_policy(row: Mapping[str, Any]) -> DialPolicy:
         retry_interval_seconds=row["retry_interval_seconds"],
         lease_seconds=row["lease_seconds"],
         on_unconfirmed=_UNCONFIRMED[row["on_unconfirmed"]],
+        retry_rules=retry_rules(row["retry_rules"]),
     )
 
 
@@ -46,6 +48,10 @@ def dial_policy(row: Mapping[str, Any]) -> DialPolicy:
         keep_order=bool(row["keep_order"]),
         version=row["policy_version"],
         caps=caps(row["caps"]),
+        retry_rules=retry_rules(row["retry_rules"]),
+        pacing=pacing(row["pacing"]),
+        starts_at=row["starts_at"],
+        ends_at=row["ends_at"],
     )
 
 
@@ -55,6 +61,46 @@ def caps(text: str) -> tuple[CallCap, ...]:
         CallCap(cap["tries"], cap["window_seconds"], CapSubject(cap["per"]), CapScope(cap["over"]))
         for cap in orjson.loads(text)
     )
+
+
+@lru_cache(maxsize=128)
+def retry_rules(text: str) -> tuple[RetryRule, ...]:
+    return tuple(
+        RetryRule(
+            states=tuple(map(AttemptState, rule["states"])),
+            dispositions=tuple(map(Disposition, rule["dispositions"])),
+            codes=tuple(rule["codes"]),
+            destinations=tuple(rule["destinations"]),
+            from_nth=rule["from_nth"],
+            action=RetryAction(rule["action"]),
+            wait_seconds=rule["wait_seconds"],
+            jitter_percent=rule["jitter_percent"],
+        )
+        for rule in orjson.loads(text)
+    )
+
+
+def rule_value(rule: RetryRule) -> dict[str, Any]:
+    """A retry rule as it is stored."""
+    return asdict(rule)
+
+
+@lru_cache(maxsize=128)
+def pacing(text: str | None) -> Pacing | None:
+    if text is None:
+        return None
+    stored = orjson.loads(text)
+    breaker = stored["breaker"]
+    return Pacing(
+        max_open_attempts=stored["max_open_attempts"],
+        claims_per_second=stored["claims_per_second"],
+        breaker=None if breaker is None else Breaker(**breaker),
+    )
+
+
+def pacing_value(value: Pacing | None) -> dict[str, Any] | None:
+    """A pace as it is stored."""
+    return None if value is None else asdict(value)
 
 
 @lru_cache(maxsize=128)

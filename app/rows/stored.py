@@ -30,7 +30,7 @@ from app.records import (
     SuppressionSource,
     Target,
 )
-from app.rows.policies import dial_policy, hours_value
+from app.rows.policies import dial_policy, hours_value, pacing_value, rule_value
 
 T = TypeVar("T")
 E = TypeVar("E", bound=StrEnum)
@@ -41,6 +41,7 @@ REASON_COLUMNS = {
     DoneReason.DO_NOT_CALL: "do_not_call",
     DoneReason.CANCELED: "canceled",
     DoneReason.UNCONFIRMED: "unconfirmed",
+    DoneReason.FINISHED: "finished",
 }
 
 
@@ -101,6 +102,10 @@ def outdial_values(record: Outdial) -> dict[str, Any]:
         "caps": [asdict(cap) for cap in policy.caps],
         "on_unknown_time_zone": policy.on_unknown_time_zone.value,
         "keep_order": int(policy.keep_order),
+        "retry_rules": [rule_value(rule) for rule in policy.retry_rules],
+        "pacing": pacing_value(policy.pacing),
+        "starts_at": policy.starts_at,
+        "ends_at": policy.ends_at,
         "time_zone": record.time_zone,
         "tm_create": record.tm_create,
         "tm_update": record.tm_update,

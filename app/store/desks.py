@@ -18,7 +18,9 @@ from app.store.saving import saving
 
 _ATTEMPT = tables.ATTEMPT.only(*rows.ATTEMPT_VALUES)
 _TARGET = tables.TARGET.only(*rows.CALLED_VALUES)
-POLICY = tables.OUTDIAL.only("max_try_counts", "retry_interval_seconds", "lease_seconds", "on_unconfirmed", "tm_delete")
+POLICY = tables.OUTDIAL.only(
+    *("max_try_counts", "retry_interval_seconds", "lease_seconds", "on_unconfirmed", "retry_rules", "tm_delete")
+)
 """What reports need of an outdial."""
 CODE = tables.RESULT_CODE.but("customer_id", "place")
 """And of a result code."""

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 
-from app import codes, hours, lifecycle, pagination, validation
+from app import codes, hours, lifecycle, pagination, retrying, validation
 from app.attempts import claiming, reporting
 from app.graphql.schema import queries
 from app.graphql.transport import closing, forms, limits
@@ -51,6 +51,15 @@ def _windows(count: int) -> Json:
     return _policy(callingHours={"timeZone": "UTC", "windows": times[:count]})
 
 
+def _rule(**rule: Json) -> Json:
+    return _policy(retryRules=[{"action": "RETRY", **rule}])
+
+
+def _breaker(**breaker: Json) -> Json:
+    whole = {"failurePercent": 50, "windowSeconds": 60, "minCalls": 20, "pauseSeconds": 60, **breaker}
+    return _policy(pacing={"breaker": whole})
+
+
 def _code(**code: Json) -> Json:
     return {"code": "SALE", "label": "Sold it", "disposition": "ANSWERED", **code}
 
@@ -85,6 +94,27 @@ VALUES: dict[str, tuple[str, Make, int]] = {
     "windows of calling hours": ("createOutdial", _windows, hours.WINDOWS_MAX),
     "exceptions": ("createOutdial", _exceptions, hours.EXCEPTIONS_MAX),
     "windows of an exception": ("createOutdial", lambda n: _exceptions(1, n), hours.EXCEPTION_WINDOWS_MAX),
+    "retry rules": ("createOutdial", lambda n: _policy(retryRules=[{"action": "RETRY"}] * n), retrying.RULES_MAX),
+    "codes of a rule": ("createOutdial", lambda n: _rule(codes=["SALE"] * n), retrying.CODES_MAX),
+    "nth attempt of a rule": ("createOutdial", lambda n: _rule(fromNth=n), validation.FROM_NTH_MAX),
+    "wait of a rule": ("createOutdial", lambda n: _rule(waitSeconds=n), validation.RETRY_INTERVAL_SECONDS_MAX),
+    "open attempts": (
+        "createOutdial",
+        lambda n: _policy(pacing={"maxOpenAttempts": n}),
+        validation.OPEN_ATTEMPTS_MAX,
+    ),
+    "claims per second": (
+        "createOutdial",
+        lambda n: _policy(pacing={"claimsPerSecond": n}),
+        int(validation.CLAIMS_PER_SECOND_MAX),
+    ),
+    "window of a breaker": (
+        "createOutdial",
+        lambda n: _breaker(windowSeconds=n),
+        validation.BREAKER_WINDOW_SECONDS_MAX,
+    ),
+    "calls of a breaker": ("createOutdial", lambda n: _breaker(minCalls=n), validation.BREAKER_CALLS_MAX),
+    "pause of a breaker": ("createOutdial", lambda n: _breaker(pauseSeconds=n), validation.BREAKER_PAUSE_SECONDS_MAX),
     "key": ("createTargets", lambda n: _target(key="x" * n), validation.KEY_CHARACTERS_MAX),
     "target: name": ("createTargets", lambda n: _target(name="x" * n), validation.NAME_CHARACTERS_MAX),
     "target: detail": ("createTargets", lambda n: _target(detail="x" * n), validation.DETAIL_CHARACTERS_MAX),

@@ -26,6 +26,7 @@ from app.lifecycle import (
     TargetStatus,
     UnconfirmedAction,
 )
+from app.pacing import BreakerState
 from app.records import (
     CapScope,
     CapSubject,
@@ -37,11 +38,13 @@ from app.records import (
     SuppressionSource,
     TargetOrder,
 )
+from app.retrying import RetryAction
 from app.zones import TimeZoneSource
 
 __all__ = [
     "AttemptState",
     "BlockReason",
+    "BreakerState",
     "CapScope",
     "CapSubject",
     "DedupeScope",
@@ -55,6 +58,7 @@ __all__ = [
     "OutdialEventType",
     "OutdialState",
     "RejectCode",
+    "RetryAction",
     "Scope",
     "SuppressionSource",
     "TargetEventType",
@@ -155,6 +159,7 @@ describe(
         "DO_NOT_CALL": "The person asked not to be called, or all addresses that are left are on the do-not-call list.",
         "CANCELED": "The owner canceled the target.",
         "UNCONFIRMED": "The dialer disappeared after it placed the call, and onUnconfirmed is FINISH.",
+        "FINISHED": "A retry rule of the policy finished it.",
     },
 )
 describe(
@@ -213,6 +218,26 @@ describe(
         "MACHINE": "An answering machine took the call.",
         "INVALID_DESTINATION": "The address does not exist or cannot be called. It is never tried again.",
         "DO_NOT_CALL": "The person asked not to be called. The target becomes DONE.",
+        "CALLBACK": "The person asked to be called at another time, which the result's callback has.",
+    },
+)
+describe(
+    RetryAction,
+    "What a retry rule does with a target.",
+    {
+        "RETRY": "It is tried again after the wait, at its first destination that is usable.",
+        "NEXT_DESTINATION": "The next claim begins at the destination after the one that was tried; after the last "
+        "one comes the first.",
+        "FINISH": "It becomes DONE with the reason FINISHED.",
+    },
+)
+describe(
+    BreakerState,
+    "Whether a breaker lets targets be claimed.",
+    {
+        "CLOSED": "They can be claimed.",
+        "OPEN": "Too many calls failed. None is claimed until the pause is over.",
+        "PROBING": "The pause is over, and a single call is under way that shows whether calls fail still.",
     },
 )
 describe(
@@ -321,6 +346,7 @@ describe(
         "EXHAUSTED": ("No usable destination was left because a limit was lowered or a destination was cleared."),
         "SUPPRESSED": "An address was added to the do-not-call list: the attempt on it was revoked, or the target is "
         "finished because it has no other destination left.",
+        "CALLBACK": "A callback was scheduled or canceled, or its window has passed.",
         "RESET": "The target returned to IDLE. If count is above 1, targetId is null.",
         "DELETED": "The target was deleted.",
     },
@@ -332,6 +358,8 @@ describe(
         "CREATED": "The outdial was created.",
         "UPDATED": "The owner changed the outdial.",
         "DELETED": "The outdial was deleted.",
+        "BREAKER_OPENED": "Too many calls failed: its targets are not claimed for a while.",
+        "BREAKER_CLOSED": "Its targets can be claimed again, after a call that did not fail, or by closeBreaker.",
     },
 )
 describe(
@@ -349,11 +377,16 @@ describe(
     {
         "DELETED": "The target or its outdial is deleted.",
         "PAUSED": "The outdial is paused.",
+        "NOT_STARTED": "The policy's startsAt has not come.",
+        "ENDED": "The policy's endsAt has passed.",
+        "BREAKER_OPEN": "Too many calls of the outdial failed. until is when one is tried again.",
+        "PACED": "The outdial is called as fast as the policy's pacing allows.",
         "OUTSIDE_CALLING_HOURS": "The calling hours are closed, or the list is still being sorted by time zones after "
         "they were set.",
         "DONE": "The target is DONE. doneReason says why.",
         "PROGRESSING": "The target has an attempt in progress.",
         "NOT_DUE": "The time of the next try has not come.",
+        "CALLBACK_OF_ANOTHER": "A callback is kept for another dialer. until is when anybody may claim it.",
         "SUPPRESSED": "The address is on the do-not-call list.",
         "CAPPED": "It was tried as often as the policy's caps allow. until is when they leave a try, or when "
         "claims look at it again: at most 60 seconds after a release or a suppression's end has freed it.",

@@ -17,6 +17,7 @@ from app.graphql.schema.inputs.codes import (
     SetResultCodesInput,
 )
 from app.graphql.schema.inputs.outdials import (
+    BreakerInput,
     CallCapInput,
     CallingExceptionInput,
     CallingHoursInput,
@@ -24,6 +25,8 @@ from app.graphql.schema.inputs.outdials import (
     CallingWindowInput,
     CreateOutdialInput,
     DialPolicyInput,
+    PacingInput,
+    RetryRuleInput,
     UpdateOutdialInput,
 )
 from app.graphql.schema.inputs.suppressions import (
@@ -46,6 +49,7 @@ from app.graphql.schema.inputs.targets import (
 __all__ = [
     "AddSuppressionsInput",
     "AttemptResultInput",
+    "BreakerInput",
     "CallCapInput",
     "CallingExceptionInput",
     "CallingHoursInput",
@@ -60,10 +64,12 @@ __all__ = [
     "DestinationInput",
     "DialPolicyInput",
     "ExtendAttemptsInput",
+    "PacingInput",
     "ReleaseAttemptsInput",
     "RemoveSuppressionsInput",
     "ResetTargetsInput",
     "ResultCodeInput",
+    "RetryRuleInput",
     "SetResultCodesInput",
     "StartAttemptInput",
     "StartAttemptsInput",

@@ -1,16 +1,20 @@
 """The inputs of outdials and of their policies."""
 
-from datetime import date, time
-from typing import Any
+from collections.abc import Callable
+from datetime import date, datetime, time
+from typing import Any, TypeVar
 
 import strawberry
 from strawberry import UNSET
 
-from app import hours, records
+from app import hours, pacing, records, retrying
 from app.graphql.schema.enums import (
+    AttemptState,
     CapScope,
     CapSubject,
+    Disposition,
     OutdialState,
+    RetryAction,
     UnconfirmedAction,
     UnknownTimeZoneAction,
     Weekday,
@@ -19,6 +23,9 @@ from app.graphql.schema.fields import at_most, given
 from app.graphql.schema.inputs.common import changed, numbers
 from app.lifecycle import DESTINATIONS
 from app.validation import CAPS_MAX
+
+I = TypeVar("I")  # noqa: E741 - an input
+D = TypeVar("D")
 
 
 @strawberry.input(description="A part of a day in local time.")
@@ -92,9 +99,99 @@ class CallCapInput:
 
 
 @strawberry.input(
+    description="What happens after an attempt that reached nobody. An attempt matches a rule if it matches each of "
+    "its lists; an empty list matches all."
+)
+class RetryRuleInput:
+    states: list[AttemptState] = strawberry.field(
+        default_factory=list,
+        description="How the attempt ended: COMPLETED, EXPIRED or UNCONFIRMED.",
+        metadata=at_most(len(retrying.JUDGED_STATES)),
+    )
+    dispositions: list[Disposition] = strawberry.field(
+        default_factory=list,
+        description="The reported result: any but ANSWERED and DO_NOT_CALL. An attempt without one matches only an "
+        "empty list.",
+        metadata=at_most(len(Disposition)),
+    )
+    codes: list[str] = strawberry.field(
+        default_factory=list,
+        description="The owner's own result, at most 50 codes. An attempt without one matches only an empty list.",
+        metadata=at_most(retrying.CODES_MAX),
+    )
+    destinations: list[int] = strawberry.field(
+        default_factory=list,
+        description="The index of the destination that was tried, 0 to 4.",
+        metadata=at_most(DESTINATIONS),
+    )
+    from_nth: int = strawberry.field(
+        default=1,
+        description="The rule counts from the nth matching attempt on since the target was created or last reset, 1 "
+        "to 500.",
+    )
+    action: RetryAction = strawberry.field(description="What happens to the target.")
+    wait_seconds: int | None = strawberry.field(
+        default=UNSET,
+        description="Seconds from the end of the attempt until the target can be claimed again, 0 to 2,592,000. Null: "
+        "for RETRY as long as without the rule, for NEXT_DESTINATION none. FINISH has no wait.",
+    )
+    jitter_percent: int = strawberry.field(
+        default=0, description="The wait is made longer by chance, by at most this share of it in percent, 0 to 100."
+    )
+
+    def draft(self) -> retrying.RetryRule:
+        return retrying.RetryRule(
+            states=tuple(self.states),
+            dispositions=tuple(self.dispositions),
+            codes=tuple(self.codes),
+            destinations=tuple(self.destinations),
+            from_nth=self.from_nth,
+            action=self.action,
+            wait_seconds=given(self.wait_seconds),
+            jitter_percent=self.jitter_percent,
+        )
+
+
+@strawberry.input(description="When an outdial stops by itself because calls fail.")
+class BreakerInput:
+    failure_percent: int = strawberry.field(
+        description="It opens if at least this share of the calls failed, in percent, 1 to 100."
+    )
+    window_seconds: int = strawberry.field(description="Calls count that ended within so many seconds, 1 to 3,600.")
+    min_calls: int = strawberry.field(description="It never opens on fewer calls, 1 to 100,000.")
+    pause_seconds: int = strawberry.field(description="Seconds until a call is tried again, 1 to 86,400.")
+
+
+@strawberry.input(description="How fast an outdial is called at most, by all dialers together.")
+class PacingInput:
+    max_open_attempts: int | None = strawberry.field(
+        default=UNSET,
+        description="The most attempts that are in progress at any time, 1 to 100,000. Null: no limit.",
+    )
+    claims_per_second: float | None = strawberry.field(
+        default=UNSET,
+        description="The most targets that are claimed within any second, 0.001 to 10,000. Of a fraction above 1 the "
+        "whole number counts; 0.2 means one in five seconds. Null: no limit.",
+    )
+    breaker: BreakerInput | None = strawberry.field(default=UNSET, description="When it stops by itself. Null: never.")
+
+    def draft(self) -> pacing.Pacing:
+        breaker = given(self.breaker)
+        return pacing.Pacing(
+            max_open_attempts=given(self.max_open_attempts),
+            claims_per_second=given(self.claims_per_second),
+            breaker=None
+            if breaker is None
+            else pacing.Breaker(
+                breaker.failure_percent, breaker.window_seconds, breaker.min_calls, breaker.pause_seconds
+            ),
+        )
+
+
+@strawberry.input(
     description="How often targets are tried, how long to wait between tries, and how long a lease lasts. Fields "
-    "that are "
-    "left out keep their value, and so do those that are null, but callingHours."
+    "that are left out keep their value. Null clears callingHours, pacing, startsAt and endsAt; the others keep their "
+    "value."
 )
 class DialPolicyInput:
     max_try_counts: list[int] | None = strawberry.field(
@@ -137,6 +234,25 @@ class DialPolicyInput:
         default=UNSET,
         description="Whether a destination whose hours are closed holds up those after it. Default: false.",
     )
+    retry_rules: list[RetryRuleInput] | None = strawberry.field(
+        default=UNSET,
+        description="What happens after attempts that reached nobody, at most 20: the first rule that matches decides. "
+        "If there is none, the other fields decide. An empty list takes all rules away. Default: none.",
+        metadata=at_most(retrying.RULES_MAX),
+    )
+    pacing: PacingInput | None = strawberry.field(
+        default=UNSET,
+        description="How fast it is called at most. Given as a whole; null means as fast as dialers claim, which is "
+        "the default.",
+    )
+    starts_at: datetime | None = strawberry.field(
+        default=UNSET, description="Nothing is claimed before. Null means that it has started, which is the default."
+    )
+    ends_at: datetime | None = strawberry.field(
+        default=UNSET,
+        description="Nothing is claimed from then on; what waits stays as it is. Later than startsAt. Null means that "
+        "it does not end, which is the default.",
+    )
 
     def draft(self) -> records.PolicyDraft:
         return records.PolicyDraft(
@@ -144,17 +260,26 @@ class DialPolicyInput:
             retry_interval_seconds=given(self.retry_interval_seconds),
             lease_seconds=given(self.lease_seconds),
             on_unconfirmed=given(self.on_unconfirmed),
-            calling_hours=_hours(self.calling_hours),
+            calling_hours=_kept_or(self.calling_hours, CallingHoursInput.draft),
             caps=None if (caps := given(self.caps)) is None else tuple(cap.draft() for cap in caps),
             on_unknown_time_zone=given(self.on_unknown_time_zone),
             keep_order=given(self.keep_order),
+            retry_rules=None if (rules := given(self.retry_rules)) is None else tuple(rule.draft() for rule in rules),
+            pacing=_kept_or(self.pacing, PacingInput.draft),
+            starts_at=_kept_or(self.starts_at, _same),
+            ends_at=_kept_or(self.ends_at, _same),
         )
 
 
-def _hours(given_hours: CallingHoursInput | None) -> hours.CallingHours | records.Kept | None:
-    if given_hours is UNSET:
+def _kept_or(value: I | None, draft: Callable[[I], D]) -> D | records.Kept | None:
+    """The draft of a field that null clears."""
+    if value is UNSET:
         return records.Kept.KEPT
-    return given_hours.draft() if given_hours else None
+    return None if value is None else draft(value)
+
+
+def _same(value: D) -> D:
+    return value
 
 
 def _policy(policy: DialPolicyInput | None) -> records.PolicyDraft | None:

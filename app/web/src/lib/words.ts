@@ -9,6 +9,7 @@ export const REASON: Record<DoneReason, string> = {
   DO_NOT_CALL: "Do not call",
   CANCELED: "Canceled",
   UNCONFIRMED: "Unconfirmed",
+  FINISHED: "Finished by a rule",
 };
 
 export const DISPOSITION: Record<Disposition, string> = {
@@ -21,6 +22,7 @@ export const DISPOSITION: Record<Disposition, string> = {
   MACHINE: "Answering machine",
   INVALID_DESTINATION: "Invalid address",
   DO_NOT_CALL: "Do not call",
+  CALLBACK: "Asked to be called back",
 };
 
 export const ATTEMPT: Record<AttemptState, string> = {
