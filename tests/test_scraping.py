@@ -114,6 +114,16 @@ def test_the_token_is_in_no_line_of_the_log(scraped: Scraped) -> None:
     assert "planted" not in scraped.process.output()
 
 
+def test_the_port_is_open_on_its_own_address_alone(sqlite_template: Path, tmp_path: Path) -> None:
+    """As with a private network of the machine: every address of 127.0.0.0/8 is one of this machine."""
+    database, port = shutil.copyfile(sqlite_template, tmp_path / "outdial.db"), free_port()
+    environment = {"OUTDIAL_METRICS_PORT": str(port), "OUTDIAL_METRICS_HOST": "127.0.0.2"}
+    with ServerProcess(f"sqlite:///{database}", tmp_path, environment=environment):
+        assert httpx.get(f"http://127.0.0.2:{port}/metrics", trust_env=False, timeout=20).status_code == 200
+        with pytest.raises(httpx.ConnectError):
+            httpx.get(f"http://127.0.0.1:{port}/metrics", trust_env=False, timeout=20)
+
+
 @pytest.mark.slow
 def test_all_workers_share_the_port_and_a_killed_one_leaves_it_to_the_others(postgres_url: str, tmp_path: Path) -> None:
     port = free_port()

@@ -11,7 +11,16 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from pydantic import ValidationError
 
 from app import server, settings_file
-from app.settings import OWN_PATHS, Settings, SettingsError, ensure_secret
+from app.settings import (
+    BASE_PATH_CHARACTERS_MAX,
+    METRICS_TOKEN_CHARACTERS_MAX,
+    METRICS_TOKEN_CHARACTERS_MIN,
+    OWN_PATHS,
+    SECRET_BYTES_MIN,
+    Settings,
+    SettingsError,
+    ensure_secret,
+)
 
 SECRET = "0123456789abcdef0123456789abcdef"
 
@@ -166,6 +175,51 @@ def test_a_wrong_setting_is_one_line_that_names_it_and_tells_no_secret(monkeypat
     assert line.startswith(f"OUTDIAL_{name}: ")
     assert words in line
     assert "hunter2" not in line
+
+
+def interval(name):
+    """The least and the most that a setting may be; None if nothing bounds it there."""
+    found = {"ge": None, "le": None}
+    for part in Settings.model_fields[name].metadata:
+        found |= {side: value for side in found if (value := getattr(part, side, None)) is not None}
+    return found["ge"], found["le"]
+
+
+NUMBERS = [name for name, field in Settings.model_fields.items() if field.annotation in {int, int | None}]
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_a_number_is_taken_from_its_least_to_its_most_and_not_beyond(monkeypatch, name):
+    least, most = interval(name)
+    for value in (least, most):
+        monkeypatch.setenv(f"OUTDIAL_{name.upper()}", str(value))
+        assert getattr(Settings.load(), name) == value
+    for value, words in ((least - 1, f"greater than or equal to {least}"), (most + 1, f"less than or equal to {most}")):
+        line = refusal(monkeypatch, **{name: str(value)})
+        assert line.startswith(f"OUTDIAL_{name.upper()}: ")
+        assert words in line
+
+
+def of_length(count):
+    return "/" + "x" * (count - 1)
+
+
+LENGTHS = {
+    "base_path": (1, BASE_PATH_CHARACTERS_MAX, of_length),
+    "jwt_secret": (SECRET_BYTES_MIN, None, "x".__mul__),
+    "metrics_token": (METRICS_TOKEN_CHARACTERS_MIN, METRICS_TOKEN_CHARACTERS_MAX, "x".__mul__),
+}
+
+
+@pytest.mark.parametrize("name", LENGTHS)
+def test_a_text_is_taken_from_its_least_length_to_its_most_and_not_beyond(monkeypatch, name):
+    least, most, make = LENGTHS[name]
+    for length in filter(None, (least, most)):
+        monkeypatch.setenv(f"OUTDIAL_{name.upper()}", make(length))
+        Settings.load()
+    wrong = [least - 1] if least > 1 else []  # an empty variable is an unset one
+    for length in [*wrong, *([] if most is None else [most + 1])]:
+        assert refusal(monkeypatch, **{name: make(length)}).startswith(f"OUTDIAL_{name.upper()}: ")
 
 
 def test_a_unix_socket_is_a_host(monkeypatch):
