@@ -161,6 +161,26 @@ def idle_or_done(tries: Tries, due: datetime) -> Standing:
     return Standing(TargetStatus.IDLE, next_try_at=due)
 
 
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """What the retry rule says that matches an attempt which has ended."""
+
+    is_final: bool = False
+    """The target is finished."""
+    wait_seconds: int | None = None
+    """Until it is due again. None: as long as without a rule."""
+    longer_by: float = 0.0
+    """By this part of itself the wait is made longer."""
+
+    def wait(self, usual_seconds: int) -> float:
+        seconds = usual_seconds if self.wait_seconds is None else self.wait_seconds
+        return seconds * (1 + self.longer_by)
+
+
+NO_RULING = Ruling()
+"""As if no rule matched."""
+
+
 def after_disposition(
     disposition: Disposition,
     tries: Tries,
@@ -168,6 +188,7 @@ def after_disposition(
     *,
     retry_interval_seconds: int,
     retry_after_seconds: int | None = None,
+    ruling: Ruling | None = None,
 ) -> Standing:
     """The new state after a reported result.
 
@@ -176,18 +197,22 @@ def after_disposition(
         tries: counts that include this try, and marks that include this result.
         ended_at: when the attempt ended.
         retry_interval_seconds: the policy's, in force now.
-        retry_after_seconds: the dialer's value, which has precedence.
+        retry_after_seconds: the dialer's value, which has precedence over all other waits.
+        ruling: of the retry rule that matches. None if there is none.
     """
     if disposition is Disposition.ANSWERED:
         return Standing(TargetStatus.DONE, DoneReason.ANSWERED)
     if disposition is Disposition.DO_NOT_CALL:
         return Standing(TargetStatus.DONE, DoneReason.DO_NOT_CALL)
+    ruling = ruling or NO_RULING
+    if ruling.is_final:
+        return Standing(TargetStatus.DONE, DoneReason.FINISHED)
     if retry_after_seconds is not None:
-        wait = retry_after_seconds
+        wait: float = retry_after_seconds
     elif disposition is Disposition.INVALID_DESTINATION:
-        wait = 0  # nobody was called, so there is no need to wait before the next address
+        wait = ruling.wait(0)  # nobody was called, so there is no need to wait before the next address
     else:
-        wait = retry_interval_seconds
+        wait = ruling.wait(retry_interval_seconds)
     return idle_or_done(tries, ended_at + timedelta(seconds=wait))
 
 
@@ -207,15 +232,32 @@ def after_lapse(
     *,
     retry_interval_seconds: int,
     on_unconfirmed: UnconfirmedAction,
+    ruling: Ruling | None = None,
 ) -> Lapse:
-    """The new state after a lease expired: an unsuccessful try, or a call with an unknown result."""
-    retry = idle_or_done(tries, expired_at + timedelta(seconds=retry_interval_seconds))
-    if state is AttemptState.CLAIMED:
-        return Lapse(AttemptState.EXPIRED, TargetEventType.EXPIRED, retry)
-    if on_unconfirmed is UnconfirmedAction.RETRY:
-        return Lapse(AttemptState.UNCONFIRMED, TargetEventType.UNCONFIRMED, retry)
-    finished = Standing(TargetStatus.DONE, DoneReason.UNCONFIRMED)
-    return Lapse(AttemptState.UNCONFIRMED, TargetEventType.UNCONFIRMED, finished)
+    """The new state after a lease expired: an unsuccessful try, or a call with an unknown result.
+
+    Args:
+        state: the attempt's until now.
+        tries: as they are.
+        expired_at: when its lease did.
+        retry_interval_seconds: the policy's, in force now.
+        on_unconfirmed: likewise. It decides only if no rule does.
+        ruling: of the retry rule that matches. None if there is none.
+    """
+    lapsed = lapsed_state(state)
+    event = TargetEventType(lapsed.value)
+    if ruling is not None and ruling.is_final:
+        return Lapse(lapsed, event, Standing(TargetStatus.DONE, DoneReason.FINISHED))
+    is_over = lapsed is AttemptState.UNCONFIRMED and on_unconfirmed is UnconfirmedAction.FINISH
+    if ruling is None and is_over:
+        return Lapse(lapsed, event, Standing(TargetStatus.DONE, DoneReason.UNCONFIRMED))
+    wait = timedelta(seconds=(ruling or NO_RULING).wait(retry_interval_seconds))
+    return Lapse(lapsed, event, idle_or_done(tries, expired_at + wait))
+
+
+def lapsed_state(state: AttemptState) -> AttemptState:
+    """What an attempt in progress becomes if its lease expires: nobody knows whether a call was answered."""
+    return AttemptState.EXPIRED if state is AttemptState.CLAIMED else AttemptState.UNCONFIRMED
 
 
 def lease_holds(state: AttemptState, expires_at: datetime | None, now: datetime) -> bool:

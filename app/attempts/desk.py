@@ -1,5 +1,6 @@
 """The desk: attempts with their targets and policies, on which a report or the sweep decides, and what it changes."""
 
+import random
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,13 +9,13 @@ from typing import Any, Generic, TypeVar
 
 import orjson
 
-from app import clock, db, lifecycle, rows, store
+from app import clock, db, lifecycle, retrying, rows, store
 from app.auth import Viewer
 from app.changes import Change, changed, ended, moved
 from app.db import Transaction
 from app.errors import Unavailable
 from app.gathering import Gathering
-from app.lifecycle import NOTHING_SUPPRESSED, AttemptState, Disposition, TargetEventType, Tries
+from app.lifecycle import NOTHING_SUPPRESSED, AttemptState, Disposition, Ruling, TargetEventType, Tries
 from app.records import (
     Attempt,
     CalledTarget,
@@ -25,6 +26,7 @@ from app.records import (
     SuppressionSource,
     suppressed_among,
 )
+from app.retrying import Ending
 from app.turns import working_for
 
 T = TypeVar("T")
@@ -55,6 +57,8 @@ class Desk:
     """By target: the destinations that must not be called, as `lifecycle.Tries` takes them."""
     suppressed_attempts: set[str] = field(default_factory=set)
     """Ids of attempts that were revoked and whose address must not be called."""
+    earlier: dict[str, Mapping[str, Ending]] = field(default_factory=dict)
+    """By target: its attempts since it was created or last reset, by their ids. Only if retry rules count them."""
     wishes: list[Destination] = field(default_factory=list)
     """Whose owners asked not to be called, on this desk."""
     codes: dict[str, ResultCode] = field(default_factory=dict)
@@ -75,6 +79,16 @@ class Desk:
             more = suppressed_among(target.destinations, counting)
             if more:
                 self.suppressed[target.id] = {**self.suppressed.get(target.id, {}), **more}
+
+    def ruling(self, attempt: Attempt, state: AttemptState) -> Ruling | None:
+        """What the retry rules say of an attempt that ends in a state."""
+        rules = self.policy(attempt).retry_rules
+        if not rules:
+            return None
+        ended = Ending(state, attempt.disposition, attempt.code, attempt.destination_index)
+        known = self.earlier.get(attempt.target_id, {})
+        earlier = [ending for attempt_id, ending in known.items() if attempt_id != attempt.id]
+        return retrying.judge(rules, ended, earlier, random.random())  # noqa: S311 - spreads load, not for a secret
 
     def deleted(self, attempt: Attempt) -> bool:
         return self.targets[attempt.target_id].tm_delete is not None or attempt.outdial_id in self.deleted_outdials
@@ -276,6 +290,8 @@ def _desk(found: Sequence[Mapping[str, Any]], now: datetime) -> Desk:
         desk.marks[attempt.id] = row["mark"]
         if attempt.target_id not in desk.targets:
             desk.targets[attempt.target_id] = reader.called_target(values[_TARGET_FROM:_POLICY_FROM])
+            if row["earlier"] is not None:
+                desk.earlier[attempt.target_id] = rows.endings(row["earlier"])
             if row["suppressed_mask"]:
                 desk.suppressed[attempt.target_id] = dict.fromkeys(rows.indexes_of(row["suppressed_mask"]))
         if row["suppressed_by"] is not None:

@@ -292,6 +292,7 @@ def _complete(desk: Desk, attempt: Attempt, result: AttemptResult, *code_path: s
         desk.now,
         retry_interval_seconds=policy.retry_interval_seconds,
         retry_after_seconds=result.retry_after_seconds,
+        ruling=desk.ruling(attempt, attempt.state),
     )
     after = moved(target, standing)
     if result.disposition is Disposition.DO_NOT_CALL:

@@ -67,6 +67,7 @@ def _lapse(desk: Desk, attempt: Attempt) -> AttemptState:
         attempt.expires_at,
         retry_interval_seconds=policy.retry_interval_seconds,
         on_unconfirmed=policy.on_unconfirmed,
+        ruling=desk.ruling(attempt, lifecycle.lapsed_state(attempt.state)),
     )
     lapsed = desk.put_attempt(ended(attempt, lapse.state, attempt.expires_at))
     desk.put_target(moved(target, lapse.standing), lapse.event, lapsed)

@@ -20,6 +20,7 @@ from app.rows.policies import (
 from app.rows.stored import (
     ATTEMPT_VALUES,
     CALLED_VALUES,
+    ENDING_VALUES,
     REASON_COLUMNS,
     Reader,
     attempt,
@@ -27,6 +28,7 @@ from app.rows.stored import (
     destination,
     destination_of,
     destination_value,
+    endings,
     indexes_of,
     outdial,
     outdial_values,
@@ -41,6 +43,7 @@ from app.rows.stored import (
 __all__ = [
     "ATTEMPT_VALUES",
     "CALLED_VALUES",
+    "ENDING_VALUES",
     "REASON_COLUMNS",
     "Reader",
     "allowed_text",
@@ -52,6 +55,7 @@ __all__ = [
     "destination_of",
     "destination_value",
     "dial_policy",
+    "endings",
     "file_layout",
     "import_job",
     "import_reject",

@@ -30,6 +30,7 @@ from app.records import (
     SuppressionSource,
     Target,
 )
+from app.retrying import Ending
 from app.rows.policies import dial_policy, hours_value, pacing_value, rule_value
 
 T = TypeVar("T")
@@ -325,6 +326,18 @@ class Reader:
         if read is None:
             read = self._read[text] = _destination_of(orjson.loads(text))
         return read
+
+
+ENDING_VALUES = ("id", "state", "disposition", "code", "destination_index")
+"""The columns of an attempt that `endings` takes."""
+
+
+def endings(text: str) -> dict[str, Ending]:
+    """What retry rules go by at some attempts, by their ids, from a JSON list of the values of ENDING_VALUES."""
+    return {
+        attempt_id: Ending(_STATES[state], None if disposition is None else _DISPOSITIONS[disposition], code, index)
+        for attempt_id, state, disposition, code, index in orjson.loads(text)
+    }
 
 
 _REPORTED = ATTEMPT_VALUES.index("is_conversion") + 1

@@ -11,7 +11,7 @@ from typing import Any
 from app import clock, db, destinations, rows, tables
 from app.changes import Change
 from app.db import Transaction
-from app.lifecycle import AttemptState
+from app.lifecycle import DESTINATIONS, AttemptState
 from app.records import Attempt
 from app.store import due
 from app.store.saving import saving
@@ -27,6 +27,9 @@ CODE = tables.RESULT_CODE.but("customer_id", "place")
 
 DECIDED_SECONDS_MAX = 1.0
 """From the reading of a desk until its changes are written. The new leases begin when it was read."""
+
+EARLIER_ATTEMPTS_MAX = 500
+"""Of a target that are read: all, because five destinations have at most 100 tries each."""
 
 Fetch = Callable[..., Awaitable[list[db.Row]]]
 
@@ -101,7 +104,8 @@ async def read_desk(
 
     First comes what `rows.Reader` makes records of: the attempt's columns, then the target's. Then, besides others,
     `suppressed_mask`: bit n is set if the target's destination n must never be called; `suppressed_by`, not null if the
-    attempt was revoked and its address must not be called; and in one row `codes`, a JSON list of the result codes that
+    attempt was revoked and its address must not be called; `earlier`, if retry rules count them: the target's attempts
+    since it was created or last reset, for `rows.endings`; and in one row `codes`, a JSON list of the result codes that
     were asked for, if there are any, each as the values of CODE.
 
     Args:
@@ -129,6 +133,7 @@ async def read_desk(
             (SELECT node <> {db.node()} FROM customer WHERE customer_id = $1) AS has_moved,
             CASE WHEN {is_any} THEN {for_ever} ELSE 0 END AS suppressed_mask,
             CASE WHEN {is_any} AND attempt.state = '{AttemptState.REVOKED}' THEN {of_attempt} END AS suppressed_by,
+            CASE WHEN outdial.retry_rules <> '[]' AND {_counts_earlier()} THEN {_earlier()} END AS earlier,
             {_listed("$4") if codes else "NULL"} AS codes
         FROM attempt {_JOINED} WHERE attempt.customer_id = $1 AND {known} {_of_these(known)}
         """,
@@ -137,6 +142,29 @@ async def read_desk(
         db.now_value(),
         *([sorted(codes)] if codes else []),
     )
+
+
+def _counts_earlier() -> str:
+    """A condition on an outdial: `retrying.needs_earlier` of its rules."""
+    rules = db.rowset("outdial.retry_rules", {"from_nth": "integer"}, "rule")
+    return f"(SELECT max(rule.from_nth) FROM {rules}) > 1"
+
+
+def _earlier() -> str:
+    """A value: the attempts of a target since it was created or last reset, as a JSON list; null or empty of none.
+
+    Each attempt counts as a try unless it is released, and a reset takes the counts back to zero: so these are as many
+    of its newest attempts as the counts add up to.
+    """
+    counted = " + ".join(f"target.try_count_{index}" for index in range(DESTINATIONS))
+    return f"""(
+        SELECT {db.json_lists(", ".join(rows.ENDING_VALUES))} FROM (
+            SELECT {", ".join(rows.ENDING_VALUES)}, row_number() OVER (ORDER BY claimed_at DESC, id DESC) AS number
+            FROM attempt AS made
+            WHERE made.customer_id = $1 AND made.target_id = target.id AND made.state <> '{AttemptState.RELEASED}'
+            ORDER BY claimed_at DESC, id DESC LIMIT {EARLIER_ATTEMPTS_MAX}
+        ) AS earlier WHERE earlier.number <= {counted}
+    )"""
 
 
 def _listed(codes: str) -> str:

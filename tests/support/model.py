@@ -1,11 +1,13 @@
 """A simple model of a target's life, written from the contract and not from the code."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from app.hours import CallingHours
 from app.lifecycle import AttemptState, Disposition, DoneReason, TargetStatus, UnconfirmedAction
 from app.records import CallCap
+from app.retrying import Ending, RetryRule
 
 PLACES = range(5)
 LIVE = {AttemptState.CLAIMED, AttemptState.DIALING}
@@ -47,6 +49,27 @@ def is_listed(listed: dict[str, datetime | None], address: str, now: datetime) -
         return False
     until = listed[address]
     return until is None or until > now
+
+
+def deciding_rule(rules: Sequence[RetryRule], endings: Sequence[Ending]) -> RetryRule | None:
+    """The retry rule that decides after the last of a target's attempts, which are given from its creation or reset on.
+
+    Each rule is taken by itself: with what matches it, one list after the other.
+    """
+    for rule in rules:
+        matching = [
+            place
+            for place, ending in enumerate(endings)
+            if ending.state in {AttemptState.COMPLETED, AttemptState.EXPIRED, AttemptState.UNCONFIRMED}
+            and ending.disposition not in {Disposition.ANSWERED, Disposition.DO_NOT_CALL}
+            and ending.state in (rule.states or (ending.state,))
+            and ending.disposition in (rule.dispositions or (ending.disposition,))
+            and ending.code in (rule.codes or (ending.code,))
+            and ending.destination_index in (rule.destinations or (ending.destination_index,))
+        ]
+        if matching and matching[-1] == len(endings) - 1 and len(matching) >= rule.from_nth:
+            return rule
+    return None
 
 
 @dataclass
