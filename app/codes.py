@@ -61,7 +61,7 @@ def _checked(drafts: Sequence[ResultCodeDraft], errors: list[UserError]) -> list
         if not validation.is_code(code):
             errors.append(invalid(validation.NO_CODE, *path, "code"))
         label = validation.text(draft.label, validation.LABEL_CHARACTERS_MAX, errors, *path, "label")
-        if not label.strip():
+        if not validation.is_visible(label):
             errors.append(invalid("Give a label, for people.", *path, "label"))
         if code in wanted:
             errors.append(invalid("This code is in the list already.", *path, "code"))

@@ -4,12 +4,14 @@ Each rule returns the value as it is stored, and adds errors to a list, so that 
 Lengths are in characters.
 """
 
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from app import addresses, hours, ids, retrying, zones
+from app.addresses import characters
 from app.errors import BadUserInput, UserError, invalid
 from app.hours import CallingHours
 from app.lifecycle import DESTINATIONS, UnconfirmedAction
@@ -136,13 +138,23 @@ def _encodable(value: str) -> bool:
     return True
 
 
-NO_CODE = f"Give 1 to {CODE_CHARACTERS_MAX} visible characters, without spaces around them."
+NO_CODE = (
+    f"Give 1 to {CODE_CHARACTERS_MAX} visible characters, without spaces around them. Letters with accents are one "
+    "character each (Unicode NFC)."
+)
 """Of a text that is no result code."""
 
 
 def is_code(value: str) -> bool:
-    """Whether a text can be a result code: visible, since people compare codes, and not longer than the column."""
-    return 1 <= len(value) <= CODE_CHARACTERS_MAX and value.isprintable() and value == value.strip()
+    """Whether a text can be a result code. People compare codes by eye: no two differ by what cannot be seen."""
+    if not 1 <= len(value) <= CODE_CHARACTERS_MAX or value != value.strip() or not value.isprintable():
+        return False
+    return not characters.has_invisible(value) and unicodedata.is_normalized("NFC", value)
+
+
+def is_visible(value: str) -> bool:
+    """Whether people can see anything of a text."""
+    return any(not sign.isspace() and not characters.is_invisible(sign) for sign in value)
 
 
 def optional_text(value: str | None, limit: int, errors: list[UserError], *path: str) -> str | None:

@@ -69,6 +69,12 @@ async def test_a_list_with_one_wrong_code_changes_nothing(database: str, viewer:
         ResultCodeDraft("LATER", "Again", busy),
         ResultCodeDraft("D\x00", "x", busy),
         ResultCodeDraft("later", "Another", busy),
+        ResultCodeDraft("LA\u200bTER", "x", busy),
+        ResultCodeDraft("LATER\ufe0f", "x", busy),
+        ResultCodeDraft("\u3164", "x", busy),
+        ResultCodeDraft("CAFE\u0301", "x", busy),  # looks like the next one
+        ResultCodeDraft("CAF\u00c9", "x", busy),
+        ResultCodeDraft("E", "\u200b\u00a0\u3164", busy),
     ]
     with pytest.raises(Rejected) as refusal:
         await codes.set_all(viewer, drafts=given)
@@ -81,6 +87,11 @@ async def test_a_list_with_one_wrong_code_changes_nothing(database: str, viewer:
         ("INVALID", "6", "label"),
         ("INVALID", "7", "code"),
         ("INVALID", "8", "code"),
+        ("INVALID", "10", "code"),
+        ("INVALID", "11", "code"),
+        ("INVALID", "12", "code"),
+        ("INVALID", "13", "code"),
+        ("INVALID", "15", "label"),
     ]
     assert names(await codes.get_all(viewer)) == [("SALE", False)]
 

@@ -14,7 +14,7 @@ from app.graphql.schema.fields import at_most
 @strawberry.input(description="A result code as it should be.")
 class ResultCodeInput:
     code: str = strawberry.field(
-        description="The code, 1 to 64 characters, without spaces around it. Upper and lower case differ."
+        description="The code, 1 to 64 visible characters, without spaces around it. Upper and lower case differ."
     )
     label: str = strawberry.field(description="The code in words, 1 to 255 characters.")
     disposition: Disposition = strawberry.field(description="The disposition with which it is reported.")
