@@ -181,6 +181,8 @@ class Attempt(Model):
     claimed_at = fields.DatetimeField()
     dialed_at = fields.DatetimeField(null=True)
     ended_at = fields.DatetimeField(null=True)
+    ring_seconds = fields.IntField(null=True)
+    talk_seconds = fields.IntField(null=True)
     permit = fields.JSONField[dict[str, object]](null=True)
     """Why the call was allowed, as the claim found it: see app.rows.permits. Never changed."""
 

@@ -249,6 +249,8 @@ class Migration(SqlMigration):
                 ("claimed_at", fields.DatetimeField(auto_now=False, auto_now_add=False)),
                 ("dialed_at", fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
                 ("ended_at", fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
+                ("ring_seconds", fields.IntField(null=True)),
+                ("talk_seconds", fields.IntField(null=True)),
                 ("permit", fields.JSONField(null=True, encoder=JSON_DUMPS, decoder=loads)),
             ],
             options={"table": "attempt", "app": "outdial", "pk_attr": "id"},
@@ -593,6 +595,8 @@ class Migration(SqlMigration):
                 claimed_at {instant} NOT NULL,
                 dialed_at {instant},
                 ended_at {instant},
+                ring_seconds INTEGER CHECK (ring_seconds BETWEEN 0 AND 86400),
+                talk_seconds INTEGER CHECK (talk_seconds BETWEEN 0 AND 86400),
                 permit {json},
                 CONSTRAINT attempt_lease_while_live CHECK (
                     (state IN ('CLAIMED', 'DIALING')) = (expires_at IS NOT NULL)
@@ -604,6 +608,9 @@ class Migration(SqlMigration):
                 CONSTRAINT attempt_code_is_of_a_result CHECK (
                     (code IS NULL OR disposition IS NOT NULL)
                     AND (code IS NULL) = (is_right_party IS NULL) AND (code IS NULL) = (is_conversion IS NULL)
+                ),
+                CONSTRAINT attempt_seconds_are_of_a_result CHECK (
+                    disposition IS NOT NULL OR (ring_seconds IS NULL AND talk_seconds IS NULL)
                 ),
                 PRIMARY KEY (customer_id, id),
                 FOREIGN KEY (customer_id, target_id) REFERENCES target (customer_id, id)

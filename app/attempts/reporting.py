@@ -221,6 +221,9 @@ async def complete(viewer: Viewer, *, results: Sequence[AttemptResult]) -> Attem
         if result.retry_after_seconds is not None:
             most = validation.RETRY_INTERVAL_SECONDS_MAX
             validation.number(result.retry_after_seconds, 0, most, errors, *path, "retry_after_seconds")
+        for name, seconds in (("ring_seconds", result.ring_seconds), ("talk_seconds", result.talk_seconds)):
+            if seconds is not None:
+                validation.number(seconds, 0, validation.CALL_SECONDS_MAX, errors, *path, name)
         if len(errors) > before:
             checked[index] = None
 
@@ -278,6 +281,8 @@ def _complete(desk: Desk, attempt: Attempt, result: AttemptResult, *code_path: s
                 is_right_party=code and code.is_right_party,
                 is_conversion=code and code.is_conversion,
                 detail=result.detail,
+                ring_seconds=result.ring_seconds,
+                talk_seconds=result.talk_seconds,
             )
         )
         target = _marked(target, attempt, result.disposition)

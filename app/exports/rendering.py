@@ -38,6 +38,8 @@ ATTEMPT_COLUMNS = (
     "code",
     "is_right_party",
     "is_conversion",
+    "ring_seconds",
+    "talk_seconds",
     "permit_local_time",
     "permit_time_zone",
     "permit_time_zone_source",
@@ -233,6 +235,8 @@ def _attempt_cells(line: AttemptLine) -> list[object]:
         sheets.neutralised(attempt.code or ""),
         _flag_cell(attempt.is_right_party),
         _flag_cell(attempt.is_conversion),
+        attempt.ring_seconds,
+        attempt.talk_seconds,
         *_permit_cells(attempt.permit),
     ]
 
@@ -277,6 +281,8 @@ def _attempt_object(line: AttemptLine) -> dict[str, Any]:
         "code": attempt.code,
         "is_right_party": attempt.is_right_party,
         "is_conversion": attempt.is_conversion,
+        "ring_seconds": attempt.ring_seconds,
+        "talk_seconds": attempt.talk_seconds,
         "permit": None if attempt.permit is None else _permit_object(attempt.permit),
     }
 

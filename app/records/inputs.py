@@ -165,6 +165,8 @@ class AttemptResult:
     retry_after_seconds: int | None = None
     code: str | None = None
     callback: CallbackDraft | None = None
+    ring_seconds: int | None = None
+    talk_seconds: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -253,6 +253,10 @@ class Attempt:
     claimed_at: datetime
     dialed_at: datetime | None
     ended_at: datetime | None
+    ring_seconds: int | None
+    """How long it rang, as the dialer reported; None if it did not say."""
+    talk_seconds: int | None
+    """How long the parties talked; likewise."""
 
 
 @dataclass(frozen=True, slots=True)

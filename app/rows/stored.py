@@ -246,6 +246,8 @@ def attempt(row: Mapping[str, Any]) -> Attempt:
         claimed_at=row["claimed_at"],
         dialed_at=row["dialed_at"],
         ended_at=row["ended_at"],
+        ring_seconds=row["ring_seconds"],
+        talk_seconds=row["talk_seconds"],
     )
 
 

@@ -28,8 +28,14 @@ _ATTEMPT_CHANGED = tables.ATTEMPT.but(
     *("dialer", "claimed_at"),
 )
 """All columns of an attempt that can change."""
-_ATTEMPT_UNCODED = _ATTEMPT_CHANGED.but("code", "is_right_party", "is_conversion")
-"""Those of an attempt without a code. Once it has one, it keeps it."""
+_CODED = ("code", "is_right_party", "is_conversion")
+_TIMED = ("ring_seconds", "talk_seconds")
+_ATTEMPT_SHAPES = {
+    (is_coded, is_timed): _ATTEMPT_CHANGED.but(*(() if is_coded else _CODED), *(() if is_timed else _TIMED))
+    for is_coded in (False, True)
+    for is_timed in (False, True)
+}
+"""Those of attempts with a code or not, and with seconds or not. Once an attempt has them, it keeps them."""
 
 _REPORTED = ("id", *_ATTEMPT_CHANGED.kinds)
 _reported = attrgetter(*_REPORTED)
@@ -164,8 +170,12 @@ def _updating_attempts(attempts: Sequence[Attempt], parameter: Parameters) -> st
     made: dict[str, Sequence[Any]] = dict(zip(_REPORTED, zip(*map(_reported, attempts), strict=True), strict=True))
     made["state"] = [state._value_ for state in made["state"]]
     made["disposition"] = [disposition and disposition._value_ for disposition in made["disposition"]]
-    if not any(code is not None for code in made["code"]):
-        return updating("UPDATE attempt", made, _ATTEMPT_UNCODED, parameter)
-    for flag in ("is_right_party", "is_conversion"):
-        made[flag] = [None if value is None else int(value) for value in made[flag]]
-    return updating("UPDATE attempt", made, _ATTEMPT_CHANGED, parameter)
+    is_coded, is_timed = (any(any(map(_is_given, made[name])) for name in names) for names in (_CODED, _TIMED))
+    if is_coded:
+        for flag in ("is_right_party", "is_conversion"):
+            made[flag] = [None if value is None else int(value) for value in made[flag]]
+    return updating("UPDATE attempt", made, _ATTEMPT_SHAPES[is_coded, is_timed], parameter)
+
+
+def _is_given(value: object) -> bool:
+    return value is not None

@@ -4,7 +4,8 @@ from app import db, events, tables
 from app.lifecycle import DESTINATIONS, AttemptState, TargetEventType, TargetStatus
 
 _BEGUN = tables.ATTEMPT_ROW.but(
-    *("disposition", "code", "is_right_party", "is_conversion", "call_id", "dialed_at", "ended_at")
+    *("disposition", "code", "is_right_party", "is_conversion", "call_id", "dialed_at", "ended_at"),
+    *("ring_seconds", "talk_seconds"),
 )
 """The columns that a new attempt has; the others are set when it is dialed and ended."""
 TAKEN = tables.TARGET_ROW.only(

@@ -158,6 +158,14 @@ VALUES: dict[str, tuple[str, Make, int]] = {
         lambda n: {"results": [{"attemptId": str(uuid4()), "disposition": "BUSY"} for _ in range(n)]},
         reporting.BATCH_ATTEMPTS_MAX,
     ),
+    **{
+        f"{name} of a result": (
+            "completeAttempts",
+            lambda n, name=name: {"results": [{"attemptId": str(uuid4()), "disposition": "BUSY", name: n}]},
+            validation.CALL_SECONDS_MAX,
+        )
+        for name in ("ringSeconds", "talkSeconds")
+    },
     "ids to reset": (
         "resetTargets",
         lambda n: {"targetIds": [str(uuid4()) for _ in range(n)]},
@@ -181,6 +189,14 @@ LEAST: dict[str, tuple[str, Make, int]] = {
     "lease": ("claimTargets", lambda n: {"leaseSeconds": n}, validation.LEASE_SECONDS_MIN),
     "claimed targets": ("claimTargets", lambda n: {"limit": n}, 1),
     "priority": ("createTargets", lambda n: _target(priority=n), 0),
+    **{
+        f"{name} of a result": (
+            "completeAttempts",
+            lambda n, name=name: {"results": [{"attemptId": str(uuid4()), "disposition": "BUSY", name: n}]},
+            0,
+        )
+        for name in ("ringSeconds", "talkSeconds")
+    },
     "result code": ("setResultCodes", lambda n: {"codes": [_code(code="x" * n)]}, 1),
     "label": ("setResultCodes", lambda n: {"codes": [_code(label="x" * n)]}, 1),
 }

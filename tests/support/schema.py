@@ -49,7 +49,7 @@ def an_attempt(target: Target, **values) -> Attempt:
         "destination_index": 1, "destination": a_destination(), "try_number": 1, "state": AttemptState.CLAIMED,
         "disposition": None, "code": None, "is_right_party": None, "is_conversion": None, "detail": "",
         "dialer": None, "call_id": None, "lease_seconds": 120, "expires_at": BORN,
-        "claimed_at": BORN, "dialed_at": None, "ended_at": None,
+        "claimed_at": BORN, "dialed_at": None, "ended_at": None, "ring_seconds": None, "talk_seconds": None,
     }  # fmt: skip
     return Attempt(**(defaults | values))
 

@@ -328,6 +328,12 @@ class Attempt(Node):
         description="When the dialer reported that it placed the call. Null if it did not."
     )
     ended_at: datetime | None = strawberry.field(description="When the attempt ended. Null while it is in progress.")
+    ring_seconds: int | None = strawberry.field(
+        description="How long it rang, in seconds, as the dialer reported. Null if it did not say."
+    )
+    talk_seconds: int | None = strawberry.field(
+        description="How long the parties talked, in seconds, as the dialer reported. Null if it did not say."
+    )
     permit: Permit | None = resolved(
         resolvers.permit_of_attempt,
         "Why this call was allowed, as it was found and stored when the target was claimed. Null if the attempt is "

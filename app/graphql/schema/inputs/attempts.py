@@ -84,6 +84,15 @@ class AttemptResultInput:
         description="One of resultCodes that belongs to the disposition and is not retired. Ignored if the attempt has "
         "this disposition already.",
     )
+    ring_seconds: int | None = strawberry.field(
+        default=UNSET,
+        description="How long it rang, 0 to 86,400 seconds. Ignored if the attempt has this disposition already.",
+    )
+    talk_seconds: int | None = strawberry.field(
+        default=UNSET,
+        description="How long the parties talked, 0 to 86,400 seconds. Ignored if the attempt has this disposition "
+        "already.",
+    )
 
 
 @in_bulk
@@ -96,7 +105,13 @@ class CompleteAttemptsInput:
     def reports(self) -> list[records.AttemptResult]:
         return [
             records.AttemptResult(
-                row.attempt_id, row.disposition, row.detail, given(row.retry_after_seconds), given(row.code)
+                row.attempt_id,
+                row.disposition,
+                row.detail,
+                given(row.retry_after_seconds),
+                given(row.code),
+                ring_seconds=given(row.ring_seconds),
+                talk_seconds=given(row.talk_seconds),
             )
             for row in self.results
         ]
