@@ -152,9 +152,11 @@ def operation_name(name: str | None, *, is_new: bool = True) -> str:
         name: of the operation.
         is_new: whether a name that this process has not seen may become a label.
     """
+    if name is not None and len(name) > OPERATION_NAME_CHARACTERS_MAX:  # not even looked for
+        return "other"
     if not name or name in _names:
         return name or ""
-    if not is_new or len(name) > OPERATION_NAME_CHARACTERS_MAX or len(_names) >= OPERATION_NAMES_MAX:
+    if not is_new or len(_names) >= OPERATION_NAMES_MAX:
         return "other"
     if _NUMBER.search(name):
         return "other"

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime
@@ -132,6 +133,27 @@ async def test_a_long_document_is_read_beside_the_loop_and_a_short_one_in_it(
     await execution.prepare_new(Operation(long), ALICE)
     assert reads.queries == [short, long]
     assert [thread == threading.get_ident() for thread in reads.threads] == [True, False]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        Operation("a " * 4_000_000),
+        Operation("{ viewer { subject } }", None, "x" * 8_000_000),
+        Operation(None, None, "x" * 8_000_000),
+    ],
+    ids=["document", "name", "name alone"],
+)
+async def test_texts_that_are_too_long_are_refused_before_anything_looks_at_them(
+    execution: Execution, reads: Reads, given: Operation
+) -> None:
+    began = time.thread_time()
+    assert execution.knows(given)
+    with pytest.raises(NotExecuted) as refused:
+        execution.prepare(given, ALICE)
+    assert time.thread_time() - began < 0.05  # to search the first one for names takes ten times as long
+    assert refused.value.code == "LIMIT_EXCEEDED"
+    assert reads.queries == []
 
 
 async def test_a_document_is_read_once_and_then_known(execution: Execution, reads: Reads) -> None:

@@ -19,8 +19,9 @@ _STRUCTURE = b'",[]{}'
 _OTHERS = bytes(set(range(256)) - set(_STRUCTURE))
 _STEPS = bytes({"[": 1, "{": 1, "]": 255, "}": 255}.get(chr(byte), 0) for byte in range(256))
 """One level up or down for each byte; 255 is -1 as a signed byte."""
-_WIDE = re.compile(rb"[\xf0-\xf4]|\\u[dD][89abAB]")
-"""A character that makes its string take four bytes for each."""
+_WIDE = [bytes([byte]) for byte in range(0xF0, 0xF5)]
+_WIDE_ESCAPE = re.compile(rb"\\u[dD][89abAB]")
+"""What begins a character that makes its string take four bytes for each."""
 
 
 def decode(text: bytes | str, *, depth_max: int | None = None, values_max: int | None = None) -> Any:
@@ -65,7 +66,8 @@ def _width(text: bytes) -> int:
     """How many bytes each character takes in a string that has the widest character of the text."""
     if text.isascii() and b"\\u" not in text:
         return 1
-    return 4 if _WIDE.search(text) else 2
+    # byte by byte: of 8 MiB it takes 5 ms, and one expression for all of them 100 ms
+    return 4 if any(byte in text for byte in _WIDE) or _WIDE_ESCAPE.search(text) else 2
 
 
 def _encoded(text: bytes | str) -> bytes:

@@ -3,6 +3,8 @@
 The bounds are the code's own, which a test of the documents compares with the page of limits.
 """
 
+import json
+import re
 from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
@@ -285,6 +287,27 @@ async def test_a_document_just_within_a_limit_runs_and_one_just_beyond_does_not(
     taken, refused = answers
     assert "errors" not in taken
     assert {error["extensions"]["code"] for error in refused["errors"]} <= {"LIMIT_EXCEEDED", "BAD_USER_INPUT"}
+
+
+@pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("way", ["POST", "GET", "stream", "socket"])
+async def test_the_name_that_a_request_gives_has_a_length(client: Client, way: str) -> None:
+    longest = "x" * forms.REQUESTED_NAME_CHARACTERS_MAX
+    for name, told in ((longest, None), (longest + "x", "LIMIT_EXCEEDED")):
+        request = {"query": f"query {name} {{ {NAME} }}", "operationName": name}
+        if way == "socket":
+            with Raw(int(client.url.rpartition(":")[2])).upgrade().initialise(client.token) as socket:
+                heard = socket.say(type="subscribe", id="1", payload=request).hear()
+                assert heard["type"] == ("next" if told is None else "error")
+                errors = heard["payload"] if told else []
+        elif way == "stream":
+            answer = await client.http.post("/graphql", json=request, headers={"Accept": "text/event-stream"})
+            data = json.loads(re.findall("data: (.+)", answer.text)[0])
+            errors = data.get("errors", [])
+        else:
+            sent = {"json": request} if way == "POST" else {"params": request}
+            errors = (await client.http.request(way, "/graphql", **sent)).json().get("errors", [])
+        assert [error["extensions"]["code"] for error in errors] == ([] if told is None else [told])
 
 
 @pytest.mark.parametrize("kind", ["sqlite"], indirect=True)

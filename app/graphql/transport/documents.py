@@ -159,8 +159,8 @@ class Documents:
 
 
 def _parse(query: str) -> DocumentNode:
-    if len(query) > forms.QUERY_CHARACTERS_MAX:
-        raise LimitExceeded(f"The document is too long: at most {forms.QUERY_CHARACTERS_MAX:,} characters.")
+    if refusal := forms.refusal_of_texts(query, None):
+        raise refusal
     try:
         return parse(query, max_tokens=forms.QUERY_TOKENS_MAX)
     except GraphQLSyntaxError as error:

@@ -21,7 +21,7 @@ from app import bounds, costs, deadlines, metrics, rates, tracing
 from app.auth import Viewer
 from app.errors import LimitExceeded, RateLimited, Unavailable
 from app.graphql.compiled import CompiledOperation, Compiler, Request
-from app.graphql.transport import answers, limits, masking
+from app.graphql.transport import answers, forms, limits, masking
 from app.graphql.transport.answering import Answering
 from app.graphql.transport.answers import Room
 from app.graphql.transport.crowds import Crowds, Sink, can_join
@@ -75,8 +75,10 @@ class Execution:
         self.reading = Reading(self._documents, self._lanes, self.limiter)
 
     def knows(self, operation: Operation) -> bool:
-        """Whether `prepare` is quick: the document is remembered, or there is none."""
-        return operation.query is None or operation.query in self._documents.kept
+        """Whether `prepare` is quick: the document is remembered, or there is none, or the request is refused."""
+        query = operation.query
+        refusal = forms.refusal_of_texts(query, operation.operation_name)
+        return query is None or refusal is not None or query in self._documents.kept
 
     async def prepare_new(self, operation: Operation, viewer: Viewer) -> Prepared:
         """As `prepare`, for an operation whose document is not known: it is read when its customer's turn comes.
@@ -116,6 +118,8 @@ class Execution:
             self.limiter.charge(viewer.customer_id, costs.points(fields=0, document=len(operation.query or "")))
 
     def _prepare(self, operation: Operation, viewer: Viewer, document: Document | None) -> Prepared:
+        if refused := forms.refusal_of_texts(operation.query, operation.operation_name):
+            raise masking.refuse(refused)
         if operation.query is None:
             raise masking.refuse_persisted_query()
         document = document or self._documents.of(operation.query)
