@@ -1,4 +1,4 @@
-"""Periodic work of the server: expired leases, lowered limits, lost imports, old data, and listening to other servers.
+"""Periodic work of the server: expired leases, breakers, lowered limits, lost imports, old data, other servers' calls.
 
 Every process runs all of it. If two processes find the same work, one of them does it.
 """
@@ -17,6 +17,7 @@ from app.errors import Unavailable
 
 SWEEP_EVERY_SECONDS = 1.0
 """Expired leases must be ended within 5 seconds."""
+JUDGE_EVERY_SECONDS = 1.0
 SEARCH_EVERY_SECONDS = 1.0
 PRUNE_EVERY_SECONDS = 60.0
 PRUNE_EVENTS_MAX = 1_000
@@ -46,6 +47,7 @@ def chores(*, event_retention_hours: int, import_retention_days: int) -> list[Ch
     """All repeated tasks."""
     listed = [
         Chore("end expired leases", _sweep, SWEEP_EVERY_SECONDS),
+        Chore("judge breakers", outdials.judge_breakers, JUDGE_EVERY_SECONDS),
         Chore("finish exhausted targets", _search, SEARCH_EVERY_SECONDS),
         Chore("sort targets by time zone", _sort, SEARCH_EVERY_SECONDS),
         Chore("finish suppressed targets", _finish_suppressed, SEARCH_EVERY_SECONDS),

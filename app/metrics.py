@@ -60,6 +60,11 @@ completed_attempts = Counter(
 swept_attempts = Counter(
     "outdial_swept_attempts", "Attempts whose lease expired, by resulting state.", ["state"], registry=_registry
 )
+opened_breakers = Counter(
+    "outdial_opened_breakers",
+    "How often an outdial has stopped by itself because too many of its calls failed.",
+    registry=_registry,
+)
 import_rows = Counter("outdial_import_rows", "Rows of imports, by result.", ["outcome"], registry=_registry)
 imports_under_way = Gauge(
     "outdial_imports_under_way",

@@ -66,6 +66,8 @@ class Outdial(Model):
     """{"max_open_attempts", "claims_per_second", "breaker": {…}}"""
     starts_at = fields.DatetimeField(null=True)
     ends_at = fields.DatetimeField(null=True)
+    is_broken = fields.SmallIntField(default=0)
+    """1 while its breaker is not closed. Claims read it here, and the rest in `outdial_breaker` only then."""
     time_zone = fields.CharField(max_length=64, null=True)
     exhausted_to = fields.UUIDField(null=True)
     """How far the look at all idle targets has come, after limits or caps were changed. Null if there is none."""
@@ -98,6 +100,31 @@ class OutdialCounter(Model):
 
     class Meta:
         table = "outdial_counter"
+
+
+# What is kept of an outdial's breaker: see app.breakers. There is none without a breaker in the policy.
+class OutdialBreaker(Model):
+    customer_id = fields.UUIDField()
+    outdial_id = fields.UUIDField(primary_key=True)
+    state = fields.CharField(max_length=16)
+    opened_at = fields.DatetimeField(null=True)
+    paused_until_at = fields.DatetimeField(null=True)
+    probe_attempt_id = fields.UUIDField(null=True)
+    counts_from_at = fields.DatetimeField()
+    buckets = fields.JSONField[list[list[int]]](default=list)
+    """[milliseconds since 1970, calls, failures]"""
+    epoch = fields.IntField()
+    tx = fields.BigIntField()
+    seq = fields.BigIntField()
+    """Up to which position of the log its calls are counted."""
+    judged_at = fields.DatetimeField()
+    settles_at = fields.DatetimeField(null=True)
+    """Until then the passing of counted calls alone may open it."""
+    is_watched = fields.SmallIntField(default=1)
+    """0 once the outdial is deleted."""
+
+    class Meta:
+        table = "outdial_breaker"
 
 
 # The time zones of an outdial's targets, and the sets of them that targets have: see app.store.grouping.

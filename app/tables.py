@@ -117,7 +117,10 @@ def row_of(instance: Model) -> dict[str, Any]:
 
 # ---------------------------------------------------------------- the columns of records
 
-OUTDIAL = columns_of(models.Outdial).but("exhausted_to", "sorted_to", "pruned_epoch", "pruned_tx", "pruned_seq")
+OUTDIAL = columns_of(models.Outdial).but(
+    *("exhausted_to", "sorted_to", "pruned_epoch", "pruned_tx", "pruned_seq", "is_broken"),
+)
+OUTDIAL_BREAKER = columns_of(models.OutdialBreaker)
 TARGET_ROW = columns_of(models.Target)
 TARGET = TARGET_ROW.but("last_index", "zones", "zone_group", "wakes_at")
 ATTEMPT_ROW = columns_of(models.Attempt)

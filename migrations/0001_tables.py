@@ -111,6 +111,7 @@ class Migration(SqlMigration):
                 ("pacing", fields.JSONField(null=True, encoder=JSON_DUMPS, decoder=loads)),
                 ("starts_at", fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
                 ("ends_at", fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
+                ("is_broken", fields.SmallIntField(default=0)),
                 ("time_zone", fields.CharField(null=True, max_length=64)),
                 ("exhausted_to", fields.UUIDField(null=True)),
                 ("pruned_epoch", fields.IntField(default=0)),
@@ -154,6 +155,27 @@ class Migration(SqlMigration):
                 ("occurred_at", fields.DatetimeField(auto_now=False, auto_now_add=False)),
             ],
             options={"table": "outdial_event", "app": "outdial", "pk_attr": "seq"},
+            bases=["Model"],
+        ),
+        StateOnly(
+            name="OutdialBreaker",
+            fields=[
+                ("customer_id", fields.UUIDField()),
+                ("outdial_id", fields.UUIDField(primary_key=True, default=uuid4, unique=True, db_index=True)),
+                ("state", fields.CharField(max_length=16)),
+                ("opened_at", fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
+                ("paused_until_at", fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
+                ("probe_attempt_id", fields.UUIDField(null=True)),
+                ("counts_from_at", fields.DatetimeField(auto_now=False, auto_now_add=False)),
+                ("buckets", fields.JSONField(default=list, encoder=JSON_DUMPS, decoder=loads)),
+                ("epoch", fields.IntField()),
+                ("tx", fields.BigIntField()),
+                ("seq", fields.BigIntField()),
+                ("judged_at", fields.DatetimeField(auto_now=False, auto_now_add=False)),
+                ("settles_at", fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
+                ("is_watched", fields.SmallIntField(default=1)),
+            ],
+            options={"table": "outdial_breaker", "app": "outdial", "pk_attr": "outdial_id"},
             bases=["Model"],
         ),
         StateOnly(
@@ -429,6 +451,7 @@ class Migration(SqlMigration):
                 pacing {json},
                 starts_at {instant},
                 ends_at {instant},
+                is_broken SMALLINT NOT NULL DEFAULT 0 CHECK (is_broken IN (0, 1)),
                 time_zone VARCHAR(64),
                 exhausted_to {uuid},
                 pruned_epoch INTEGER NOT NULL DEFAULT 0,
@@ -470,6 +493,35 @@ class Migration(SqlMigration):
                 PRIMARY KEY (customer_id, outdial_id, slot),
                 FOREIGN KEY (customer_id, outdial_id) REFERENCES outdial (customer_id, id)
             )
+            """,
+        ),
+        Sql(
+            """
+            CREATE TABLE outdial_breaker (
+                customer_id {uuid} NOT NULL,
+                outdial_id {uuid} NOT NULL,
+                state VARCHAR(16) NOT NULL CHECK (state IN ('CLOSED', 'OPEN', 'PROBING')),
+                opened_at {instant},
+                paused_until_at {instant},
+                probe_attempt_id {uuid},
+                counts_from_at {instant} NOT NULL,
+                buckets {json} NOT NULL DEFAULT '[]',
+                epoch INTEGER NOT NULL,
+                tx BIGINT NOT NULL,
+                seq BIGINT NOT NULL,
+                judged_at {instant} NOT NULL,
+                settles_at {instant},
+                is_watched SMALLINT NOT NULL DEFAULT 1 CHECK (is_watched IN (0, 1)),
+                CONSTRAINT outdial_breaker_opened CHECK ((state = 'CLOSED') = (opened_at IS NULL)),
+                CONSTRAINT outdial_breaker_pauses CHECK ((state = 'OPEN') = (paused_until_at IS NOT NULL)),
+                CONSTRAINT outdial_breaker_probes CHECK ((state = 'PROBING') = (probe_attempt_id IS NOT NULL)),
+                PRIMARY KEY (customer_id, outdial_id),
+                FOREIGN KEY (customer_id, outdial_id) REFERENCES outdial (customer_id, id)
+            )
+            """,
+            # those that housekeeping judges
+            """
+            CREATE INDEX outdial_breaker_watched ON outdial_breaker (customer_id, outdial_id) WHERE is_watched = 1
             """,
         ),
         Sql(

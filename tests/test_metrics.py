@@ -44,6 +44,7 @@ def test_every_metric_is_ours_and_says_what_it_is():
         "outdial_graphql_operations",
         "outdial_claimed_targets",
         "outdial_completed_attempts",
+        "outdial_opened_breakers",
         "outdial_swept_attempts",
         "outdial_events_delivered",
         "outdial_chore_succeeded_timestamp_seconds",

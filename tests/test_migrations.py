@@ -40,6 +40,7 @@ async def test_the_migrations_make_the_tables_of_the_models(database: str) -> No
     assert {model._meta.db_table for model in models} == {
         "customer",
         "outdial",
+        "outdial_breaker",
         "outdial_counter",
         "target",
         "attempt",

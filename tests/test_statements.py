@@ -28,6 +28,7 @@ ACROSS_CUSTOMERS = (
     "SELECT id, customer_id, outdial_id FROM attempt WHERE state IN ('CLAIMED', 'DIALING') AND expires_at <=",
     "SELECT id, customer_id FROM outdial WHERE exhausted_to IS NOT NULL",
     "SELECT id, customer_id FROM outdial WHERE sorted_to IS NOT NULL",
+    "SELECT customer_id, outdial_id FROM outdial_breaker AS breaker WHERE is_watched = 1",
     "SELECT customer_id FROM suppression WHERE is_pending = 1",
     "SELECT customer_id, id FROM import_job WHERE finished_at < statement_timestamp()",
     "SELECT customer_id, id FROM import_job WHERE state IN ('QUEUED', 'RUNNING') AND heard_at <= statement_timestamp()",

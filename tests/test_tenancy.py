@@ -11,6 +11,7 @@ import pytest
 from app import attempts, clock, codes, db, events, idempotency, imports, outdials, rates, suppressions, targets
 from app.auth import Viewer
 from app.lifecycle import Disposition, DoneReason
+from app.pacing import Breaker, BreakerState, Pacing
 from app.pagination import PageRequest, Place
 from app.rates import stored
 from app.rates.bucket import Rule
@@ -32,8 +33,8 @@ from app.records import (
 from tests.support import factories
 
 TENANT_TABLES = re.compile(
-    r"\b(?:FROM|JOIN|UPDATE|INTO) \"?(?:customer|outdial|outdial_counter|target|attempt|target_event|outdial_event"
-    r"|idempotency_key|import_job|import_reject|rate_limit|suppression)\b"
+    r"\b(?:FROM|JOIN|UPDATE|INTO) \"?(?:customer|outdial|outdial_breaker|outdial_counter|target|attempt|target_event"
+    r"|outdial_event|idempotency_key|import_job|import_reject|rate_limit|suppression)\b"
 )
 OVER_ALL_CUSTOMERS = (
     "SELECT id, customer_id, outdial_id FROM attempt",  # leases that ran out
@@ -41,6 +42,7 @@ OVER_ALL_CUSTOMERS = (
     "SELECT customer_id, key FROM idempotency_key WHERE tm_create",  # expired keys
     "SELECT customer_id, id FROM import_job WHERE state IN",  # imports whose server is gone
     "SELECT customer_id, id FROM import_job WHERE finished_at",  # old ones
+    "SELECT customer_id, outdial_id FROM outdial_breaker AS breaker WHERE is_watched = 1",  # those to be judged
     "SELECT customer_id FROM suppression WHERE is_pending = 1",  # new ones, whose targets are to be finished
     "SELECT customer_id FROM rate_limit WHERE filled_at",  # buckets that are full again
 )
@@ -98,7 +100,29 @@ async def live_through_everything(viewer: Viewer) -> None:
         await stored.charge(viewer.customer_id, spent, Rule(1_000, 10_000))
     await suppress_something(viewer, outdial.id)
     await import_something(viewer, outdial.id)
+    await break_something(viewer)
     await outdials.delete(viewer, outdial.id)
+
+
+async def break_something(viewer: Viewer) -> None:
+    """A breaker that opens, is read and closed, and is taken out of the policy; and one that is deleted while open."""
+    pacing = Pacing(breaker=Breaker(failure_percent=1, window_seconds=60, min_calls=1, pause_seconds=1))
+    for _ in range(2):
+        outdial = await factories.make_outdial(viewer, policy={"pacing": pacing})
+        await factories.make_target(viewer, outdial.id)
+        claimed = await attempts.claim(viewer, outdial.id)
+        await factories.complete(viewer, claimed[0].id, Disposition.FAILED)
+        factories.pass_time(1)
+        await outdials.judge_breakers()
+        found = await outdials.breaker_statuses(viewer, [outdial.id])
+        assert found[outdial.id].state is BreakerState.OPEN
+        await attempts.claim(viewer, outdial.id)
+    await outdials.delete(viewer, outdial.id)
+    again = await factories.make_outdial(viewer)
+    await outdials.update(viewer, again.id, changes={"dial_policy": PolicyDraft(pacing=pacing)})
+    await outdials.close_breaker(viewer, again.id)
+    await outdials.update(viewer, again.id, changes={"dial_policy": PolicyDraft(pacing=None)})
+    clock.shift = timedelta(0)
 
 
 async def change_many(viewer: Viewer, outdial_id: str) -> None:

@@ -1,5 +1,7 @@
 """Events: a log of changes, written in the transaction of the change and read from a cursor on."""
 
+from app.events.calls import calls
+from app.events.calls import end as end_of_calls
 from app.events.cursors import Position, cursor, position_of
 from app.events.epochs import must_open, open_epoch
 from app.events.following import BATCH_EVENTS_MAX, ends, tail
@@ -22,7 +24,9 @@ __all__ = [
     "append_columns",
     "append_outdial",
     "appending",
+    "calls",
     "cursor",
+    "end_of_calls",
     "ends",
     "inserting",
     "lag_seconds",

@@ -1,5 +1,7 @@
 """Outdials: lists of targets, owned by one customer."""
 
+from app.outdials.judging import close_breaker, judge_breakers
+from app.outdials.judging import statuses as breaker_statuses
 from app.outdials.lists import (
     count,
     create,
@@ -14,10 +16,13 @@ from app.outdials.lists import (
 from app.outdials.walking import search_exhausted, sort_by_zone
 
 __all__ = [
+    "breaker_statuses",
+    "close_breaker",
     "count",
     "create",
     "delete",
     "get_many",
+    "judge_breakers",
     "page",
     "policies",
     "progress",

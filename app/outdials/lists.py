@@ -12,7 +12,7 @@ from app.db import Transaction
 from app.errors import Rejected, UserError
 from app.lifecycle import OutdialEventType, OutdialState
 from app.listing import Listing, Parameters, counts, pages
-from app.outdials import walking
+from app.outdials import judging, walking
 from app.pagination import Page, PageRequest
 from app.records import DialPolicy, Outdial, OutdialDraft, OutdialFilter, PolicyDraft, Progress
 
@@ -178,6 +178,7 @@ async def _create(
         tm_delete=None,
     )
     await models.Outdial.create(using_db=tx.orm, **rows.outdial_values(outdial))
+    await judging.keep_up(tx, None, outdial, now)
     await idempotency.keep(tx, key, outdial.id, now)
     await _announce(tx, outdial, OutdialEventType.CREATED, now)
     return outdial
@@ -239,6 +240,7 @@ async def _update(
     await walking.stored(tx, viewer.customer_id, outdial_id).update(
         **{name: value for name, value in new.items() if value != old[name]}
     )
+    await judging.keep_up(tx, before.dial_policy, after, now)
     await _announce(tx, after, OutdialEventType.UPDATED, now)
     if _concerns_idle_targets(before.dial_policy, policy):
         await walking.search_exhausted.begin(tx, after)
@@ -281,6 +283,7 @@ async def _delete(tx: Transaction, viewer: Viewer, outdial_id: str) -> Outdial:
     now = await tx.now()
     deleted = replace(outdial, tm_delete=now)
     await walking.stored(tx, viewer.customer_id, outdial_id).update(tm_delete=now, exhausted_to=None)
+    await judging.forget(tx, outdial)
     await store.save(
         tx,
         [canceled(target, now) for target in targets],

@@ -22,7 +22,7 @@ from app.lifecycle import (
     Tries,
     UnconfirmedAction,
 )
-from app.pacing import Pacing
+from app.pacing import Breaker, Pacing
 from app.records.choices import (
     CapScope,
     CapSubject,
@@ -119,6 +119,11 @@ class DialPolicy:
     def sorts_by_zone(self) -> bool:
         """Whether each destination has its own calling hours, by its time zone."""
         return self.calling_hours is not None and self.calling_hours.time_zone is None
+
+    @property
+    def breaker(self) -> Breaker | None:
+        """When the list stops by itself; None: never."""
+        return None if self.pacing is None else self.pacing.breaker
 
 
 @dataclass(frozen=True, slots=True)

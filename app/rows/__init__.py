@@ -1,5 +1,6 @@
 """Rows of the database as records, and records as rows. Pure; `tables` knows the columns."""
 
+from app.rows.breakers import judgement, judgement_values
 from app.rows.imports import (
     file_layout,
     import_job,
@@ -15,6 +16,7 @@ from app.rows.policies import (
     calling_hours,
     caps,
     dial_policy,
+    pacing,
     reported_policy,
 )
 from app.rows.stored import (
@@ -60,9 +62,12 @@ __all__ = [
     "import_job",
     "import_reject",
     "indexes_of",
+    "judgement",
+    "judgement_values",
     "kept_row",
     "outdial",
     "outdial_values",
+    "pacing",
     "permit",
     "permitted_attempt",
     "progress",

@@ -68,7 +68,7 @@ SCOPES = {
     },
     "Mutation": dict.fromkeys(
         [
-            "createOutdial", "updateOutdial", "deleteOutdial",
+            "createOutdial", "updateOutdial", "deleteOutdial", "closeBreaker",
             "createTarget", "createTargets", "updateTarget", "deleteTarget", "cancelTarget", "resetTargets",
             "updateTargets", "cancelTargets",
             "cancelImport", "addSuppressions", "removeSuppressions", "setResultCodes",

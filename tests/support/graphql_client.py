@@ -51,6 +51,7 @@ _MUTATIONS = {  # field: (payload, input type; None if the argument is an id)
     "createOutdial": ("Outdial", "CreateOutdialInput"),
     "updateOutdial": ("Outdial", "UpdateOutdialInput"),
     "deleteOutdial": ("Outdial", None),
+    "closeBreaker": ("Outdial", None),
     "createTarget": ("Target", "CreateTargetInput"),
     "createTargets": ("CreateTargets", "CreateTargetsInput"),
     "updateTarget": ("Target", "UpdateTargetInput"),

@@ -1,4 +1,4 @@
-"""The object types that say why something cannot be claimed."""
+"""The object types that say why something cannot be claimed, and how a breaker stands."""
 
 from datetime import datetime
 
@@ -7,6 +7,7 @@ import strawberry
 from app import dialability
 from app.graphql.schema.enums import (
     BlockReason,
+    BreakerState,
 )
 from app.graphql.schema.fields import derived
 
@@ -41,3 +42,19 @@ class Dialability:
         "The other targets, each counted once, by its first reason. Reasons without targets are left out.",
         items_max=len(BlockReason),
     )
+
+
+@strawberry.type(description="How the breaker of an outdial stands. Without one in the policy it is CLOSED.")
+class BreakerStatus:
+    state: BreakerState = strawberry.field(description="Whether targets can be claimed.")
+    opened_at: datetime | None = strawberry.field(
+        description="When it opened. A call that fails after a pause changes nothing here. Null if it is CLOSED."
+    )
+    paused_until: datetime | None = strawberry.field(
+        description="When a single target can be claimed, to see whether calls still fail. In the past if one can be "
+        "now. Null unless it is OPEN."
+    )
+    calls: int = strawberry.field(
+        description="Calls that ended within the policy's windowSeconds. If it is not CLOSED, those when it opened."
+    )
+    failures: int = strawberry.field(description="How many of these calls failed.")

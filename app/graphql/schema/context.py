@@ -13,6 +13,7 @@ from app.auth import Viewer
 from app.blocks import Block, TargetBlocks
 from app.errors import Unavailable
 from app.graphql.schema.loading import Loader
+from app.pacing import BreakerStatus
 from app.pagination import Page, PageRequest
 from app.rates import Limiter
 from app.records import (
@@ -95,6 +96,10 @@ class Loaders:
     @cached_property
     def progress(self) -> Loader[Progress]:
         return self._loader(partial(outdials.progress, self._viewer))
+
+    @cached_property
+    def breakers(self) -> Loader[BreakerStatus]:
+        return self._loader(partial(outdials.breaker_statuses, self._viewer))
 
     @cached_property
     def blocks_of_outdials(self) -> Loader[Sequence[Block]]:

@@ -79,6 +79,19 @@ class Mutation:
     ) -> Outcome[records.Outdial | None]:
         return await outcome(outdials.delete(info.context.viewer, parse_id(outdial_id)), refused=None)
 
+    @mutation(
+        Scope.WRITE,
+        OutdialPayload,
+        "Closes the breaker of an outdial: its targets can be claimed at once, and its calls are counted anew. If it "
+        "is CLOSED already, nothing changes.",
+    )
+    async def close_breaker(
+        self,
+        info: Info,
+        outdial_id: Annotated[strawberry.ID, strawberry.argument(name="id", description="The outdial's id.")],
+    ) -> Outcome[records.Outdial | None]:
+        return await outcome(outdials.close_breaker(info.context.viewer, parse_id(outdial_id)), refused=None)
+
     # ------------------------------------------------------------ targets
 
     @mutation(Scope.WRITE, TargetPayload, "Adds one target to an outdial.")

@@ -30,6 +30,7 @@ from app.graphql.schema.enums import TargetOrder, TargetStatus
 from app.graphql.schema.fields import Later, given
 from app.graphql.schema.filters import AttemptFilter, ImportFilter, TargetFilter
 from app.graphql.schema.loading import Loader
+from app.pacing import BreakerStatus
 from app.pagination import Page
 
 T = TypeVar("T")
@@ -98,6 +99,10 @@ def _counted_page(
 
 def progress(outdial: OfOutdial, info: Info) -> Awaitable[records.Progress | None]:
     return info.context.loaders.progress.load(outdial.id)
+
+
+def breaker_of_outdial(outdial: OfOutdial, info: Info) -> Awaitable[BreakerStatus | None]:
+    return info.context.loaders.breakers.load(outdial.id)
 
 
 def targets_of_outdial(

@@ -11,7 +11,7 @@ import strawberry
 from app import auth, records
 from app.files.drafting import MESSAGE_CHARACTERS_MAX, ROW_CHARACTERS_MAX
 from app.graphql.schema import resolvers
-from app.graphql.schema.blocks import Block, Dialability
+from app.graphql.schema.blocks import Block, BreakerStatus, Dialability
 from app.graphql.schema.connections import Connection
 from app.graphql.schema.enums import (
     AttemptState,
@@ -132,6 +132,9 @@ class Outdial(Node):
         "with "
         "the targets, then subscribe to targetEvents with this cursor as `after`: no change is missed. Some events may "
         "already be part of the page; compare version.",
+    )
+    breaker: BreakerStatus = resolved(
+        resolvers.breaker_of_outdial, "Whether it has stopped by itself because too many of its calls failed."
     )
     blocked_by: list[Block] = resolved(
         resolvers.blocks_of_outdial,

@@ -1,0 +1,1 @@
+"""Breakers: when a list stops by itself, and goes on."""
