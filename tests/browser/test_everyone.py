@@ -60,6 +60,12 @@ async def tour(seen: Sight, client: Client, outdial_id: str, file: Path):
         if name == "Policy":
             await page.get_by_label("Only at certain hours").check()
             await page.get_by_role("button", name="Add a cap").click()
+            await page.get_by_role("button", name="Add a rule").click()
+            await page.get_by_label("Stop by itself if calls fail").check()
+        if name == "All of these":
+            await page.get_by_label("Reset").check()
+            await page.get_by_role("button", name="Count").click()
+            await expect(page.get_by_text("would be reset")).to_be_visible()
         yield name.lower()
     target = (await client.run("query($id: ID!) { outdial(id: $id) { targets(first: 1, where: {statuses: [DONE]}) "
         "{ nodes { id } } } }", id=outdial_id))["outdial"]["targets"]["nodes"][0]["id"]  # fmt: skip

@@ -27,6 +27,18 @@ export type AttemptState =
   /** The lease expired after the call was placed. The result is not known. */
   | 'UNCONFIRMED';
 
+/** When an outdial stops by itself because calls fail. */
+export type BreakerInput = {
+  /** It opens if at least this share of the calls failed, in percent, 1 to 100. */
+  failurePercent: number;
+  /** It never opens on fewer calls, 1 to 100,000. */
+  minCalls: number;
+  /** Seconds until a call is tried again, 1 to 86,400. */
+  pauseSeconds: number;
+  /** Calls count that ended within so many seconds, 1 to 3,600. */
+  windowSeconds: number;
+};
+
 /** The most tries within any time of a given length. */
 export type CallCapInput = {
   /** On which lists they are counted. */
@@ -172,12 +184,14 @@ export type DestinationType =
   /** A WhatsApp account, given by its phone number. Stored in E.164 form. */
   | 'WHATSAPP';
 
-/** How often targets are tried, how long to wait between tries, and how long a lease lasts. Fields that are left out keep their value, and so do those that are null, but callingHours. */
+/** How often targets are tried, how long to wait between tries, and how long a lease lasts. Fields that are left out keep their value. Null clears callingHours, pacing, startsAt and endsAt; the others keep their value. */
 export type DialPolicyInput = {
   /** When targets may be called. Given as a whole; null means at any time, which is the default. */
   callingHours?: CallingHoursInput | null | undefined;
   /** How often people are called at most, at most 5. An empty list takes all caps away. Default: none. */
   caps?: Array<CallCapInput> | null | undefined;
+  /** Nothing is claimed from then on; what waits stays as it is. Later than startsAt. Null means that it does not end, which is the default. */
+  endsAt?: string | null | undefined;
   /** Whether a destination whose hours are closed holds up those after it. Default: false. */
   keepOrder?: boolean | null | undefined;
   /** Seconds until an attempt expires if it is neither reported nor extended, 5 to 86,400. Default: 120. */
@@ -188,8 +202,14 @@ export type DialPolicyInput = {
   onUnconfirmed?: UnconfirmedAction | null | undefined;
   /** What happens to a destination whose time zone is not known, if the calling hours have none of their own. Default: SKIP. */
   onUnknownTimeZone?: UnknownTimeZoneAction | null | undefined;
+  /** How fast it is called at most. Given as a whole; null means as fast as dialers claim, which is the default. */
+  pacing?: PacingInput | null | undefined;
   /** Seconds from the end of an unsuccessful attempt until the target can be claimed again, 0 to 2,592,000. Default: 300. */
   retryIntervalSeconds?: number | null | undefined;
+  /** What happens after attempts that reached nobody, at most 20: the first rule that matches decides. If there is none, the other fields decide. An empty list takes all rules away. Default: none. */
+  retryRules?: Array<RetryRuleInput> | null | undefined;
+  /** Nothing is claimed before. Null means that it has started, which is the default. */
+  startsAt?: string | null | undefined;
 };
 
 /** The result of a call. ANSWERED and DO_NOT_CALL finish the target. INVALID_DESTINATION excludes the destination permanently. All other results lead to another try. */
@@ -198,6 +218,8 @@ export type Disposition =
   | 'ANSWERED'
   /** The line was busy. */
   | 'BUSY'
+  /** The person asked to be called at another time, which the result's callback has. */
+  | 'CALLBACK'
   /** The dialer hung up before an answer. */
   | 'CANCELED'
   /** The person asked not to be called. The target becomes DONE. */
@@ -223,6 +245,8 @@ export type DoneReason =
   | 'DO_NOT_CALL'
   /** Every destination has reached its try limit or is not usable. */
   | 'EXHAUSTED'
+  /** A retry rule of the policy finished it. */
+  | 'FINISHED'
   /** The dialer disappeared after it placed the call, and onUnconfirmed is FINISH. */
   | 'UNCONFIRMED';
 
@@ -269,6 +293,10 @@ export type ImportStopReason =
 
 /** What happened to an outdial. */
 export type OutdialEventType =
+  /** Its targets can be claimed again, after a call that did not fail, or by closeBreaker. */
+  | 'BREAKER_CLOSED'
+  /** Too many calls failed: its targets are not claimed for a while. */
+  | 'BREAKER_OPENED'
   /** The outdial was created. */
   | 'CREATED'
   /** The outdial was deleted. */
@@ -282,6 +310,16 @@ export type OutdialState =
   | 'ACTIVE'
   /** No new claims. Attempts in progress can finish. */
   | 'PAUSED';
+
+/** How fast an outdial is called at most, by all dialers together. */
+export type PacingInput = {
+  /** When it stops by itself. Null: never. */
+  breaker?: BreakerInput | null | undefined;
+  /** The most targets that are claimed within any second, 0.001 to 10,000. Of a fraction above 1 the whole number counts; 0.2 means one in five seconds. Null: no limit. */
+  claimsPerSecond?: number | null | undefined;
+  /** The most attempts that are in progress at any time, 1 to 100,000. Null: no limit. */
+  maxOpenAttempts?: number | null | undefined;
+};
 
 /** Which suppressions to remove. Give either ids or addresses. */
 export type RemoveSuppressionsInput = {
@@ -311,7 +349,7 @@ export type ResetTargetsInput = {
 
 /** A result code as it should be. */
 export type ResultCodeInput = {
-  /** The code, 1 to 64 characters, without spaces around it. Upper and lower case differ. */
+  /** The code, 1 to 64 visible characters, without spaces around it. Upper and lower case differ. */
   code: string;
   /** The disposition with which it is reported. */
   disposition: Disposition;
@@ -323,6 +361,35 @@ export type ResultCodeInput = {
   isRightParty?: boolean;
   /** The code in words, 1 to 255 characters. */
   label: string;
+};
+
+/** What a retry rule does with a target. */
+export type RetryAction =
+  /** It becomes DONE with the reason FINISHED. */
+  | 'FINISH'
+  /** The next claim begins at the destination after the one that was tried; after the last one comes the first. */
+  | 'NEXT_DESTINATION'
+  /** It is tried again after the wait, at its first destination that is usable. */
+  | 'RETRY';
+
+/** What happens after an attempt that reached nobody. An attempt matches a rule if it matches each of its lists; an empty list matches all. */
+export type RetryRuleInput = {
+  /** What happens to the target. */
+  action: RetryAction;
+  /** The owner's own result, at most 50 codes. An attempt without one matches only an empty list. */
+  codes?: Array<string>;
+  /** The index of the destination that was tried, 0 to 4. */
+  destinations?: Array<number>;
+  /** The reported result: any but ANSWERED and DO_NOT_CALL. An attempt without one matches only an empty list. */
+  dispositions?: Array<Disposition>;
+  /** The rule counts from the nth matching attempt on since the target was created or last reset, 1 to 500. */
+  fromNth?: number;
+  /** The wait is made longer by chance, by at most this share of it in percent, 0 to 100. */
+  jitterPercent?: number;
+  /** How the attempt ended: COMPLETED, EXPIRED or UNCONFIRMED. */
+  states?: Array<AttemptState>;
+  /** Seconds from the end of the attempt until the target can be claimed again, 0 to 2,592,000. Null: for RETRY as long as without the rule, for NEXT_DESTINATION none. FINISH has no wait. */
+  waitSeconds?: number | null | undefined;
 };
 
 /** All result codes of the customer. */
@@ -376,6 +443,8 @@ export type SuppressionSource =
 
 /** What happened to one target or to many targets. */
 export type TargetEventType =
+  /** A callback was scheduled or canceled, or its window has passed. */
+  | 'CALLBACK'
   /** The owner canceled the target. */
   | 'CANCELED'
   /** A dialer claimed the target. */
@@ -606,7 +675,7 @@ export type PolicyQueryVariables = Exact<{
 }>;
 
 
-export type PolicyQuery = { outdial: { id: string, dialPolicy: { maxTryCounts: Array<number>, retryIntervalSeconds: number, leaseSeconds: number, onUnconfirmed: UnconfirmedAction, onUnknownTimeZone: UnknownTimeZoneAction, keepOrder: boolean, caps: Array<{ tries: number, windowSeconds: number, per: CapSubject, over: CapScope }>, callingHours: { timeZone: string | null, windows: Array<{ weekday: Weekday, from: string, to: string }>, exceptions: Array<{ date: string, name: string, windows: Array<{ from: string, to: string }> }> } | null } } | null };
+export type PolicyQuery = { outdial: { id: string, timeZone: string | null, dialPolicy: { maxTryCounts: Array<number>, retryIntervalSeconds: number, leaseSeconds: number, onUnconfirmed: UnconfirmedAction, onUnknownTimeZone: UnknownTimeZoneAction, keepOrder: boolean, startsAt: string | null, endsAt: string | null, caps: Array<{ tries: number, windowSeconds: number, per: CapSubject, over: CapScope }>, callingHours: { timeZone: string | null, windows: Array<{ weekday: Weekday, from: string, to: string }>, exceptions: Array<{ date: string, name: string, windows: Array<{ from: string, to: string }> }> } | null, retryRules: Array<{ states: Array<AttemptState>, dispositions: Array<Disposition>, codes: Array<string>, destinations: Array<number>, fromNth: number, action: RetryAction, waitSeconds: number | null, jitterPercent: number }>, pacing: { maxOpenAttempts: number | null, claimsPerSecond: number | null, breaker: { failurePercent: number, windowSeconds: number, minCalls: number, pauseSeconds: number } | null } | null } } | null };
 
 export type TargetsQueryVariables = Exact<{
   id: string | number;
@@ -992,6 +1061,7 @@ export const PolicyDocument = new TypedDocumentString(`
     query Policy($id: ID!) {
   outdial(id: $id) {
     id
+    timeZone
     dialPolicy {
       maxTryCounts
       retryIntervalSeconds
@@ -1021,6 +1091,28 @@ export const PolicyDocument = new TypedDocumentString(`
           }
         }
       }
+      retryRules {
+        states
+        dispositions
+        codes
+        destinations
+        fromNth
+        action
+        waitSeconds
+        jitterPercent
+      }
+      pacing {
+        maxOpenAttempts
+        claimsPerSecond
+        breaker {
+          failurePercent
+          windowSeconds
+          minCalls
+          pauseSeconds
+        }
+      }
+      startsAt
+      endsAt
     }
   }
 }

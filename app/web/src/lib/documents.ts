@@ -99,6 +99,7 @@ export const PolicyQuery = graphql(`
   query Policy($id: ID!) {
     outdial(id: $id) {
       id
+      timeZone
       dialPolicy {
         maxTryCounts
         retryIntervalSeconds
@@ -128,6 +129,28 @@ export const PolicyQuery = graphql(`
             }
           }
         }
+        retryRules {
+          states
+          dispositions
+          codes
+          destinations
+          fromNth
+          action
+          waitSeconds
+          jitterPercent
+        }
+        pacing {
+          maxOpenAttempts
+          claimsPerSecond
+          breaker {
+            failurePercent
+            windowSeconds
+            minCalls
+            pauseSeconds
+          }
+        }
+        startsAt
+        endsAt
       }
     }
   }

@@ -1,6 +1,7 @@
 // Why a call was allowed, in words.
 import type { TimeZoneSource } from "../generated/graphql";
-import { duration, parts, type Cap } from "./caps";
+import { parts, type Cap } from "./caps";
+import { duration } from "./duration";
 import { DAYS } from "./week";
 import { ZONE } from "./words";
 

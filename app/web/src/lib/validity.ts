@@ -13,8 +13,8 @@ function said(field: Checked): string {
   const { validity } = field;
   if (validity.valid) return "";
   if (validity.valueMissing) return "Fill in this field.";
-  const { min, max } = field as HTMLInputElement;
-  if (validity.badInput || validity.stepMismatch) return "Enter a whole number.";
+  const { min, max, step } = field as HTMLInputElement;
+  if (validity.badInput || validity.stepMismatch) return step === "any" ? "Enter a number." : "Enter a whole number.";
   if (validity.rangeUnderflow || validity.rangeOverflow) return `Enter a number from ${min} to ${max}.`;
   return "Check this value.";
 }
