@@ -43,9 +43,11 @@ _ELSEWHERE = ("pip install", "outdial serve", "outdial demo", "outdial migrate",
 """Blocks with these commands set something up or do not end. Other tests run the commands."""
 _STREAM = "curl -N"
 _TIME = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d\.\d{6}"
+_LOCAL_TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d\d:\d\d"
 _NEVER = "9999-01-01 00:00:00.000000"
 _PASSING = re.compile(
-    rf"[0-9a-f]{{8}}-[0-9a-f]{{4}}-[0-9a-f]{{4}}-[0-9a-f]{{4}}-[0-9a-f]{{12}}|{_TIME}|\bAQ[\w-]{{20,}}|\beyJ[\w.-]+"
+    rf"[0-9a-f]{{8}}-[0-9a-f]{{4}}-[0-9a-f]{{4}}-[0-9a-f]{{4}}-[0-9a-f]{{12}}|{_TIME}|{_LOCAL_TIME}"
+    r"|\bAQ[\w-]{20,}|\beyJ[\w.-]+"
 )
 """What differs from run to run: ids, times, cursors, tokens."""
 
