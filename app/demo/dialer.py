@@ -28,23 +28,24 @@ REST_SECONDS_MAX = 5.0
 GATHER_SECONDS = 0.1
 
 CLAIM = """mutation Claim($input: ClaimTargetsInput!) { claimTargets(input: $input) {
-  attempts { id state destination { type target } target { name } } userErrors { code message } } }"""
+  attempts { id state dialer destination { type target } target { name } } userErrors { code message } } }"""
 START = "mutation Start($input: StartAttemptsInput!) { startAttempts(input: $input) { attempts { id } } }"
 EXTEND = "mutation Extend($input: ExtendAttemptsInput!) { extendAttempts(input: $input) { userErrors { code } } }"
 RELEASE = "mutation Release($input: ReleaseAttemptsInput!) { releaseAttempts(input: $input) { userErrors { code } } }"
 COMPLETE = """mutation Complete($input: CompleteAttemptsInput!) {
   completeAttempts(input: $input) { userErrors { message path } } }"""
 OPEN = """query Open($id: ID!, $dialer: String!) { outdial(id: $id) { attempts(first: 100, where: { dialer: $dialer,
-  states: [CLAIMED, DIALING] }) { nodes { id state destination { type target } target { name } } } } }"""
+  states: [CLAIMED, DIALING] }) { nodes { id state dialer destination { type target } target { name } } } } }"""
+CODES = "{ resultCodes { code disposition isRetired } }"
 WHY = """query Why($id: ID!) { outdial(id: $id) { nextClaimAt blockedBy { detail }
   targets(first: 1, where: { statuses: [IDLE] }) { nodes { blockedBy { detail } } } } }"""
 
-Attempt = dict[str, Any]  # as in the answers of these queries
-Disposition = str  # ANSWERED BUSY NO_ANSWER FAILED CANCELED TIMEOUT MACHINE INVALID_DESTINATION DO_NOT_CALL
+Attempt = dict[str, Any]  # as in the answers of these queries, and with `codes`: the owner's, by disposition
+Result = dict[str, Any]  # the disposition, and more of AttemptResultInput that is known: code, talkSeconds, callback …
 log = logging.getLogger("outdial.dialer")
 
 
-async def call(attempt: Attempt) -> Disposition | None:
+async def call(attempt: Attempt) -> Result | None:
     """REPLACE THIS: place one call, wait until it ends and return the result; None if it is unknown.
 
     After a restart it is also called for calls that were placed before, with the state DIALING: do not place them
@@ -52,10 +53,13 @@ async def call(attempt: Attempt) -> Disposition | None:
     """
     odds = {"ANSWERED": 41, "NO_ANSWER": 25, "MACHINE": 15, "BUSY": 15, "INVALID_DESTINATION": 3, "DO_NOT_CALL": 1}
     dice = random.Random(attempt["id"])  # noqa: S311 - this telephone is simulated; it knows each call by its id
-    ended = dice.choices(list(odds), list(odds.values()))[0]
+    result: Result = {"disposition": dice.choices(list(odds), list(odds.values()))[0]}
+    seconds = dice.uniform(1, 3) + (3 if result["disposition"] in {"ANSWERED", "MACHINE"} else 0)
     if attempt["state"] != "DIALING":
-        await asyncio.sleep(dice.uniform(1, 3) + (3 if ended in {"ANSWERED", "MACHINE"} else 0))
-    return ended
+        await asyncio.sleep(seconds)
+    if codes := attempt["codes"].get(result["disposition"]):
+        result["code"] = dice.choice(codes)  # a person would choose after the call
+    return result
 
 
 class CannotDial(Exception):  # noqa: N818 - not an error of this file
@@ -68,14 +72,17 @@ class Dialer:
     outdial_id: str
     name: str  # unique: after a restart, it finds its open attempts by this name
     lines: int = 10  # calls at the same time, up to 100: one page has all open attempts after a restart
-    telephone: Callable[[Attempt], Awaitable[Disposition | None]] = call
-    held: dict[str, Disposition | None] = field(default_factory=dict)  # by attempt id: how calls ended, None until then
+    telephone: Callable[[Attempt], Awaitable[Result | None]] = call
+    held: dict[str, Result | None] = field(default_factory=dict)  # by attempt id: how calls ended, None until then
+    codes: dict[str, list[str]] = field(default_factory=dict)  # the owner's result codes, by disposition
+    throttled_until: str | None = None  # the pace of the list lets nobody claim before
     said: str = ""  # why there is nothing to call
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Dial until `stopping` is set and the calls in progress have ended. If cancelled, it leaves these open."""
         async with asyncio.TaskGroup() as tasks:
             aides = [tasks.create_task(self.renew()), tasks.create_task(self.report())]
+            await self.read_codes()
             await self.recover(tasks)
             await self.dial(stopping, tasks)
             while self.held:  # noqa: ASYNC110 - 0.1 seconds late is soon enough
@@ -100,7 +107,10 @@ class Dialer:
                 await self.release(claimed)
             elif claimed:
                 await self.start(claimed, tasks)
-            wait = GATHER_SECONDS if claimed or free <= 0 else POLL_SECONDS if self.held else await self.rest()
+            if self.throttled_until and free > 0:
+                wait = self.until(self.throttled_until) * random.uniform(1, 1.2)  # noqa: S311 - not all at once
+            else:
+                wait = GATHER_SECONDS if claimed or free <= 0 else POLL_SECONDS if self.held else await self.rest()
             with suppress(TimeoutError):
                 await asyncio.wait_for(stopping.wait(), wait)
 
@@ -109,22 +119,29 @@ class Dialer:
         if (outdial := await self.send(WHY, id=self.outdial_id)) is None:
             return POLL_SECONDS  # it was deleted: the next claim says so
         next_at, waiting = outdial["nextClaimAt"], outdial["targets"]["nodes"]
-        seconds = (datetime.fromisoformat(next_at) - datetime.now(UTC)).total_seconds() if next_at else REST_SECONDS_MAX
-        if seconds > 0:
+        seconds = self.until(next_at) if next_at else REST_SECONDS_MAX
+        if seconds > GATHER_SECONDS:  # not now
             blocks = [block["detail"] for one in [outdial, *waiting] for block in one["blockedBy"]]
             why = " ".join(blocks) if waiting else "No target waits."
             if why != self.said:
                 log.warning("nothing to call%s: %s", f" until {next_at}" if next_at else "", why)
             self.said = why
-        return min(max(seconds, POLL_SECONDS), REST_SECONDS_MAX)
+        return max(seconds, POLL_SECONDS)
+
+    @staticmethod
+    def until(instant: str) -> float:
+        """Seconds from now until then, bounded: much can change meanwhile."""
+        seconds = (datetime.fromisoformat(instant) - datetime.now(UTC)).total_seconds()
+        return min(max(seconds, GATHER_SECONDS), REST_SECONDS_MAX)
 
     async def claim(self, limit: int) -> list[Attempt]:
-        """Lease due targets. If an answer is lost, a repeated request gets the same attempts, because of the key."""
+        """Lease due targets, callbacks for this dialer's name too. A repeated request gets the same, by its key."""
         wish = {"outdialId": self.outdial_id, "limit": limit, "dialer": self.name, "leaseSeconds": LEASE_SECONDS}
         payload = await self.send(CLAIM, input=wish | {"idempotencyKey": str(uuid.uuid4())})
         for error in payload["userErrors"]:
             if error["code"] != "PAUSED":  # which passes
                 raise CannotDial(error["message"])
+        self.throttled_until = payload.get("throttledUntil")
         return [attempt for attempt in payload["attempts"] if attempt["state"] == "CLAIMED"]
 
     async def start(self, claimed: list[Attempt], tasks: asyncio.TaskGroup) -> None:
@@ -146,7 +163,7 @@ class Dialer:
         ended = None
         try:
             async with asyncio.timeout(CALL_SECONDS_MAX):
-                ended = await self.telephone(attempt)
+                ended = await self.telephone(attempt | {"codes": self.codes})
         except Exception:  # an error of one call does not end others; its result is unknown
             log.exception("call %s failed", attempt["id"])
         if ended:
@@ -158,11 +175,21 @@ class Dialer:
         """Report calls that ended close together in one request. DO_NOT_CALL counts even if the lease was lost."""
         while True:
             await asyncio.sleep(GATHER_SECONDS)
-            if batch := [{"attemptId": id_, "disposition": ended} for id_, ended in self.held.items() if ended]:
-                for error in (await self.send(COMPLETE, input={"results": batch}))["userErrors"]:
-                    log.warning("call %s: %s", batch[int(error["path"][1])]["attemptId"], error["message"])
-                for result in batch:
-                    del self.held[str(result["attemptId"])]
+            if batch := {id_: result for id_, result in self.held.items() if result}:
+                results = [{"attemptId": id_, **result} for id_, result in batch.items()]
+                for error in (await self.send(COMPLETE, input={"results": results}))["userErrors"]:
+                    id_, place = results[int(error["path"][1])]["attemptId"], error["path"][2]
+                    log.warning("call %s: %s", id_, error["message"])
+                    if place == "code" and batch.pop(id_).pop("code"):  # retired meanwhile: sent again without it
+                        await self.read_codes()
+                for id_ in batch:
+                    del self.held[id_]
+
+    async def read_codes(self) -> None:
+        self.codes = {}
+        for code in await self.send(CODES):
+            if not code["isRetired"]:
+                self.codes.setdefault(code["disposition"], []).append(code["code"])
 
     async def renew(self) -> None:
         """Extend the leases while calls last. If one is lost, its call continues: the result may still count."""

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 
 from app.demo import dialer
-from app.demo.dialer import Attempt, Dialer
+from app.demo.dialer import Attempt, Dialer, Result
 
 NAME = "dialer of the tests"
 LEASE_SECONDS = 5
@@ -33,17 +33,17 @@ class Telephone:
         self._book = book
         self._seconds = seconds
 
-    async def call(self, attempt: Attempt) -> str | None:
+    async def call(self, attempt: Attempt) -> Result | None:
         if attempt["state"] == "DIALING":
             self._write(asked=attempt["id"])
-            return next((call["ended"] for call in self.calls() if call["id"] == attempt["id"]), None)
+            return next(({"disposition": call["ended"]} for call in self.calls() if call["id"] == attempt["id"]), None)
         name = attempt["target"]["name"]
         endings = name.partition(": ")[2].split()
         before = sum(call["name"] == name for call in self.calls())
         ended: str = endings[min(before, len(endings) - 1)]
         self._write(id=attempt["id"], name=name, address=attempt["destination"]["target"], ended=ended)
         await asyncio.sleep(self._seconds)
-        return ended
+        return {"disposition": ended}
 
     def calls(self) -> list[dict[str, Any]]:
         """Every call that was placed."""
