@@ -27,6 +27,41 @@ export type AttemptState =
   /** The lease expired after the call was placed. The result is not known. */
   | 'UNCONFIRMED';
 
+/** Why something cannot be claimed. */
+export type BlockReason =
+  /** Too many calls of the outdial failed. until is when one is tried again. */
+  | 'BREAKER_OPEN'
+  /** A callback is kept for another dialer. until is when anybody may claim it. */
+  | 'CALLBACK_OF_ANOTHER'
+  /** It was tried as often as the policy's caps allow. until is when they leave a try, or when claims look at it again: at most 60 seconds after a release or a suppression's end has freed it. */
+  | 'CAPPED'
+  /** The target or its outdial is deleted. */
+  | 'DELETED'
+  /** The target is DONE. doneReason says why. */
+  | 'DONE'
+  /** The policy's endsAt has passed. */
+  | 'ENDED'
+  /** A dialer reported that the address is invalid. */
+  | 'INVALID_DESTINATION'
+  /** The time of the next try has not come. */
+  | 'NOT_DUE'
+  /** The policy's startsAt has not come. */
+  | 'NOT_STARTED'
+  /** The calling hours are closed, or the list is still being sorted by time zones after they were set. */
+  | 'OUTSIDE_CALLING_HOURS'
+  /** The outdial is called as fast as the policy's pacing allows. */
+  | 'PACED'
+  /** The outdial is paused. */
+  | 'PAUSED'
+  /** The target has an attempt in progress. */
+  | 'PROGRESSING'
+  /** The address is on the do-not-call list. */
+  | 'SUPPRESSED'
+  /** The destination was tried as often as its limit allows. */
+  | 'TRIES_USED_UP'
+  /** The time zone of the destination is not known, and the calling hours go by it. */
+  | 'UNKNOWN_TIME_ZONE';
+
 /** When an outdial stops by itself because calls fail. */
 export type BreakerInput = {
   /** It opens if at least this share of the calls failed, in percent, 1 to 100. */
@@ -38,6 +73,15 @@ export type BreakerInput = {
   /** Calls count that ended within so many seconds, 1 to 3,600. */
   windowSeconds: number;
 };
+
+/** Whether a breaker lets targets be claimed. */
+export type BreakerState =
+  /** They can be claimed. */
+  | 'CLOSED'
+  /** Too many calls failed. None is claimed until the pause is over. */
+  | 'OPEN'
+  /** The pause is over, and a single call is under way that shows whether calls fail still. */
+  | 'PROBING';
 
 /** The most tries within any time of a given length. */
 export type CallCapInput = {
@@ -677,6 +721,20 @@ export type PolicyQueryVariables = Exact<{
 
 export type PolicyQuery = { outdial: { id: string, timeZone: string | null, dialPolicy: { maxTryCounts: Array<number>, retryIntervalSeconds: number, leaseSeconds: number, onUnconfirmed: UnconfirmedAction, onUnknownTimeZone: UnknownTimeZoneAction, keepOrder: boolean, startsAt: string | null, endsAt: string | null, caps: Array<{ tries: number, windowSeconds: number, per: CapSubject, over: CapScope }>, callingHours: { timeZone: string | null, windows: Array<{ weekday: Weekday, from: string, to: string }>, exceptions: Array<{ date: string, name: string, windows: Array<{ from: string, to: string }> }> } | null, retryRules: Array<{ states: Array<AttemptState>, dispositions: Array<Disposition>, codes: Array<string>, destinations: Array<number>, fromNth: number, action: RetryAction, waitSeconds: number | null, jitterPercent: number }>, pacing: { maxOpenAttempts: number | null, claimsPerSecond: number | null, breaker: { failurePercent: number, windowSeconds: number, minCalls: number, pauseSeconds: number } | null } | null } } | null };
 
+export type StandingQueryVariables = Exact<{
+  id: string | number;
+}>;
+
+
+export type StandingQuery = { outdial: { id: string, blockedBy: Array<{ reason: BlockReason, detail: string, until: string | null }>, breaker: { state: BreakerState, openedAt: string | null, pausedUntil: string | null, calls: number, failures: number }, dialPolicy: { pacing: { maxOpenAttempts: number | null, claimsPerSecond: number | null, breaker: { failurePercent: number, windowSeconds: number, minCalls: number, pauseSeconds: number } | null } | null } } | null };
+
+export type CloseBreakerMutationVariables = Exact<{
+  id: string | number;
+}>;
+
+
+export type CloseBreakerMutation = { closeBreaker: { userErrors: Array<{ message: string, path: Array<string> }> } };
+
 export type TargetsQueryVariables = Exact<{
   id: string | number;
   first: number;
@@ -1117,6 +1175,47 @@ export const PolicyDocument = new TypedDocumentString(`
   }
 }
     `) as unknown as TypedDocumentString<PolicyQuery, PolicyQueryVariables>;
+export const StandingDocument = new TypedDocumentString(`
+    query Standing($id: ID!) {
+  outdial(id: $id) {
+    id
+    blockedBy {
+      reason
+      detail
+      until
+    }
+    breaker {
+      state
+      openedAt
+      pausedUntil
+      calls
+      failures
+    }
+    dialPolicy {
+      pacing {
+        maxOpenAttempts
+        claimsPerSecond
+        breaker {
+          failurePercent
+          windowSeconds
+          minCalls
+          pauseSeconds
+        }
+      }
+    }
+  }
+}
+    `) as unknown as TypedDocumentString<StandingQuery, StandingQueryVariables>;
+export const CloseBreakerDocument = new TypedDocumentString(`
+    mutation CloseBreaker($id: ID!) {
+  closeBreaker(id: $id) {
+    userErrors {
+      message
+      path
+    }
+  }
+}
+    `) as unknown as TypedDocumentString<CloseBreakerMutation, CloseBreakerMutationVariables>;
 export const TargetsDocument = new TypedDocumentString(`
     query Targets($id: ID!, $first: Int!, $after: String, $where: TargetFilter) {
   outdial(id: $id) {

@@ -156,6 +156,50 @@ export const PolicyQuery = graphql(`
   }
 `);
 
+/** Why an outdial stands still, and how its breaker stands: most of it changes with the time, of which no event tells. */
+export const StandingQuery = graphql(`
+  query Standing($id: ID!) {
+    outdial(id: $id) {
+      id
+      blockedBy {
+        reason
+        detail
+        until
+      }
+      breaker {
+        state
+        openedAt
+        pausedUntil
+        calls
+        failures
+      }
+      dialPolicy {
+        pacing {
+          maxOpenAttempts
+          claimsPerSecond
+          breaker {
+            failurePercent
+            windowSeconds
+            minCalls
+            pauseSeconds
+          }
+        }
+      }
+    }
+  }
+`);
+
+export const CloseBreakerMutation = graphql(`
+  mutation CloseBreaker($id: ID!) {
+    closeBreaker(id: $id) {
+      userErrors {
+        message
+        path
+      }
+    }
+  }
+`);
+
 export const TargetsQuery = graphql(`
   query Targets($id: ID!, $first: Int!, $after: String, $where: TargetFilter) {
     outdial(id: $id) {

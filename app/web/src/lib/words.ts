@@ -1,5 +1,5 @@
 // The page's words for the names of the API: one for each, wherever it stands.
-import type { AttemptState, DestinationType, Disposition, DoneReason, SuppressionSource, TargetStatus, TimeZoneSource } from "../generated/graphql";
+import type { AttemptState, BlockReason, BreakerState, DestinationType, Disposition, DoneReason, SuppressionSource, TargetStatus, TimeZoneSource } from "../generated/graphql";
 
 export const STATUS: Record<TargetStatus, string> = { IDLE: "Waiting", PROGRESSING: "Calling", DONE: "Done" };
 
@@ -34,6 +34,19 @@ export const ATTEMPT: Record<AttemptState, string> = {
   UNCONFIRMED: "Unconfirmed",
   REVOKED: "Revoked",
 };
+
+/** Why nothing of an outdial is called, for those reasons that hold all of it. */
+export const STOP: Partial<Record<BlockReason, string>> = {
+  DELETED: "It is deleted.",
+  PAUSED: "It is paused.",
+  NOT_STARTED: "It has not started.",
+  ENDED: "It has ended.",
+  BREAKER_OPEN: "Too many calls failed.",
+  PACED: "It is called as fast as its pace allows.",
+  OUTSIDE_CALLING_HOURS: "The calling hours are closed.",
+};
+
+export const BREAKER: Record<BreakerState, string> = { CLOSED: "Closed", OPEN: "Open", PROBING: "Open, but one call is under way" };
 
 export const SOURCE: Record<SuppressionSource, string> = { OWNER: "Added here", CALLEE: "Asked not to be called", IMPORT: "Imported" };
 
