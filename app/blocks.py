@@ -87,16 +87,32 @@ _DONE = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A whole list is held, until an instant."""
+
+    until: datetime | None
+    """None if that is not foreseen."""
+
+
 def of_outdial(
-    state: OutdialState, *, is_deleted: bool, is_closed: bool = False, opens_at: datetime | None = None
+    state: OutdialState,
+    *,
+    is_deleted: bool,
+    starts: Held | None = None,
+    has_ended: bool = False,
+    paced: Held | None = None,
+    closed: Held | None = None,
 ) -> list[Block]:
     """What holds a whole list.
 
     Args:
         state: the outdial's.
         is_deleted: whether it is.
-        is_closed: its calling hours are closed now.
-        opens_at: when they open; None if that is not foreseen.
+        starts: it has not started.
+        has_ended: it has ended.
+        paced: it has taken all that its pace allows.
+        closed: its calling hours are closed.
     """
     blocks = []
     if is_deleted:
@@ -105,9 +121,18 @@ def of_outdial(
         blocks.append(
             Block(BlockReason.PAUSED, None, "The outdial is paused. Resume it to let its targets be claimed.")
         )
-    if is_closed:
+    if starts is not None:
+        blocks.append(Block(BlockReason.NOT_STARTED, starts.until, "The outdial has not started: see startsAt."))
+    if has_ended:
+        blocks.append(Block(BlockReason.ENDED, None, "The outdial has ended: see endsAt."))
+    if paced is not None:
+        detail = "As many attempts are in progress as its pace allows."
+        if paced.until is not None:
+            detail = "As many targets were claimed in this time as its pace allows."
+        blocks.append(Block(BlockReason.PACED, paced.until, detail))
+    if closed is not None:
         blocks.append(
-            Block(BlockReason.OUTSIDE_CALLING_HOURS, opens_at, "The calling hours of the outdial are closed.")
+            Block(BlockReason.OUTSIDE_CALLING_HOURS, closed.until, "The calling hours of the outdial are closed.")
         )
     return blocks
 

@@ -5,18 +5,19 @@ The statements take the predicate of the claim from `app.destinations`, so that 
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from app import blocks, db, destinations, rows, sleeping, store, tables, validation
+from app import blocks, db, destinations, pacing, rows, sleeping, store, tables, validation
 from app.auth import Viewer
-from app.blocks import Block, BlockReason, PlaceFacts, TargetBlocks
+from app.blocks import Block, BlockReason, Held, PlaceFacts, TargetBlocks
 from app.errors import BadUserInput, UserError
 from app.lifecycle import DESTINATIONS, DoneReason, TargetStatus
 from app.listing import COUNT_SECONDS_MAX
 from app.outdials import get_many, progress
+from app.pacing import Pacing, Usage
 from app.records import Outdial, Progress
 from app.sleeping import Clocks
 
@@ -142,14 +143,43 @@ async def blocks_of_outdials(viewer: Viewer, outdial_ids: Sequence[str]) -> dict
         list(outdial_ids),
         db.now_value(),
     )
-    return {row["id"]: _blocks_at(rows.outdial(row), row["now_at"]) for row in found}
+    if not found:
+        return {}
+    read, now_at = [rows.outdial(row) for row in found], found[0]["now_at"]
+    paced = await _paced(viewer, read, now_at)
+    return {outdial.id: _blocks_at(outdial, now_at, paced.get(outdial.id)) for outdial in read}
 
 
-def _blocks_at(outdial: Outdial, at: datetime) -> list[Block]:
-    is_closed, opens_at = closed(outdial, at)
+def _blocks_at(outdial: Outdial, at: datetime, paced: Held | None) -> list[Block]:
+    policy, (is_closed, opens_at) = outdial.dial_policy, closed(outdial, at)
     return blocks.of_outdial(
-        outdial.state, is_deleted=outdial.tm_delete is not None, is_closed=is_closed, opens_at=opens_at
+        outdial.state,
+        is_deleted=outdial.tm_delete is not None,
+        starts=None if pacing.is_running(policy.starts_at, None, at) else Held(policy.starts_at),
+        has_ended=not pacing.is_running(None, policy.ends_at, at),
+        paced=paced,
+        closed=Held(opens_at) if is_closed else None,
     )
+
+
+async def _paced(viewer: Viewer, outdials: Sequence[Outdial], now: datetime) -> dict[str, Held]:
+    """Those that have taken all that their pace allows."""
+    held = {}
+    for outdial_id, (pace, usage) in (await paces(viewer, outdials, now)).items():
+        until = pacing.waits_until(pace, usage)
+        if pacing.is_full(pace, usage):
+            held[outdial_id] = Held(None)
+        elif until is not None:
+            held[outdial_id] = Held(until)
+    return held
+
+
+async def paces(viewer: Viewer, outdials: Iterable[Outdial], now: datetime) -> dict[str, tuple[Pacing, Usage]]:
+    """The pace of each outdial that has one, and what was taken of it."""
+    known = {one.id: one.dial_policy.pacing for one in outdials}
+    paced = {outdial_id: pace for outdial_id, pace in known.items() if pace is not None and pace.limits_claims}
+    used = await store.usages(viewer.customer_id, list(paced.items()), now)
+    return {outdial_id: (pace, used[outdial_id]) for outdial_id, pace in paced.items()}
 
 
 def closed(outdial: Outdial, at: datetime) -> tuple[bool, datetime | None]:
@@ -174,7 +204,9 @@ class Dialability:
 async def dialabilities(
     viewer: Viewer, outdial_ids: Sequence[str], *, at: datetime | None = None
 ) -> dict[str, Dialability]:
-    """What a claim would find at that time if nothing changes until then, a pause aside: it may be over by then.
+    """What a claim would find at that time if nothing changes until then.
+
+    A pause and the pace are left aside: they may be over by then.
 
     Args:
         viewer: whose.
@@ -271,12 +303,16 @@ def _asleep(clocks: Clocks, suppressed: destinations.Suppressed, capped: destina
 
 
 def _dialability(outdial: Outdial, at: datetime, idle: Mapping[str, int], others: Progress) -> Dialability:
-    claimable = idle.get(_CLAIMABLE, 0)
+    policy, claimable = outdial.dial_policy, idle.get(_CLAIMABLE, 0)
     blocked = Counter({BlockReason(reason): number for reason, number in idle.items() if reason != _CLAIMABLE})
     blocked[BlockReason.DONE] = others.done
     blocked[BlockReason.PROGRESSING] = others.progressing
     if outdial.tm_delete is not None:
         blocked, claimable = Counter({BlockReason.DELETED: blocked.total() + claimable}), 0
+    elif not pacing.is_running(policy.starts_at, None, at):
+        blocked[BlockReason.NOT_STARTED], claimable = claimable, 0
+    elif not pacing.is_running(None, policy.ends_at, at):
+        blocked[BlockReason.ENDED], claimable = claimable, 0
     elif closed(outdial, at)[0]:
         blocked[BlockReason.OUTSIDE_CALLING_HOURS], claimable = claimable, 0
     return Dialability(at, claimable, {reason: blocked[reason] for reason in BlockReason if blocked[reason]})

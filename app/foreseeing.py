@@ -2,7 +2,8 @@
 
 Of each range of the index of due targets the first are looked at: of those that are due, and of those that become due
 later. What holds them up is read as for `blockedBy`. From that follows the first moment at which a claim would take
-each, if nothing happens until then: suppressions expire, caps leave a try, calling hours open.
+each, if nothing happens until then: suppressions expire, caps leave a try, calling hours open, the outdial starts, and
+its rate lets another target be claimed.
 
 If all that are looked at in a range are held up, and there are more behind them, the answer is a bound: no target
 behind them can be claimed before it. It is never later than the truth. Claims put those that suppressions or caps hold
@@ -14,10 +15,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from app import db, sleeping, store, validation
+from app import db, pacing, sleeping, store, validation
 from app.auth import Viewer
 from app.blocks import PlaceFacts
-from app.dialability import closed, facts_of_places, facts_of_targets
+from app.dialability import closed, facts_of_places, facts_of_targets, paces
 from app.lifecycle import OutdialState, TargetStatus
 from app.outdials import get_many
 from app.records import Outdial
@@ -62,15 +63,17 @@ class _Foreseen:
 async def next_claims(viewer: Viewer, outdial_ids: Sequence[str]) -> dict[str, datetime | None]:
     """The first moment at which each outdial has something that can be claimed; in the past if it has now.
 
-    None if there will be nothing as far as is known: the outdial is paused, deleted or never opens, or no target waits.
+    None if there will be nothing as far as is known: the outdial is paused, deleted, has ended or never opens, or no
+    target waits.
     Never later than the truth; a bound if over LOOKED_AT_MAX targets of a range are held up. What attempts in progress
     lead to is not foreseen. It costs the same for an outdial of any size.
     """
     policies = await get_many(viewer, outdial_ids, deleted=True)
     active = [one for one in policies.values() if one.tm_delete is None and one.state is OutdialState.ACTIVE]
     clocks = await sleeping.clocks(viewer, active)
+    earliest = await _earliest(viewer, active)
     heads = await _heads(viewer, active, clocks, each=1)
-    found = await _looked_at(viewer, heads, policies, clocks)
+    found = await _looked_at(viewer, heads, policies, clocks, earliest)
     first = _first(found)
     held = {
         one.outdial_id
@@ -79,12 +82,31 @@ async def next_claims(viewer: Viewer, outdial_ids: Sequence[str]) -> dict[str, d
     }
     if held:
         more = await _heads(viewer, [policies[one] for one in held], clocks, each=LOOKED_AT_MAX)
-        first |= _bounded(more, await _looked_at(viewer, more, policies, clocks))
+        first |= _bounded(more, await _looked_at(viewer, more, policies, clocks, earliest))
     sorting = [one for one, of_outdial in clocks.items() if of_outdial.is_sorting]
     now = max((one.seen_at for one in found), default=await db.now() if sorting else _NEVER)
     for outdial_id in sorting:  # those that have no zones yet may be claimed as soon as they have
-        first[outdial_id] = min(first.get(outdial_id, _NEVER), now)
-    return {one: _within_hours(outdial, first.get(one), now) for one, outdial in policies.items()}
+        first[outdial_id] = min(first.get(outdial_id, _NEVER), max(now, earliest.get(outdial_id, now)))
+    return {
+        one: _before_the_end(outdial, _within_hours(outdial, first.get(one), now), now)
+        for one, outdial in policies.items()
+    }
+
+
+async def _earliest(viewer: Viewer, outdials: Collection[Outdial]) -> dict[str, datetime]:
+    """Before when nothing is claimed: of outdials that have not started, or whose rate is used up."""
+    limited = [one for one in outdials if one.dial_policy.starts_at is not None or one.dial_policy.pacing is not None]
+    if not limited:
+        return {}
+    now = await db.now()
+    used = await paces(viewer, limited, now)
+    earliest = {}
+    for outdial in limited:
+        waits_until = pacing.waits_until(*used[outdial.id]) if outdial.id in used else None
+        later = [at for at in (outdial.dial_policy.starts_at, waits_until) if at is not None and at > now]
+        if later:
+            earliest[outdial.id] = max(later)
+    return earliest
 
 
 def _first(found: Collection[_Foreseen]) -> dict[str, datetime]:
@@ -159,28 +181,34 @@ async def _first_of(
 
 
 async def _looked_at(
-    viewer: Viewer, heads: Collection[_Head], policies: Mapping[str, Outdial], clocks: Mapping[str, Clocks]
+    viewer: Viewer,
+    heads: Collection[_Head],
+    policies: Mapping[str, Outdial],
+    clocks: Mapping[str, Clocks],
+    earliest: Mapping[str, datetime],
 ) -> list[_Foreseen]:
     if not heads:
         return []
     found = []
     for row in await facts_of_targets(viewer, [one for head in heads for one in head.ids]):
         of_outdial = clocks.get(row["outdial_id"])
-        moment = _moment(row, of_outdial, keeps_order=policies[row["outdial_id"]].dial_policy.keep_order)
-        lowest = row["due_at"]
+        keeps_order = policies[row["outdial_id"]].dial_policy.keep_order
+        begins = earliest.get(row["outdial_id"], row["now_at"])
+        moment = _moment(row, of_outdial, begins, keeps_order=keeps_order)
+        lowest = row["due_at"] if begins <= row["now_at"] else max(row["due_at"], begins)
         if of_outdial is not None:
             lowest = of_outdial.opens(row["zone_group"], max(lowest, row["now_at"]))
         found.append(_Foreseen(row["id"], row["outdial_id"], row["now_at"], lowest, moment))
     return found
 
 
-def _moment(row: Mapping[str, Any], clocks: Clocks | None, *, keeps_order: bool) -> datetime | None:
+def _moment(row: Mapping[str, Any], clocks: Clocks | None, begins: datetime, *, keeps_order: bool) -> datetime | None:
     """When a claim takes an idle target, if nothing happens until then."""
     if row["next_try_at"] is None or row["status"] != TargetStatus.IDLE:
         return None
     places = facts_of_places(row, clocks)
     # DUE_AT: until then no claim looks at it, though what held it up may have ended
-    at: datetime | None = max(row["due_at"], row["next_try_at"], row["now_at"])
+    at: datetime | None = max(row["due_at"], row["next_try_at"], row["now_at"], begins)
     for _ in range(CHANGES_MAX):
         if at is None:
             break
@@ -220,3 +248,10 @@ def _within_hours(outdial: Outdial, moment: datetime | None, now: datetime) -> d
         return moment
     is_closed, opens_at = closed(outdial, max(moment, now))
     return opens_at if is_closed else moment
+
+
+def _before_the_end(outdial: Outdial, moment: datetime | None, now: datetime) -> datetime | None:
+    """None if the outdial has ended by then."""
+    if moment is None or not pacing.is_running(None, outdial.dial_policy.ends_at, max(moment, now)):
+        return None
+    return moment

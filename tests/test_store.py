@@ -12,7 +12,7 @@ from app.auth import Viewer
 from app.changes import changed, counted, created
 from app.db import Transaction
 from app.lifecycle import Disposition, DoneReason, TargetEventType, TargetStatus
-from app.store import capping, claims
+from app.store import claims, looks
 from tests.support import factories
 
 SOURCES = sorted(Path(app.__file__).parent.rglob("*.py"))
@@ -97,7 +97,7 @@ async def test_a_claim_that_fails_after_it_took_targets_leaves_nothing(
     take_due = claims._take
 
     async def fails(tx: Transaction, wish: store.Wish) -> None:
-        [taken], _ = await take_due(tx, [wish], capping.first(wish.outdial_id, wish.limit))
+        [taken], _ = await take_due(tx, [wish], looks.first(wish.outdial_id, wish.limit))
         assert taken.attempts
         raise OSError("the connection is gone")
 

@@ -4,7 +4,7 @@ from app import idempotency, metrics, store, validation
 from app.auth import Viewer
 from app.errors import Rejected, UserError, UserErrorCode, rejected
 from app.lifecycle import OutdialState
-from app.records import Attempt
+from app.records import Claimed
 from app.store import Wish
 
 CLAIM_TARGETS_MAX = 500
@@ -19,7 +19,7 @@ async def claim(
     lease_seconds: int | None = None,
     idempotency_key: str | None = None,
     reads: frozenset[str] | None = None,
-) -> list[Attempt]:
+) -> Claimed:
     """Lease up to `limit` due targets to one dialer.
 
     Args:
@@ -33,7 +33,8 @@ async def claim(
             `ClaimedAttempt`. By default they are without.
 
     Returns:
-        0 to `limit` attempts, of higher priority first, then the longest due; empty if nothing is due.
+        0 to `limit` attempts, of higher priority first, then the longest due; empty if nothing is due,
+        or the outdial has not started or has ended. Fewer if its pace allows no more: then with `throttled_until`.
 
     Raises:
         Rejected: INVALID, NOT_FOUND, PAUSED, or CONFLICT of the idempotency key.
@@ -59,10 +60,12 @@ async def claim(
     taken = await store.take_due(wish)
     if wish.key is not None and taken.known is not None:
         idempotency.answer_of(wish.key, taken.known)
-        return list(taken.attempts)
+        return Claimed(taken.attempts)
     if taken.state is None:
         raise rejected(UserErrorCode.NOT_FOUND, "Outdial not found.", "outdial_id")
     if taken.state is OutdialState.PAUSED:
         raise rejected(UserErrorCode.PAUSED, "The outdial is paused. Resume it to claim targets.", "outdial_id")
     metrics.claimed_targets.inc(len(taken.attempts))
-    return list(taken.attempts)
+    claimed = Claimed(taken.attempts)
+    claimed.throttled_until = taken.throttled_until
+    return claimed

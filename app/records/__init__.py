@@ -40,6 +40,7 @@ from app.records.permits import Permit, PermitCap, PermittedAttempt, PermitWindo
 from app.records.results import (
     AttemptBatch,
     ChangedTargets,
+    Claimed,
     CreatedTargets,
 )
 from app.records.stored import (
@@ -85,6 +86,7 @@ __all__ = [
     "CapSubject",
     "ChangedTargets",
     "CheckedTarget",
+    "Claimed",
     "ClaimedAttempt",
     "Counting",
     "CreatedTargets",

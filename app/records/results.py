@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from app.errors import UserError
 from app.records.stored import (
@@ -35,3 +36,12 @@ class AttemptBatch:
     attempts: Sequence[Attempt]
     """In the input's order, without those that have an error."""
     errors: tuple[UserError, ...]
+    throttled_until: datetime | None = None
+    """Of claims: as in `Claimed`."""
+
+
+class Claimed(list[Attempt]):
+    """New attempts."""
+
+    throttled_until: datetime | None = None
+    """When more may be claimed, if the pace of the outdial has held back some."""

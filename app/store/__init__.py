@@ -10,6 +10,8 @@ The row, the counts and the event always agree, because they are made from the s
 - `claims`: takes due targets, with all that a claim writes.
 - `awake`: what claims know of calling hours.
 - `capping`, `capping_on_sqlite`: how claims look for targets at which caps leave a try.
+- `looks`: what a claim takes an outdial to have, and its locks.
+- `pacing`: how many targets a claim may take at the pace of its outdial.
 - `lulling`: puts targets to sleep whose addresses are suppressed for some time.
 - `grouping`: sorts targets by their time zones.
 - `staged`: stores new targets of a file, thousands at once.
@@ -28,6 +30,7 @@ from app.store.due import topic as due_topic
 from app.store.grouping import sort
 from app.store.locks import lock_outdial, lock_outdial_and_look, lock_targets, read_revoked
 from app.store.lulling import wake_at
+from app.store.pacing import usages
 from app.store.saving import save
 from app.store.staged import save_staged, suppressed_rows
 from app.store.suppressions import add as add_suppressions
@@ -75,6 +78,7 @@ __all__ = [
     "sort",
     "suppressed_rows",
     "take_due",
+    "usages",
     "wake_at",
     "wake_up",
 ]

@@ -2,16 +2,14 @@
 
 Caps are counted from the ledger, in the claim's own statement. On PostgreSQL that is exact because of a lock: claims of
 outdials without caps share it, and one of an outdial with caps has it alone, so that it sees all attempts of the
-customer. Whether an outdial has caps is known from the claim before. If it was wrong, the statement takes nothing, and
-the claim is sent again with the other lock.
+customer. Which lock a claim needs is known from the one before: see `looks`.
 
 A claim looks at as many due targets as it may take. Those that are capped are put to sleep until the caps leave a try.
 If all were, it looks at more, up to a bound.
 """
 
-from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 
 from app import db
@@ -26,35 +24,8 @@ ROUNDS_MAX = 3
 """How often a claim looks at more."""
 WIDER = 10
 """So many times as many each time."""
-TURNS_MAX = 3
-"""How often a claim is sent again because caps were set or taken away meanwhile."""
 SLEEP_SECONDS = 60
 """At most so long a target sleeps if an event could free it: a release, or the end of a suppression."""
-OUTDIALS_MAX = 10_000
-
-_with_caps: OrderedDict[str, None] = OrderedDict()
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """What a claim sends."""
-
-    outdial_id: str
-    rows: int
-    """How many targets it looks at."""
-    is_capped: bool
-    """Whether the outdial is taken to have caps."""
-    turns: int = 0
-    rounds: int = 1
-
-    def split(self, lock: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """The lock among those that it takes alone and those that it shares."""
-        return locks(lock, is_capped=self.is_capped)
-
-
-def locks(lock: str, *, is_capped: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The lock among those that a claim takes alone and those that it shares."""
-    return ((lock,), ()) if is_capped else ((), (lock,))
 
 
 LOCK = "'claims ' || CAST($1 AS text)"
@@ -66,42 +37,16 @@ def lock_of(customer_id: str) -> str:
     return f"claims {customer_id}"
 
 
-def first(outdial_id: str, rows: int) -> Look:
-    return Look(outdial_id, rows, is_capped=outdial_id in _with_caps)
-
-
 def wider(rows: int) -> Iterator[int]:
     """How many targets a claim looks at, each time that it has found capped ones alone."""
     for _ in range(ROUNDS_MAX):
         yield rows
-        rows = min(rows * WIDER, LOOKED_TARGETS_MAX)
+        rows = wider_by_one(rows)
 
 
-def following(look: Look, found: Sequence[db.Row]) -> Look | None:
-    """What to send after an answer; None if that was it.
-
-    Args:
-        look: what was sent.
-        found: rows with `has_caps`, `id` (null if nothing was taken) and, with caps, `looked`: how many it looked at.
-    """
-    if not found:
-        return None
-    has_caps = bool(found[0]["has_caps"])
-    if has_caps != look.is_capped:
-        _note(look.outdial_id, has_caps=has_caps)
-        return replace(look, is_capped=has_caps, turns=look.turns + 1) if look.turns < TURNS_MAX else None
-    if not has_caps or found[0]["id"] is not None or not found[0]["looked"] or look.rounds == ROUNDS_MAX:
-        return None
-    return replace(look, rows=min(look.rows * WIDER, LOOKED_TARGETS_MAX), rounds=look.rounds + 1)
-
-
-def _note(outdial_id: str, *, has_caps: bool) -> None:
-    if not has_caps:
-        _with_caps.pop(outdial_id, None)
-        return
-    _with_caps[outdial_id] = None
-    if len(_with_caps) > OUTDIALS_MAX:
-        _with_caps.popitem(last=False)
+def wider_by_one(rows: int) -> int:
+    """The same after one time."""
+    return min(rows * WIDER, LOOKED_TARGETS_MAX)
 
 
 # ---------------------------------------------------------------- the parts of statements

@@ -11,8 +11,9 @@ from app import clock, db, destinations, idempotency, rows, tables
 from app.db import Script
 from app.lifecycle import OutdialState
 from app.listing import Parameters
-from app.store import awake, capping, counters, due, permits, taking
+from app.store import awake, capping, counters, due, looks, pacing, permits, taking
 from app.store.awake import Known
+from app.store.looks import Traits
 from app.stored import StoredTarget
 
 SHAPES_KEPT = 256
@@ -20,8 +21,8 @@ ATTEMPT = tables.ATTEMPT.only(*rows.ATTEMPT_VALUES)
 HAS_SUPPRESSIONS = "(SELECT suppressions_version > 0 FROM customer WHERE customer_id = $1)"
 COUNTED = {"idle": "-count(*)", "progressing": "count(*)", "attempts": "count(*)"}
 """What a claim adds to the counters of its outdial."""
-_OPEN = f"state = '{OutdialState.ACTIVE}' AND tm_delete IS NULL"
-"""A condition on an outdial: targets may be claimed from it."""
+_OPEN = f"state = '{OutdialState.ACTIVE}' AND tm_delete IS NULL AND is_running"
+"""A condition on the row `owner` of an outdial: targets may be claimed from it."""
 _PLACES = {"place": "integer", "attempt_id": "uuid", "dialer": "text", "lease_seconds": "integer"}
 _IF_ANY = "taken HAVING count(*) > 0"
 _KEY = idempotency.Key("customer_id", "mutation", "key", "input_hash")
@@ -36,8 +37,8 @@ class Shape(NamedTuple):
     kind: type[StoredTarget] | None
     """Of the targets that are wanted."""
     has_key: bool
-    is_capped: bool
-    """Whether the outdial is taken to have caps."""
+    traits: Traits
+    """What the outdial is taken to have."""
     is_by_zone: bool
     """Whether the calling hours go by zones that are known."""
     keeps_order: bool
@@ -95,19 +96,21 @@ def values(
 
 
 @lru_cache(maxsize=SHAPES_KEPT)
-def script(sql: str, parameters: int, *, has_key: bool, is_capped: bool) -> Script:
+def script(sql: str, parameters: int, traits: Traits, *, has_key: bool) -> Script:
     """The statement after its locks. A key's lock is named by one more parameter.
 
     Args:
         sql: the statement.
         parameters: how many it has.
+        traits: as in the shape.
         has_key: whether its caller gave one.
-        is_capped: as in the shape.
     """
     names = [f"${parameters + 1}"] if has_key else []
-    alone, beside = capping.locks(capping.LOCK, is_capped=is_capped)
-    locked = db.Guard(db.locking([*names, *alone], [*beside, "CAST($2 AS text)"], writers=True), rows="1")
-    return Script((locked,), sql, ("text",) * len(names), sequel=capping.sequel() if is_capped else None)
+    locks = looks.locks(traits, key=names, claims=capping.LOCK, pace=pacing.LOCK, outdial="CAST($2 AS text)")
+    guards = [db.Guard(db.locking(locks.alone, locks.shared, writers=True), rows="1")]
+    if locks.then_alone:
+        guards.append(db.Guard(db.locking(locks.then_alone, locks.then_shared, writers=False), rows="1"))
+    return Script(tuple(guards), sql, ("text",) * len(names), sequel=capping.sequel() if traits.is_capped else None)
 
 
 def _putting_to_sleep(capped: destinations.Capped, now: str, *, is_script: bool) -> str:
@@ -116,6 +119,18 @@ def _putting_to_sleep(capped: destinations.Capped, now: str, *, is_script: bool)
         return capping.NOTING
     asleep = "due.next_index IS NULL AND target.id = due.id AND target.customer_id = $1 RETURNING target.id"
     return f"{capping.sleeping(capping.limits_of_owner(), capped, now)} FROM due WHERE {asleep}"
+
+
+def _as_known(shape: Shape, now: str, parameter: Parameters) -> tuple[str, str]:
+    """Conditions on an outdial: what is known of its calling hours holds; and it is as the shape takes it to be."""
+    given = ("version", "known_since", "known_until", "open_until")
+    version, known_since, known_until, open_until = map(parameter, given)
+    holds = f"policy_version = {version} AND {now} >= {known_since} AND {now} < {known_until}"
+    is_awake = f"{holds} AND {now} < {open_until}"
+    if not shape.is_by_zone:
+        is_awake = f"(NOT has_hours OR ({is_awake}))"
+    is_capped, is_paced = shape.traits
+    return holds, f"{is_awake} AND has_caps = {is_capped} AND has_pace = {is_paced}"
 
 
 @lru_cache(maxsize=SHAPES_KEPT)
@@ -131,24 +146,19 @@ def text(shape: Shape) -> tuple[str, tuple[Any, ...]]:
     if shape.is_by_zone:
         open_zones = f"= ANY({db.array(parameter('zones'), 'integer')})"
         by_zone = destinations.Awake(open_zones, shape.keeps_order)
-    given = ("version", "known_since", "known_until", "open_until")
-    version, known_since, known_until, open_until = map(parameter, given)
-    holds = f"policy_version = {version} AND {now} >= {known_since} AND {now} < {known_until}"
-    is_awake = f"{holds} AND {now} < {open_until}"
-    if by_zone is None:
-        is_awake = f"(NOT has_hours OR ({is_awake}))"
-    is_as_known = f"{is_awake} AND {'' if shape.is_capped else 'NOT '}has_caps"
+    holds, is_as_known = _as_known(shape, now, parameter)
     condition = f"EXISTS (SELECT 1 FROM owner WHERE {_OPEN} AND {is_as_known}) AND NOT EXISTS (SELECT 1 FROM known)"
     returning = ", ".join([taking.TAKEN.qualified, "lease.dialer", "lease.lease_seconds", *shown_columns(shape.kind)])
     expires = f"{now} + make_interval(secs => {seconds})"
     source = f"placed JOIN {db.rowset(lease, _PLACES, 'lease')} ON lease.place = placed.place"
-    capped = destinations.Capped("$1", "$2", (capping.CAP,), "cap", db.later) if shape.is_capped else None
+    paced = pacing.at_once(limit, now, condition, **shape.traits._asdict())
+    capped = destinations.Capped("$1", "$2", (capping.CAP,), "cap", db.later) if shape.traits.is_capped else None
     permitted = permits.at_once(capped, parameter, is_by_zone=shape.is_by_zone)
     begun = taking.beginning(
         "taken", now=now, expires=expires, dialer="taken.dialer", seconds=seconds, permit=permitted.permit
     )
     parts = {
-        "taken": taking.marking(source, now=now, attempt_id="lease.attempt_id", returning=returning),
+        "taken": taking.marking(f"{source} {paced.join}", now=now, attempt_id="lease.attempt_id", returning=returning),
         "begun": f"{begun} RETURNING {ATTEMPT}",
         "counted": counters.moving(COUNTED, slot=parameter("slot"), source=_IF_ANY),
         "told": taking.telling("taken", now=now),
@@ -165,11 +175,11 @@ def text(shape: Shape) -> tuple[str, tuple[Any, ...]]:
         parts["slept"] = _putting_to_sleep(capped, now, is_script=shape.is_script)
     since, first = parameter("since"), parameter("first")
     if by_zone is None:
-        taken_from = due.after_marks(limit, shape.bound, now, looked, condition, since=since, first=first)
+        taken_from = due.after_marks(paced.limit, shape.bound, now, looked, condition, since=since, first=first)
     else:
         groups = parameter("groups")
         taken_from = due.awake_on_postgres(
-            limit, shape.bound, now, looked, condition, groups=groups, since=since, first=first
+            paced.limit, shape.bound, now, looked, condition, groups=groups, since=since, first=first
         )
     if capped is not None:
         taken_from = capping.judging(taken_from, limits, suppressed, capped, by_zone)
@@ -184,14 +194,16 @@ def text(shape: Shape) -> tuple[str, tuple[Any, ...]]:
                 calling_hours IS NOT NULL AS has_hours,
                 CASE WHEN {holds} THEN NULL ELSE calling_hours END AS calling_hours,
                 policy_version, on_unknown_time_zone, keep_order, time_zone, caps, caps <> '[]' AS has_caps,
+                pacing, {pacing.HAS_PACE} AS has_pace, {pacing.is_running(now)} AS is_running,
                 {permitted.of_owner} AS allowed
             FROM outdial WHERE customer_id = $1 AND id = $2
         ),
-        known AS MATERIALIZED ({known}), {permitted.part} {cap}
+        known AS MATERIALIZED ({known}), {permitted.part} {cap} {paced.part}
         {due.placing(taken_from, free)},
         {written}
         SELECT begun.*{shown}, owner.state AS outdial_state, owner.tm_delete AS gone_at, known.input_hash, known.answer,
-            owner.has_hours, {hours_of_owner}, owner.has_suppressions, owner.has_caps, {counted} {due.REACHED}
+            owner.has_hours, {hours_of_owner}, owner.has_suppressions, owner.has_caps, owner.has_pace,
+            {paced.shown} {counted} {due.REACHED}
         FROM owner LEFT JOIN known ON TRUE {due.REACHED_FROM} LEFT JOIN begun ON TRUE {join} ORDER BY begun.id
     """
     return sql, tuple(parameter.values)

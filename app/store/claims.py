@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
-from app import db, idempotency, ids, rows
+from app import db, idempotency, ids, pacing, rows
 from app.db import Transaction
 from app.errors import Unavailable
 from app.gathering import Gathering
@@ -26,12 +26,14 @@ from app.store import (
     counters,
     due,
     grouping,
+    looks,
     lulling,
     permits,
     taking,
 )
-from app.store.capping import Look
+from app.store import pacing as pace
 from app.store.claim_statement import ATTEMPT, COUNTED, HAS_SUPPRESSIONS, Shape, shown_columns
+from app.store.looks import Look
 from app.stored import StoredTarget, stored_target
 from app.turns import working_for
 
@@ -68,6 +70,8 @@ class Taken:
     attempts: Sequence[Attempt]
     """New ones, with their targets if these are wanted; or those of the earlier claim as they are now, without, if its
     input was the same."""
+    throttled_until: datetime | None = None
+    """When more may be claimed, if the pace of the outdial has held back some."""
 
 
 async def take_due(wish: Wish) -> Taken:
@@ -86,7 +90,7 @@ async def _take_all(owner: tuple[str, str], wishes: Sequence[Wish]) -> list[Take
     """The claims on one outdial, the first one first. One with a key is alone."""
     working_for.set(owner[0])
     await lulling.lull(*owner)
-    look: Look | None = capping.first(owner[1], sum(wish.limit for wish in wishes))
+    look: Look | None = looks.first(owner[1], sum(wish.limit for wish in wishes))
     taken: list[Taken] = []
     while look is not None:
         taken, look = await _look(wishes, look)
@@ -111,9 +115,16 @@ _together: Gathering[tuple[str, str], Wish, Taken] = Gathering(
 
 async def _take(tx: Transaction, wishes: Sequence[Wish], look: Look) -> tuple[list[Taken], Look | None]:
     wish = wishes[0]
-    of_key = () if wish.key is None else (wish.key.lock,)
-    alone, beside = look.split(capping.lock_of(wish.customer_id))
-    await tx.lock(wish.customer_id, exclusive=(*of_key, *alone), shared=(*beside, wish.outdial_id))
+    locks = looks.locks(
+        look.traits,
+        key=() if wish.key is None else (wish.key.lock,),
+        claims=capping.lock_of(wish.customer_id),
+        pace=pace.lock_of(wish.outdial_id),
+        outdial=wish.outdial_id,
+    )
+    await tx.lock(wish.customer_id, exclusive=locks.alone, shared=locks.shared)
+    if locks.then_alone:
+        await tx.lock(wish.customer_id, exclusive=locks.then_alone, shared=locks.then_shared)
     following = None
     if db.is_postgres():
         taken, following = await _take_at_once(tx, wishes, look)
@@ -161,12 +172,12 @@ async def _take_in_one_trip(wishes: Sequence[Wish], look: Look) -> tuple[list[Ta
     found, begun_at = await _as_the_hours_say(wish, leases, kind, look, take, db.fetch, is_script=True)
     taken = _shared(wishes, leases, begun_at, kind, found)
     known = [await _with_known(db.fetch, one, of_one) for one, of_one in zip(wishes, taken, strict=True)]
-    return known, capping.following(look, found)
+    return known, looks.following(look, found)
 
 
 async def _in_one_trip(wish: Wish, look: Look, sql: str, values: list[Any]) -> list[db.Row]:
     names = [] if wish.key is None else [db.lock_name(wish.key.lock)]
-    script = claim_statement.script(sql, len(values), has_key=bool(names), is_capped=look.is_capped)
+    script = claim_statement.script(sql, len(values), look.traits, has_key=bool(names))
     topics = frozenset([wish.outdial_id])
     # with a key, a claim that was saved is found again
     return await db.at_once(
@@ -216,7 +227,7 @@ async def _take_at_once(tx: Transaction, wishes: Sequence[Wish], look: Look) -> 
     found, begun_at = await _as_the_hours_say(wishes[0], leases, kind, look, take, tx.fetch, is_script=False)
     if found and found[0]["id"] is not None:
         tx.wake(wishes[0].outdial_id)
-    return _shared(wishes, leases, begun_at, kind, found), capping.following(look, found)
+    return _shared(wishes, leases, begun_at, kind, found), looks.following(look, found)
 
 
 def _leases(wishes: Sequence[Wish]) -> list[dict[str, Any]]:
@@ -250,7 +261,19 @@ def _shared(
     begun = {row["id"]: _begun(reader, tuple(row.values()), kind) for row in found if row["id"] is not None}
     mine = iter(leases)
     given = [[lease["attempt_id"] for lease in islice(mine, wish.limit)] for wish in wishes]
-    return [Taken(state, known, [begun[one] for one in attempt_ids if one in begun]) for attempt_ids in given]
+    throttled_until = _throttled_until(found[0], len(begun))
+    made = [[begun[one] for one in attempt_ids if one in begun] for attempt_ids in given]
+    return [
+        Taken(state, known, attempts, None if len(attempts) == wish.limit else throttled_until)
+        for wish, attempts in zip(wishes, made, strict=True)
+    ]
+
+
+def _throttled_until(row: db.Row, taken: int) -> datetime | None:
+    """When more may be claimed, if a claim has taken all that the pace allowed."""
+    allowed = row.get("allowed")
+    more_at: datetime | None = None if allowed is None or taken < allowed else row["more_at"]
+    return more_at
 
 
 def _begun(reader: rows.Reader, values: Sequence[Any], kind: type[StoredTarget] | None) -> Attempt:
@@ -277,7 +300,7 @@ def _taking_at_once(
         marks: where to begin.
         kind: of the targets that are wanted.
         hours: what is known of the calling hours.
-        look: at how many it looks, and whether the outdial is taken to have caps.
+        look: at how many it looks, and what the outdial is taken to have.
         is_script: as in the shape.
     """
     sql, names = claim_statement.text(
@@ -285,7 +308,7 @@ def _taking_at_once(
             due.bound_of(look.rows),
             kind,
             has_key=wish.key is not None,
-            is_capped=look.is_capped,
+            traits=look.traits,
             is_by_zone=hours.zones is not None,
             keeps_order=hours.keeps_order,
             is_script=is_script,
@@ -309,7 +332,7 @@ async def _take_in_steps(tx: Transaction, wish: Wish) -> Taken:
     owner = await tx.fetch(
         f"""
         SELECT state, tm_delete, max_try_counts, lease_seconds, {HAS_SUPPRESSIONS} AS has_suppressions,
-            {awake.POLICY}, caps
+            {awake.POLICY}, caps, pacing, starts_at, ends_at
         FROM outdial WHERE customer_id = $1 AND id = $2
         """,
         wish.customer_id,
@@ -321,7 +344,8 @@ async def _take_in_steps(tx: Transaction, wish: Wish) -> Taken:
     instant = await tx.now()
     known = None if wish.key is None else await idempotency.find(tx, wish.key, instant)
     state = None if owner[0]["tm_delete"] is not None else OutdialState(owner[0]["state"])
-    if known is not None or state is not OutdialState.ACTIVE:
+    is_running = pacing.is_running(owner[0]["starts_at"], owner[0]["ends_at"], instant)
+    if known is not None or state is not OutdialState.ACTIVE or not is_running:
         return Taken(state, known, ())
 
     async def read() -> list[db.Row]:
@@ -331,11 +355,33 @@ async def _take_in_steps(tx: Transaction, wish: Wish) -> Taken:
     hours = await awake.look(wish.outdial_id, owner[0], instant, read) if has_hours else None
     if hours is not None and not hours.is_open:
         return Taken(state, None, ())
+    allowed = await _allowed(tx, wish, owner[0], instant)
+    if allowed is None or allowed.targets >= wish.limit:
+        return await _take_place(tx, wish, owner[0], instant, hours)
+    if allowed.targets == 0:
+        return Taken(state, None, (), allowed.more_at)
+    taken = await _take_place(tx, replace(wish, limit=allowed.targets), owner[0], instant, hours)
+    return replace(taken, throttled_until=allowed.more_at) if len(taken.attempts) == allowed.targets else taken
+
+
+async def _allowed(tx: Transaction, wish: Wish, owner: db.Row, now: datetime) -> pacing.Allowance | None:
+    """What the pace allows; None if it does not limit claims."""
+    asked = rows.pacing(owner["pacing"])
+    if asked is None or not asked.limits_claims:
+        return None
+    return pacing.allowance(asked, await pace.usage(tx, wish.customer_id, wish.outdial_id, asked, now), now)
+
+
+async def _take_place(
+    tx: Transaction, wish: Wish, owner: db.Row, instant: datetime, hours: awake.Known | None
+) -> Taken:
+    """Take what is due from an outdial that is open."""
+    state = OutdialState(owner["state"])
     placed = (
         await capping_on_sqlite.take_place(
-            tx, owner[0], instant, hours, ids_of=(wish.customer_id, wish.outdial_id), limit=wish.limit
+            tx, owner, instant, hours, ids_of=(wish.customer_id, wish.outdial_id), limit=wish.limit
         )
-        if owner[0]["caps"] != "[]"
+        if owner["caps"] != "[]"
         else None
     )
     parameter = Parameters([wish.customer_id, wish.outdial_id])
@@ -345,7 +391,7 @@ async def _take_in_steps(tx: Transaction, wish: Wish) -> Taken:
     kind = _kind([wish])
     returning = ", ".join([taking.TAKEN.qualified, *shown_columns(kind)])
     if placed is None:
-        limits, suppressed = capping_on_sqlite.rules(owner[0], now, parameter)
+        limits, suppressed = capping_on_sqlite.rules(owner, now, parameter)
         looked = capping_on_sqlite.due_targets(limit, wish.limit, now, limits, suppressed, hours, parameter)
         chosen = due.placing(looked)
     else:
@@ -355,8 +401,8 @@ async def _take_in_steps(tx: Transaction, wish: Wish) -> Taken:
     taken = await tx.fetch(f"WITH {chosen} {marking}", *parameter.values)
     if not taken:
         return Taken(state, None, ())
-    seconds = owner[0]["lease_seconds"] if wish.lease_seconds is None else wish.lease_seconds
-    await _write_taken(tx, wish, [row["id"] for row in taken], instant, seconds, owner[0], hours)
+    seconds = owner["lease_seconds"] if wish.lease_seconds is None else wish.lease_seconds
+    await _write_taken(tx, wish, [row["id"] for row in taken], instant, seconds, owner, hours)
     attempt_ids = sorted(row["last_attempt_id"] for row in taken)
     await idempotency.keep(tx, wish.key, attempt_ids, instant)
     tx.wake(wish.outdial_id)

@@ -107,8 +107,8 @@ def after_marks(limit: str, most: int, now: str, looked: Looked, condition: str,
     """The due targets on PostgreSQL.
 
     Args:
-        limit: the parameter with the number to take.
-        most: this number.
+        limit: the number to take, in SQL.
+        most: at least this number.
         now: the instant, in SQL.
         looked: at which rows.
         condition: whether to take any.
@@ -181,8 +181,8 @@ def awake_on_postgres(
     """The due targets in some groups on PostgreSQL.
 
     Args:
-        limit: the parameter with the number to take.
-        most: this number.
+        limit: the number to take, in SQL.
+        most: at least this number.
         now: the instant, in SQL.
         looked: at which rows.
         condition: whether to take any.

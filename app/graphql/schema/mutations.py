@@ -41,7 +41,7 @@ async def _claim(info: Info, wish: inputs.ClaimTargetsInput) -> records.AttemptB
         idempotency_key=given(wish.idempotency_key),
         reads=reads_within(info, "target", "OutdialTarget"),
     )
-    return records.AttemptBatch(claimed, ())
+    return records.AttemptBatch(claimed, (), claimed.throttled_until)
 
 
 @strawberry.type(
@@ -296,8 +296,8 @@ class Mutation:
         Scope.DIAL,
         AttemptsPayload,
         "Claims up to `limit` due targets for one dialer, those with a higher priority first, then those that have "
-        "been "
-        "due the longest. No target is ever leased to two dialers at once.",
+        "been due the longest. No target is ever leased to two dialers at once. If the pace of the outdial allows "
+        "fewer, throttledUntil says when to ask again.",
     )
     async def claim_targets(
         self, info: Info, wish: Annotated[inputs.ClaimTargetsInput, INPUT]

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 import strawberry
@@ -151,9 +152,19 @@ def _attempts(answer: Outcome[records.AttemptBatch]) -> Sequence[records.Attempt
     return answer.result.attempts
 
 
+def _throttled_until(answer: Outcome[records.AttemptBatch]) -> datetime | None:
+    return answer.result.throttled_until
+
+
 @strawberry.type(description="The attempts in the order of the input. Attempts with an error are left out.")
 class AttemptsPayload:
     attempts: list[Attempt] = derived(_attempts, "The attempts as they are now.")
+    throttled_until: datetime | None = derived(
+        _throttled_until,
+        "Of claims: when to ask again, if the pace of the outdial allowed fewer targets than were asked for. With "
+        "claimsPerSecond the instant at which the next one may be claimed; with maxOpenAttempts a second later, or "
+        "sooner if an attempt ends. Null: the pace held nothing back.",
+    )
     user_errors: list[UserError] = _user_errors()
 
 
