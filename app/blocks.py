@@ -101,6 +101,7 @@ def of_outdial(
     is_deleted: bool,
     starts: Held | None = None,
     has_ended: bool = False,
+    broken: Held | None = None,
     paced: Held | None = None,
     closed: Held | None = None,
 ) -> list[Block]:
@@ -111,6 +112,7 @@ def of_outdial(
         is_deleted: whether it is.
         starts: it has not started.
         has_ended: it has ended.
+        broken: its breaker is open, or a call is under way that shows whether calls still fail.
         paced: it has taken all that its pace allows.
         closed: its calling hours are closed.
     """
@@ -125,6 +127,11 @@ def of_outdial(
         blocks.append(Block(BlockReason.NOT_STARTED, starts.until, "The outdial has not started: see startsAt."))
     if has_ended:
         blocks.append(Block(BlockReason.ENDED, None, "The outdial has ended: see endsAt."))
+    if broken is not None:
+        detail = "Too many of its calls failed. A call is under way that shows whether calls still fail."
+        if broken.until is not None:
+            detail = "Too many of its calls failed. A single call is tried after a pause, or all after closeBreaker."
+        blocks.append(Block(BlockReason.BREAKER_OPEN, broken.until, detail))
     if paced is not None:
         detail = "As many attempts are in progress as its pace allows."
         if paced.until is not None:

@@ -19,7 +19,7 @@ from app.lifecycle import (
     TargetEventType,
     TargetStatus,
 )
-from app.pacing import Breaker, BreakerState, BreakerStatus
+from app.pacing import Allowance, Breaker, BreakerState, BreakerStatus
 
 BUCKETS_MAX = 60
 """In a window. A row with them is written each second, so there are not as many as there are seconds in an hour."""
@@ -206,15 +206,11 @@ def settles_at(judgement: Judgement, breaker: Breaker) -> datetime | None:
 # ---------------------------------------------------------------- claims
 
 
-def allowance(status: BreakerStatus, now: datetime) -> tuple[int | None, datetime | None]:
-    """How many targets may be claimed, and when to ask again if that is fewer than asked for.
-
-    Returns:
-        None and None while it is closed.
-    """
+def allowance(status: BreakerStatus, now: datetime) -> Allowance | None:
+    """How many targets may be claimed now; None, which is any number, while it is closed."""
     if status.state is BreakerState.CLOSED:
-        return None, None
+        return None
     if status.paused_until is not None and now < status.paused_until:
-        return 0, status.paused_until
+        return Allowance(0, status.paused_until)
     is_free = status.state is BreakerState.OPEN
-    return int(is_free), now + timedelta(seconds=PROBED_SECONDS)
+    return Allowance(int(is_free), now + timedelta(seconds=PROBED_SECONDS))

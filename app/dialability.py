@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from app import blocks, db, destinations, pacing, rows, sleeping, store, tables, validation
+from app import blocks, breakers, db, destinations, pacing, rows, sleeping, store, tables, validation
 from app.auth import Viewer
 from app.blocks import Block, BlockReason, Held, PlaceFacts, TargetBlocks
 from app.errors import BadUserInput, UserError
 from app.lifecycle import DESTINATIONS, DoneReason, TargetStatus
 from app.listing import COUNT_SECONDS_MAX
-from app.outdials import get_many, progress
-from app.pacing import Pacing, Usage
+from app.outdials import breaker_statuses, get_many, progress
+from app.pacing import BreakerState, BreakerStatus, Pacing, Usage
 from app.records import Outdial, Progress
 from app.sleeping import Clocks
 
@@ -146,17 +146,21 @@ async def blocks_of_outdials(viewer: Viewer, outdial_ids: Sequence[str]) -> dict
     if not found:
         return {}
     read, now_at = [rows.outdial(row) for row in found], found[0]["now_at"]
-    paced = await _paced(viewer, read, now_at)
-    return {outdial.id: _blocks_at(outdial, now_at, paced.get(outdial.id)) for outdial in read}
+    paced, broken = await _paced(viewer, read, now_at), await broken_ones(viewer, read)
+    return {
+        outdial.id: _blocks_at(outdial, now_at, paced.get(outdial.id), _broken(broken.get(outdial.id), now_at))
+        for outdial in read
+    }
 
 
-def _blocks_at(outdial: Outdial, at: datetime, paced: Held | None) -> list[Block]:
+def _blocks_at(outdial: Outdial, at: datetime, paced: Held | None, broken: Held | None) -> list[Block]:
     policy, (is_closed, opens_at) = outdial.dial_policy, closed(outdial, at)
     return blocks.of_outdial(
         outdial.state,
         is_deleted=outdial.tm_delete is not None,
         starts=None if pacing.is_running(policy.starts_at, None, at) else Held(policy.starts_at),
         has_ended=not pacing.is_running(None, policy.ends_at, at),
+        broken=broken,
         paced=paced,
         closed=Held(opens_at) if is_closed else None,
     )
@@ -180,6 +184,19 @@ async def paces(viewer: Viewer, outdials: Iterable[Outdial], now: datetime) -> d
     paced = {outdial_id: pace for outdial_id, pace in known.items() if pace is not None and pace.limits_claims}
     used = await store.usages(viewer.customer_id, list(paced.items()), now)
     return {outdial_id: (pace, used[outdial_id]) for outdial_id, pace in paced.items()}
+
+
+async def broken_ones(viewer: Viewer, outdials: Iterable[Outdial]) -> dict[str, BreakerStatus]:
+    """How breakers stand that are not closed, by outdial."""
+    asked = [one.id for one in outdials if one.dial_policy.breaker is not None]
+    found = await breaker_statuses(viewer, asked) if asked else {}
+    return {outdial_id: status for outdial_id, status in found.items() if status.state is not BreakerState.CLOSED}
+
+
+def _broken(status: BreakerStatus | None, at: datetime) -> Held | None:
+    """Whether a breaker holds the list at an instant."""
+    allowance = None if status is None else breakers.allowance(status, at)
+    return None if status is None or allowance is None or allowance.targets else Held(status.paused_until)
 
 
 def closed(outdial: Outdial, at: datetime) -> tuple[bool, datetime | None]:
@@ -206,7 +223,7 @@ async def dialabilities(
 ) -> dict[str, Dialability]:
     """What a claim would find at that time if nothing changes until then.
 
-    A pause and the pace are left aside: they may be over by then.
+    A pause and the pace are left aside: they may be over by then. A breaker holds the list until its pause is over.
 
     Args:
         viewer: whose.
@@ -230,9 +247,10 @@ async def dialabilities(
     counted: defaultdict[str, dict[str, int]] = defaultdict(dict)
     for row in found:
         counted[row["outdial_id"]][row["reason"]] = row["number"]
-    others = await progress(viewer, outdial_ids)
+    others, broken = await progress(viewer, outdial_ids), await broken_ones(viewer, policies.values())
+    pauses = {outdial_id: status.paused_until for outdial_id, status in broken.items()}
     return {
-        outdial_id: _dialability(outdial, instant, counted[outdial_id], others[outdial_id])
+        outdial_id: _dialability(outdial, instant, counted[outdial_id], others[outdial_id], pauses.get(outdial_id))
         for outdial_id, outdial in policies.items()
     }
 
@@ -302,7 +320,9 @@ def _asleep(clocks: Clocks, suppressed: destinations.Suppressed, capped: destina
     """
 
 
-def _dialability(outdial: Outdial, at: datetime, idle: Mapping[str, int], others: Progress) -> Dialability:
+def _dialability(
+    outdial: Outdial, at: datetime, idle: Mapping[str, int], others: Progress, paused_until: datetime | None
+) -> Dialability:
     policy, claimable = outdial.dial_policy, idle.get(_CLAIMABLE, 0)
     blocked = Counter({BlockReason(reason): number for reason, number in idle.items() if reason != _CLAIMABLE})
     blocked[BlockReason.DONE] = others.done
@@ -313,6 +333,8 @@ def _dialability(outdial: Outdial, at: datetime, idle: Mapping[str, int], others
         blocked[BlockReason.NOT_STARTED], claimable = claimable, 0
     elif not pacing.is_running(None, policy.ends_at, at):
         blocked[BlockReason.ENDED], claimable = claimable, 0
+    elif paused_until is not None and at < paused_until:
+        blocked[BlockReason.BREAKER_OPEN], claimable = claimable, 0
     elif closed(outdial, at)[0]:
         blocked[BlockReason.OUTSIDE_CALLING_HOURS], claimable = claimable, 0
     return Dialability(at, claimable, {reason: blocked[reason] for reason in BlockReason if blocked[reason]})

@@ -2,8 +2,8 @@
 
 Of each range of the index of due targets the first are looked at: of those that are due, and of those that become due
 later. What holds them up is read as for `blockedBy`. From that follows the first moment at which a claim would take
-each, if nothing happens until then: suppressions expire, caps leave a try, calling hours open, the outdial starts, and
-its rate lets another target be claimed.
+each, if nothing happens until then: suppressions expire, caps leave a try, calling hours open, the outdial starts, the
+pause of its breaker ends, and its rate lets another target be claimed.
 
 If all that are looked at in a range are held up, and there are more behind them, the answer is a bound: no target
 behind them can be claimed before it. It is never later than the truth. Claims put those that suppressions or caps hold
@@ -18,7 +18,7 @@ from typing import Any
 from app import db, pacing, sleeping, store, validation
 from app.auth import Viewer
 from app.blocks import PlaceFacts
-from app.dialability import closed, facts_of_places, facts_of_targets, paces
+from app.dialability import broken_ones, closed, facts_of_places, facts_of_targets, paces
 from app.lifecycle import OutdialState, TargetStatus
 from app.outdials import get_many
 from app.records import Outdial
@@ -94,16 +94,17 @@ async def next_claims(viewer: Viewer, outdial_ids: Sequence[str]) -> dict[str, d
 
 
 async def _earliest(viewer: Viewer, outdials: Collection[Outdial]) -> dict[str, datetime]:
-    """Before when nothing is claimed: of outdials that have not started, or whose rate is used up."""
+    """Before when nothing is claimed: of outdials that have not started, whose rate is used up or breaker is open."""
     limited = [one for one in outdials if one.dial_policy.starts_at is not None or one.dial_policy.pacing is not None]
     if not limited:
         return {}
     now = await db.now()
-    used = await paces(viewer, limited, now)
+    used, broken = await paces(viewer, limited, now), await broken_ones(viewer, limited)
     earliest = {}
     for outdial in limited:
         waits_until = pacing.waits_until(*used[outdial.id]) if outdial.id in used else None
-        later = [at for at in (outdial.dial_policy.starts_at, waits_until) if at is not None and at > now]
+        paused_until = broken[outdial.id].paused_until if outdial.id in broken else None
+        later = [at for at in (outdial.dial_policy.starts_at, waits_until, paused_until) if at is not None and at > now]
         if later:
             earliest[outdial.id] = max(later)
     return earliest

@@ -112,6 +112,15 @@ def allowance(pacing: Pacing, usage: Usage, now: datetime) -> Allowance | None:
     return Allowance(targets, max(more_at for left, more_at in limits if left == targets))
 
 
+def least(*allowances: Allowance | None) -> Allowance | None:
+    """What all of them allow; None if there is no limit."""
+    limits = [one for one in allowances if one is not None]
+    if not limits:
+        return None
+    targets = min(one.targets for one in limits)
+    return Allowance(targets, max(one.more_at for one in limits if one.targets == targets))
+
+
 def is_full(pacing: Pacing, usage: Usage) -> bool:
     """Whether all attempts that the pace allows are in progress. Nobody knows when that ends."""
     return pacing.max_open_attempts is not None and usage.open_attempts >= pacing.max_open_attempts

@@ -12,6 +12,7 @@ The row, the counts and the event always agree, because they are made from the s
 - `capping`, `capping_on_sqlite`: how claims look for targets at which caps leave a try.
 - `looks`: what a claim takes an outdial to have, and its locks.
 - `pacing`: how many targets a claim may take at the pace of its outdial.
+- `probing`: what may be claimed while a breaker is not closed.
 - `lulling`: puts targets to sleep whose addresses are suppressed for some time.
 - `grouping`: sorts targets by their time zones.
 - `staged`: stores new targets of a file, thousands at once.

@@ -11,7 +11,7 @@ from app import clock, db, destinations, idempotency, rows, tables
 from app.db import Script
 from app.lifecycle import OutdialState
 from app.listing import Parameters
-from app.store import awake, capping, counters, due, looks, pacing, permits, taking
+from app.store import awake, capping, counters, due, looks, pacing, permits, probing, taking
 from app.store.awake import Known
 from app.store.looks import Traits
 from app.stored import StoredTarget
@@ -129,8 +129,8 @@ def _as_known(shape: Shape, now: str, parameter: Parameters) -> tuple[str, str]:
     is_awake = f"{holds} AND {now} < {open_until}"
     if not shape.is_by_zone:
         is_awake = f"(NOT has_hours OR ({is_awake}))"
-    is_capped, is_paced = shape.traits
-    return holds, f"{is_awake} AND has_caps = {is_capped} AND has_pace = {is_paced}"
+    is_capped, is_paced, is_broken = shape.traits
+    return holds, f"{is_awake} AND has_caps = {is_capped} AND has_pace = {is_paced} AND is_broken = {int(is_broken)}"
 
 
 @lru_cache(maxsize=SHAPES_KEPT)
@@ -163,6 +163,8 @@ def text(shape: Shape) -> tuple[str, tuple[Any, ...]]:
         "counted": counters.moving(COUNTED, slot=parameter("slot"), source=_IF_ANY),
         "told": taking.telling("taken", now=now),
     }
+    if shape.traits.is_broken:
+        parts["probed"] = probing.beginning("taken.last_attempt_id", "FROM taken")
     known = "SELECT NULL AS input_hash, NULL AS answer WHERE FALSE"
     if shape.has_key:
         known = idempotency.finding(_KEY, parameter, now=now)
@@ -194,7 +196,7 @@ def text(shape: Shape) -> tuple[str, tuple[Any, ...]]:
                 calling_hours IS NOT NULL AS has_hours,
                 CASE WHEN {holds} THEN NULL ELSE calling_hours END AS calling_hours,
                 policy_version, on_unknown_time_zone, keep_order, time_zone, caps, caps <> '[]' AS has_caps,
-                pacing, {pacing.HAS_PACE} AS has_pace, {pacing.is_running(now)} AS is_running,
+                pacing, {pacing.HAS_PACE} AS has_pace, {pacing.is_running(now)} AS is_running, is_broken,
                 {permitted.of_owner} AS allowed
             FROM outdial WHERE customer_id = $1 AND id = $2
         ),
@@ -203,7 +205,7 @@ def text(shape: Shape) -> tuple[str, tuple[Any, ...]]:
         {written}
         SELECT begun.*{shown}, owner.state AS outdial_state, owner.tm_delete AS gone_at, known.input_hash, known.answer,
             owner.has_hours, {hours_of_owner}, owner.has_suppressions, owner.has_caps, owner.has_pace,
-            {paced.shown} {counted} {due.REACHED}
+            owner.is_broken, {paced.shown} {counted} {due.REACHED}
         FROM owner LEFT JOIN known ON TRUE {due.REACHED_FROM} LEFT JOIN begun ON TRUE {join} ORDER BY begun.id
     """
     return sql, tuple(parameter.values)

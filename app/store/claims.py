@@ -29,6 +29,7 @@ from app.store import (
     looks,
     lulling,
     permits,
+    probing,
     taking,
 )
 from app.store import pacing as pace
@@ -332,7 +333,7 @@ async def _take_in_steps(tx: Transaction, wish: Wish) -> Taken:
     owner = await tx.fetch(
         f"""
         SELECT state, tm_delete, max_try_counts, lease_seconds, {HAS_SUPPRESSIONS} AS has_suppressions,
-            {awake.POLICY}, caps, pacing, starts_at, ends_at
+            {awake.POLICY}, caps, pacing, starts_at, ends_at, is_broken
         FROM outdial WHERE customer_id = $1 AND id = $2
         """,
         wish.customer_id,
@@ -365,11 +366,14 @@ async def _take_in_steps(tx: Transaction, wish: Wish) -> Taken:
 
 
 async def _allowed(tx: Transaction, wish: Wish, owner: db.Row, now: datetime) -> pacing.Allowance | None:
-    """What the pace allows; None if it does not limit claims."""
-    asked = rows.pacing(owner["pacing"])
-    if asked is None or not asked.limits_claims:
-        return None
-    return pacing.allowance(asked, await pace.usage(tx, wish.customer_id, wish.outdial_id, asked, now), now)
+    """What the pace and the breaker allow; None if they do not limit claims."""
+    asked, of_pace, of_breaker = rows.pacing(owner["pacing"]), None, None
+    if asked is not None and asked.limits_claims:
+        usage = await pace.usage(tx, wish.customer_id, wish.outdial_id, asked, now)
+        of_pace = pacing.allowance(asked, usage, now)
+    if owner["is_broken"]:
+        of_breaker = await probing.allowed(tx, wish.customer_id, wish.outdial_id, now)
+    return pacing.least(of_pace, of_breaker)
 
 
 async def _take_place(
@@ -404,6 +408,8 @@ async def _take_place(
     seconds = owner["lease_seconds"] if wish.lease_seconds is None else wish.lease_seconds
     await _write_taken(tx, wish, [row["id"] for row in taken], instant, seconds, owner, hours)
     attempt_ids = sorted(row["last_attempt_id"] for row in taken)
+    if owner["is_broken"]:
+        await probing.begin(tx, wish.customer_id, wish.outdial_id, attempt_ids[0])
     await idempotency.keep(tx, wish.key, attempt_ids, instant)
     tx.wake(wish.outdial_id)
     made = await _attempts(tx.fetch, wish.customer_id, attempt_ids)

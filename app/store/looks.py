@@ -1,8 +1,8 @@
 """What a claim sends to PostgreSQL: at how many targets it looks, and what it takes the outdial to be.
 
 An outdial without caps and without a pace pays for neither: the claim's statement has no such part, and shares its
-locks. Which parts and locks a claim needs is known from the claim before. If that was wrong, the statement takes
-nothing, and the claim is sent again with what it has found.
+locks. So it is for a breaker, as long as it is closed. Which parts and locks a claim needs is known from the claim
+before. If that was wrong, the statement takes nothing, and the claim is sent again with what it has found.
 """
 
 from collections import OrderedDict
@@ -14,7 +14,7 @@ from app import db
 from app.store import capping
 
 TURNS_MAX = 3
-"""How often a claim is sent again because caps or a pace were set or taken away meanwhile."""
+"""How often a claim is sent again because caps or a pace were set or taken away, or a breaker opened or closed."""
 OUTDIALS_MAX = 10_000
 
 
@@ -24,6 +24,8 @@ class Traits(NamedTuple):
     is_capped: bool = False
     is_paced: bool = False
     """A pace that limits claims."""
+    is_broken: bool = False
+    """A breaker that is not closed."""
 
 
 _PLAIN = Traits()
@@ -52,12 +54,12 @@ def following(look: Look, found: Sequence[db.Row]) -> Look | None:
 
     Args:
         look: what was sent.
-        found: rows with `has_caps`, `has_pace`, `id` (null if nothing was taken) and, with caps, `looked`: how many it
-            looked at.
+        found: rows with `has_caps`, `has_pace`, `is_broken`, `id` (null if nothing was taken) and, with caps, `looked`:
+            how many it looked at.
     """
     if not found:
         return None
-    traits = Traits(bool(found[0]["has_caps"]), bool(found[0]["has_pace"]))
+    traits = Traits(*(bool(found[0][name]) for name in ("has_caps", "has_pace", "is_broken")))
     if traits != look.traits:
         _note(look.outdial_id, traits)
         return replace(look, traits=traits, turns=look.turns + 1) if look.turns < TURNS_MAX else None
@@ -95,10 +97,11 @@ def locks(traits: Traits, *, key: Sequence[str], claims: str, pace: str, outdial
         traits: the outdial's.
         key: that of the idempotency key, if there is one.
         claims: that of those who claim targets of the customer: with caps a claim has it alone.
-        pace: that of those who claim targets of a paced outdial: one after the other.
+        pace: that of those who claim targets of an outdial that is paced, or whose breaker is not closed: one after the
+            other.
         outdial: that of the outdial, which is shared.
     """
     alone, shared = ((*key, claims), ()) if traits.is_capped else (tuple(key), (claims,))
-    if traits.is_paced:
+    if traits.is_paced or traits.is_broken:
         return Locks(alone, shared, (pace,), (outdial,))
     return Locks(alone, (*shared, outdial), (), ())

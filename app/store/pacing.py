@@ -12,6 +12,7 @@ from app import db, pacing
 from app.db import Transaction
 from app.listing import Parameters
 from app.pacing import Pacing, Usage
+from app.store import probing
 
 HAS_PACE = "COALESCE(pacing ->> 'max_open_attempts', pacing ->> 'claims_per_second') IS NOT NULL"
 """A value of an outdial, in SQL for PostgreSQL: whether its pace limits claims."""
@@ -72,7 +73,7 @@ _ALLOWED = "COALESCE((SELECT targets FROM pace), 0)"
 _SHOWN = "(SELECT targets FROM pace) AS allowed, (SELECT more_at FROM pace) AS more_at,"
 
 
-def at_once(limit: str, now: str, condition: str, *, is_capped: bool, is_paced: bool) -> AtOnce:
+def at_once(limit: str, now: str, condition: str, *, is_capped: bool, is_paced: bool, is_broken: bool) -> AtOnce:
     """The pace in a claim's statement.
 
     Args:
@@ -81,12 +82,16 @@ def at_once(limit: str, now: str, condition: str, *, is_capped: bool, is_paced: 
         condition: whether to take any, in SQL.
         is_capped: whether the outdial is taken to have caps.
         is_paced: whether it is taken to have a pace that limits claims.
+        is_broken: whether its breaker is taken not to be closed.
     """
-    if not is_paced:
+    if not is_paced and not is_broken:
         return AtOnce(limit)
+    asked = {allowance: is_paced, probing.allowance: is_broken}
+    all_of = " UNION ALL ".join(f"({limiting(now, condition)})" for limiting, has in asked.items() if has)
+    least = f"SELECT * FROM ({all_of}) AS asked ORDER BY targets, more_at DESC LIMIT 1"
     # Under caps it looks at more than it takes, because some are capped.
     looked_at = f"CASE WHEN {_ALLOWED} > 0 THEN {limit} ELSE 0 END" if is_capped else f"LEAST({limit}, {_ALLOWED})"
-    part = f"pace AS MATERIALIZED ({allowance(now, condition)}),"
+    part = f"pace AS MATERIALIZED ({least}),"
     return AtOnce(looked_at, part, f"AND lease.place <= {_ALLOWED}", _SHOWN)
 
 

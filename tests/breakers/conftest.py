@@ -32,9 +32,8 @@ def broken(viewer: Viewer) -> Make:
 
 
 async def with_breaker(viewer: Viewer, *, targets: int = 20, breaker: Breaker = BREAKER, **policy: Any) -> Outdial:
-    made = await factories.make_outdial(
-        viewer, policy={"pacing": Pacing(breaker=breaker), "retry_interval_seconds": 3_600, **policy}
-    )
+    whole = {"pacing": Pacing(breaker=breaker), "retry_interval_seconds": 3_600, **policy}
+    made = await factories.make_outdial(viewer, policy=whole, time_zone="Europe/Berlin")
     await factories.make_targets(viewer, made.id, targets, max_try_counts=(9, 0, 0, 0, 0))
     return made
 

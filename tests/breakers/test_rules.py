@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from app import breakers
 from app.breakers import BUCKETS_MAX, Call, Judgement, Probe
 from app.lifecycle import AttemptState, Disposition, OutdialEventType, TargetEventType, TargetStatus
-from app.pacing import Breaker, BreakerState, BreakerStatus
+from app.pacing import Allowance, Breaker, BreakerState, BreakerStatus
 
 START = datetime(2026, 5, 4, 9, 30, tzinfo=UTC)
 FAILING = {Disposition.FAILED, Disposition.TIMEOUT}
@@ -95,7 +95,8 @@ def test_a_breaker_is_judged_as_if_all_calls_were_looked_at(breaker: Breaker, st
         shut = not was_closed and model.state == "CLOSED"
         told = {True: OutdialEventType.BREAKER_OPENED}.get(opened) or {True: OutdialEventType.BREAKER_CLOSED}.get(shut)
         assert breakers.event_of(before, kept.state) is told
-        allowed, _ = breakers.allowance(breakers.status_of(kept, breaker, model.now), model.now)
+        allowance = breakers.allowance(breakers.status_of(kept, breaker, model.now), model.now)
+        allowed = None if allowance is None else allowance.targets
         over = model.state == "OPEN" and model.paused_until is not None and model.now >= model.paused_until
         assert allowed == (None if model.state == "CLOSED" else 1 if over else 0)
         if claims and allowed == 1:
@@ -187,10 +188,10 @@ def test_a_probe_shows_something_only_if_a_call_was_made() -> None:
 
 def test_a_claim_is_asked_again_when_the_pause_ends_or_a_second_later() -> None:
     soon, later = START + timedelta(seconds=1), START + timedelta(seconds=30)
-    assert breakers.allowance(BreakerStatus(), START) == (None, None)
-    assert breakers.allowance(BreakerStatus(BreakerState.OPEN, START, later), START) == (0, later)
-    assert breakers.allowance(BreakerStatus(BreakerState.OPEN, START, START), START) == (1, soon)
-    assert breakers.allowance(BreakerStatus(BreakerState.PROBING, START), START) == (0, soon)
+    assert breakers.allowance(BreakerStatus(), START) is None
+    assert breakers.allowance(BreakerStatus(BreakerState.OPEN, START, later), START) == Allowance(0, later)
+    assert breakers.allowance(BreakerStatus(BreakerState.OPEN, START, START), START) == Allowance(1, soon)
+    assert breakers.allowance(BreakerStatus(BreakerState.PROBING, START), START) == Allowance(0, soon)
 
 
 def test_while_it_is_open_its_counts_stay_those_with_which_it_opened() -> None:

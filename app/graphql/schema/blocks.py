@@ -32,7 +32,8 @@ def _blocked(found: dialability.Dialability) -> list[tuple[BlockReason, int]]:
 
 
 @strawberry.type(
-    description="What claims would find at a time if nothing changes until then. A pause is left aside: it may be over."
+    description="What claims would find at a time if nothing changes until then. A pause and the pace are left aside: "
+    "they may be over. A breaker that is open counts until its pause ends."
 )
 class Dialability:
     at: datetime = strawberry.field(description="The time.")
