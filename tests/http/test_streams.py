@@ -5,6 +5,7 @@ import json
 import socket
 import time
 from collections.abc import AsyncIterator
+from contextlib import ExitStack
 from typing import Any
 
 import httpx
@@ -12,6 +13,7 @@ import pytest
 
 from app.graphql.transport import sse
 from tests.support.posting import COUNT, GRAPHQL, JSON, PATH, STREAM, URQL, code, head, post
+from tests.support.raw import Raw
 from tests.support.transport import Served, eventually, watch
 
 
@@ -112,6 +114,49 @@ async def test_clients_that_leave_leave_nothing_behind(served: Served, client: h
         await asyncio.gather(*[glance(60.0) for _ in range(40)], *[glance(0.001) for _ in range(10)])
     await eventually(lambda: watch.open == 0 and not served.tasks())
     assert watch.opened > 0
+
+
+@pytest.mark.parametrize("is_reset", [False, True], ids=["closed", "reset"])
+async def test_fifty_streams_that_are_dropped_at_once_do_not_hold_the_loop(
+    served: Served, client: httpx.AsyncClient, is_reset: bool
+) -> None:
+    body = json.dumps({"query": "subscription { count(to: 9, pause: 600) { number } }"}).encode()
+    request = head(f"Accept: {STREAM}", "Content-Type: application/json", f"Content-Length: {len(body)}") + body
+    with ExitStack() as stack:
+        opened = [stack.enter_context(Raw(served.port)) for _ in range(50)]
+        for one in opened:
+            one.send(request)
+        await eventually(lambda: watch.open == 50 and watch.produced == 50)
+        held = HeldLoop(served)
+        for one in opened:
+            one.drop() if is_reset else one.close()
+        await eventually(lambda: watch.open == 0 and not served.tasks())
+        await asyncio.sleep(0.1)
+        assert 0 < held.end() < 0.1  # 7 ms for each turn of the loop
+
+
+class HeldLoop:
+    """How long a served loop works before it looks at what comes next, by its thread's own processor time."""
+
+    def __init__(self, served: Served) -> None:
+        self._loop = served.loop
+        self._longest = 0.0
+        self._last: float | None = None
+        self._is_over = False
+        served.on_loop(self._tick)
+
+    def _tick(self) -> None:
+        now, last = time.thread_time(), self._last
+        self._longest = self._longest if last is None else max(self._longest, now - last)
+        self._last = now
+        if not self._is_over:
+            assert self._loop is not None
+            self._loop.call_later(0.001, self._tick)
+
+    def end(self) -> float:
+        """The longest time, in seconds."""
+        self._is_over = True
+        return self._longest
 
 
 async def test_a_stream_that_nobody_reads_waits(served: Served, client: httpx.AsyncClient) -> None:
