@@ -355,8 +355,8 @@ def test_what_was_read_before_a_file_went_wrong_is_kept() -> None:
 # ---------------------------------------------------------------- what the two processes say to each other
 
 TASKS = st.builds(
-    protocol.Task, mapping=st.dictionaries(TEXT, TEXT), settled_line=st.integers(0, 2**53), settled_digest=TEXT,
-    encoding=st.none() | TEXT, region=st.none() | TEXT,
+    protocol.Task, mapping=st.dictionaries(TEXT, TEXT), needed=st.lists(TEXT),
+    settled_line=st.integers(0, 2**53), settled_digest=TEXT, encoding=st.none() | TEXT, region=st.none() | TEXT,
 )  # fmt: skip
 TARGETS = st.builds(
     CheckedTarget, key=st.none() | TEXT, name=TEXT, detail=TEXT, data=TEXT, priority=st.integers(0, 255),

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -78,8 +79,12 @@ def added(names: Sequence[str], mapping: Mapping[str, str]) -> tuple[int, int] |
     return places[0], places[1]
 
 
-def parse_mapping(pairs: Sequence[str]) -> Mapping[str, str]:
+def parse_mapping(pairs: Sequence[str], names: AbstractSet[str] = NAMES) -> Mapping[str, str]:
     """The fields of `Header:field` pairs, by the header's plain name.
+
+    Args:
+        pairs: as the caller gives them. `Header:` ignores the column.
+        names: the fields that there are.
 
     Raises:
         ColumnProblem: a pair is malformed, or its field is unknown.
@@ -89,8 +94,8 @@ def parse_mapping(pairs: Sequence[str]) -> Mapping[str, str]:
         name, colon, target = pair.rpartition(":")
         if not colon or not name.strip():
             raise ColumnProblem("Invalid mapping. Write Header:field, for example Telefon:phone.")
-        if plain(target) not in NAMES | {""}:
-            raise ColumnProblem(f"Unknown field {target.strip()[:50]!r}. The fields are {', '.join(sorted(NAMES))}.")
+        if plain(target) not in names | {""}:
+            raise ColumnProblem(f"Unknown field {target.strip()[:50]!r}. The fields are {', '.join(sorted(names))}.")
         mapping[plain(restored(name))] = plain(target)
     return MappingProxyType(mapping)
 

@@ -41,8 +41,8 @@ class Task:
     settled_line: int
     """Rows up to this line were imported by an earlier run. They are skipped, and must be the same."""
     settled_digest: str
-    needs_mapped: bool = True
-    """The file must have all columns of the mapping. If not, it has names that a column may have."""
+    needed: Sequence[str] = ()
+    """The columns of the mapping that the file must have, by their plain names. It may have the others."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -141,11 +141,6 @@ class Reading:
             self._send(self._checking.chunk(part))
 
 
-_MAP = "Map a column with another name, for example Telefon:phone."
-_RENAME = "Rename the column that has the addresses."
-"""For files whose sender cannot map columns."""
-
-
 def _csv_head(task: Task, header: Record, delimiter: str) -> Head:
     """What the header says.
 
@@ -153,8 +148,8 @@ def _csv_head(task: Task, header: Record, delimiter: str) -> Head:
         FileProblem: the file cannot be imported with these columns.
     """
     plain = {columns.plain(name) for name in header.values}
-    missing = [name for name in task.mapping if name not in plain]
-    if missing and task.needs_mapped:
+    missing = [name for name in task.needed if name not in plain]
+    if missing:
         raise FileProblem(f"The header has no column {columns.listed(missing)}, but the mapping names it.")
     try:
         found = columns.resolve(header.values, task.mapping)
@@ -163,7 +158,7 @@ def _csv_head(task: Task, header: Record, delimiter: str) -> Head:
     if not any(name is not None and name.startswith("destination_") for name in found.fields):
         raise FileProblem(
             f"Line {header.line_number}, the header, has no column with an address, such as phone, email or "
-            f"destination_0_target. {_MAP if task.needs_mapped else _RENAME}"
+            "destination_0_target. Map a column with another name, for example Telefon:phone."
         )
     if task.extra_kept and "data" in found.fields and found.extra:
         raise FileProblem("The file has a column data, so unknown columns cannot be stored there.")

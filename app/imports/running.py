@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Iterable
+from collections.abc import Set as AbstractSet
 from contextlib import nullcontext
 from typing import Any, TypeVar
 
@@ -50,8 +51,12 @@ _INTERNAL = "An internal error stopped the import. Quote the id {error_id} when 
 # ---------------------------------------------------------------- options
 
 
-def checked(options: ImportOptions) -> ImportOptions:
+def checked(options: ImportOptions, fields: AbstractSet[str] = columns.NAMES) -> ImportOptions:
     """The options in canonical form.
+
+    Args:
+        options: as the caller gives them.
+        fields: to which columns can be mapped.
 
     Raises:
         Rejected: INVALID, with everything that is wrong.
@@ -62,7 +67,7 @@ def checked(options: ImportOptions) -> ImportOptions:
     if len(options.mapping) > MAPPED_MAX:
         errors.append(invalid(f"Map at most {MAPPED_MAX:,} columns.", "map"))
     try:
-        columns.parse_mapping(options.mapping)
+        columns.parse_mapping(options.mapping, fields)
     except ColumnProblem as problem:
         errors.append(invalid(str(problem), "map"))
     encoding = None
@@ -90,13 +95,15 @@ def checked(options: ImportOptions) -> ImportOptions:
 
 
 def _task(run: Run, options: ImportOptions, *, is_gzip: bool) -> Task:
+    mapping = columns.parse_mapping(options.mapping)
     return Task(
         is_ndjson=options.is_ndjson,
         is_gzip=is_gzip,
         for_postgres=db.is_postgres(),
         encoding=options.encoding,
         region=options.region,
-        mapping=dict(columns.parse_mapping(options.mapping)),
+        mapping=dict(mapping),
+        needed=list(mapping),
         extra_kept=options.extra_kept,
         compares_addresses=options.dedupe is not DedupeScope.NONE,
         updates=options.on_duplicate_key is DuplicateAction.UPDATE,

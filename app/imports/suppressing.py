@@ -13,6 +13,7 @@ from itertools import accumulate, islice
 from app import db, suppressions, validation
 from app.auth import Viewer
 from app.errors import Unavailable
+from app.files import columns
 from app.files.columns import NAMES
 from app.files.drafting import RejectedRow
 from app.files.protocol import Chunk, Ended, Task
@@ -39,6 +40,8 @@ _MAPPING = {
     **_OURS,
 }
 """What else a file of targets has is passed over, so that such a file suppresses all of its addresses."""
+_FIELDS = frozenset({*_OURS, *_ADDRESSES})
+"""To which the sender can map columns."""
 
 
 @dataclass(slots=True)
@@ -74,7 +77,7 @@ async def run(
 
     Args:
         viewer: whose list it is.
-        options: of which only the format, the encoding and the region count.
+        options: of which only the format, the mapping, the encoding and the region count.
         pieces: the file's bytes.
         turns: of this server, the same as for other imports.
         stopping: set when the server begins to stop.
@@ -85,20 +88,21 @@ async def run(
         Unavailable: the database is away, the server stops, too many imports wait, or the file came too slowly
             while others waited. Send the file again.
     """
-    options = checked(options)
+    options = checked(options, _FIELDS)
+    given = columns.parse_mapping(options.mapping, _FIELDS)
     task = Task(
         is_ndjson=options.is_ndjson,
         is_gzip=is_gzip,
         for_postgres=db.is_postgres(),
         encoding=options.encoding,
         region=options.region,
-        mapping=_MAPPING,
+        mapping=_MAPPING | {name: _OURS.get(meant, meant) for name, meant in given.items()},
+        needed=list(given),
         extra_kept=False,
         compares_addresses=False,
         updates=True,  # chunks then have the values of their rows
         settled_line=0,
         settled_digest="",
-        needs_mapped=False,
     )
     try:
         async with turns.place(viewer.customer_id) as place, readers.started(task) as both:

@@ -21,7 +21,7 @@ from app.rest.members import Field, Member, Rendered, Shape
 from app.rest.problems import Problem, Reason
 
 PATH = f"{PREFIX}/suppressions/import"
-_NAMES = {"format", "encoding", "region"}
+_NAMES = {"format", "map", "encoding", "region"}
 PARAMETERS: tuple[Field, ...] = tuple(field for field in importing.PARAMETERS if field.name in _NAMES)
 _COUNTS = {
     "read": "Rows read, without blank lines and the header.",
@@ -89,6 +89,7 @@ class SuppressionsImportEndpoint(ImportEndpoint):
         given = parameters.read(query, PARAMETERS)
         options = ImportOptions(
             is_ndjson=format_of(given.get("format"), headers) == NDJSON,
+            mapping=tuple(given.get("map", ())),
             encoding=given.get("encoding") or bodies.charset(headers),
             region=given.get("region"),
         )

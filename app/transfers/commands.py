@@ -26,6 +26,14 @@ Token = Annotated[
 ]
 GivenFile = Annotated[Path, typer.Argument(help="A CSV or NDJSON file, also gzipped. - reads standard input.")]
 Format = Annotated[str | None, typer.Option("--format", help="csv or ndjson. Default: by the file's name.")]
+MappedColumns = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--map",
+        metavar="HEADER:FIELD",
+        help="The field of a column, such as Telefon:phone. Header: leaves the column out.",
+    ),
+]
 Encoding = Annotated[str | None, typer.Option(help="Such as windows-1252. Default: UTF-8, or the byte order mark.")]
 Region = Annotated[str | None, typer.Option(help="The region of numbers without a country code, such as DE.")]
 Output = Annotated[
@@ -54,14 +62,7 @@ def import_(
     token: Token = "",
     url: Url = LOCAL,
     kind: Format = None,
-    mapping: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--map",
-            metavar="HEADER:FIELD",
-            help="The field of a column, such as Telefon:phone. Header: leaves the column out.",
-        ),
-    ] = None,
+    mapping: MappedColumns = None,
     extra: Annotated[str | None, typer.Option(help="data: keep unknown columns in the target's data, as JSON.")] = None,
     encoding: Encoding = None,
     region: Region = None,

@@ -10,6 +10,7 @@ from app.transfers.commands import (
     Encoding,
     Format,
     GivenFile,
+    MappedColumns,
     Output,
     Region,
     Token,
@@ -32,6 +33,7 @@ def import_(
     token: Token = "",
     url: Url = LOCAL,
     kind: Format = None,
+    mapping: MappedColumns = None,
     encoding: Encoding = None,
     region: Region = None,
 ) -> None:
@@ -40,7 +42,7 @@ def import_(
     from app.transfers.remote import Remote
     from app.transfers.sources import Source
 
-    optional = {"encoding": encoding, "region": region}
+    optional = {"map": mapping, "encoding": encoding, "region": region}
     with told_in_one_line():
         remote = Remote(url, token)
         with Source.opened(file) as source:
