@@ -1,6 +1,7 @@
-"""Why an outdial stands still, on its page: among it its breaker, which is closed there."""
+"""Why an outdial stands still, on its page: its start and end, its pace, and its breaker, which is closed there."""
 
 import re
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from playwright.async_api import Locator, Page, expect
@@ -56,3 +57,29 @@ async def test_who_may_only_read_sees_the_breaker_and_cannot_close_it(seen: Sigh
     page = await opened(seen, reader, outdial["id"])
     await expect(how(page).locator("[data-field=breaker]")).to_contain_text("Open. Since")
     assert await page.get_by_role("button", name="Close the breaker").count() == 0
+
+
+async def test_a_start_and_an_end_are_said_on_the_outdials_page(seen: Sight, client: Client) -> None:
+    now = datetime.now(UTC)
+    outdial = await client.outdial(
+        name="Spring list", dialPolicy={"startsAt": (now + timedelta(hours=3, seconds=30)).isoformat()}
+    )
+    page = await opened(seen, client, outdial["id"])
+    stops = how(page).locator("[data-field=stops]")
+    await expect(stops).to_have_text(re.compile(r"^It has not started\. Until .* \(in 3 hr\.\)\.$"))
+    policy = {"startsAt": None, "endsAt": (now - timedelta(hours=1)).isoformat()}
+    await client.good("updateOutdial", id=outdial["id"], dialPolicy=policy)
+    await expect(stops).to_have_text("It has ended.")
+    await client.good("updateOutdial", id=outdial["id"], dialPolicy={"endsAt": None})
+    await expect(how(page)).to_have_count(0)
+
+
+async def test_a_pace_is_said_and_when_it_holds_calls_back(seen: Sight, client: Client) -> None:
+    outdial = await client.outdial(name="Spring list", dialPolicy={"pacing": {"maxOpenAttempts": 2}})
+    await people(client, outdial["id"], 3)
+    page = await opened(seen, client, outdial["id"])
+    pace = how(page).locator("[data-field=pace]")
+    await expect(pace).to_have_text("At most 2 calls at once.")
+    await client.good("claimTargets", outdialId=outdial["id"], limit=2)
+    await expect(pace).to_have_text("At most 2 calls at once. It is called as fast as its pace allows.")
+    await expect(how(page).locator("[data-field=stops]")).to_have_count(0)
