@@ -12,7 +12,7 @@ from functools import partial
 
 import structlog
 
-from app import attempts, customers, db, events, idempotency, imports, metrics, outdials, rates, suppressions
+from app import attempts, customers, db, events, idempotency, imports, metrics, outdials, rates, stats, suppressions
 from app.errors import Unavailable
 
 SWEEP_EVERY_SECONDS = 1.0
@@ -23,6 +23,8 @@ PRUNE_EVERY_SECONDS = 60.0
 PRUNE_EVENTS_MAX = 1_000
 PRUNE_RATES_MAX = 1_000
 LAG_EVERY_SECONDS = 5.0
+STATS_EVERY_SECONDS = 2.0
+"""Figures must be at most 5 seconds behind."""
 COUNT_EVERY_SECONDS = 5.0
 RELISTEN_SECONDS = 1.0
 PAUSE_AFTER_FAULT_SECONDS = 1.0
@@ -51,6 +53,7 @@ def chores(*, event_retention_hours: int, import_retention_days: int) -> list[Ch
         Chore("finish exhausted targets", _search, SEARCH_EVERY_SECONDS),
         Chore("sort targets by time zone", _sort, SEARCH_EVERY_SECONDS),
         Chore("finish suppressed targets", _finish_suppressed, SEARCH_EVERY_SECONDS),
+        Chore("count attempts for stats", stats.roll_up, STATS_EVERY_SECONDS),
         Chore("remove old events", partial(_prune, event_retention_hours), PRUNE_EVERY_SECONDS),
         Chore("end abandoned imports", _end_imports, SWEEP_EVERY_SECONDS),
         Chore("remove old imports", partial(_prune_imports, import_retention_days), PRUNE_EVERY_SECONDS),
@@ -152,6 +155,8 @@ async def _prune(retention_hours: int) -> None:
     async for customer_id in customers.every():
         while await events.prune(customer_id, before, limit=PRUNE_EVENTS_MAX) == PRUNE_EVENTS_MAX:
             pass
+        while await stats.prune(customer_id, limit=PRUNE_EVENTS_MAX) == PRUNE_EVENTS_MAX:
+            pass
     while await idempotency.purge(limit=PRUNE_EVENTS_MAX) == PRUNE_EVENTS_MAX:
         pass
 
@@ -185,3 +190,4 @@ async def _count() -> None:
 
 async def _measure() -> None:
     metrics.event_lag_seconds.set(await events.lag_seconds())
+    metrics.stats_lag_seconds.set(stats.lag_seconds())

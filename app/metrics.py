@@ -147,6 +147,13 @@ event_lag_seconds = Gauge(
     registry=_registry,
 )
 
+stats_lag_seconds = Gauge(
+    "outdial_stats_lag_seconds",
+    "Seconds for which changes of attempts have waited to be in the figures of stats.",
+    multiprocess_mode="livemax",
+    registry=_registry,
+)
+
 
 def operation_name(name: str | None, *, is_new: bool = True) -> str:
     """The label of an operation: its name, "" if it is anonymous, "other" if it may not be shown.

@@ -217,6 +217,37 @@ class Attempt(Model):
         table = "attempt"
 
 
+# Figures of attempts, made of the ledger: see app.stats.
+class StatsCell(Model):
+    customer_id = fields.UUIDField()
+    scope_id = fields.UUIDField(primary_key=True)
+    """The outdial's id; the customer's id for all of its outdials."""
+    facet = fields.CharField(max_length=16)
+    minutes = fields.SmallIntField()
+    """1, 15 or 60: how long it is."""
+    begins_at = fields.DatetimeField()
+    value = fields.CharField(max_length=255)
+    """The destination or the dialer, if the facet tells them apart."""
+    figures = fields.TextField()
+
+    class Meta:
+        table = "stats_cell"
+
+
+# How far an outdial's events are counted in these cells.
+class StatsPlace(Model):
+    customer_id = fields.UUIDField()
+    outdial_id = fields.UUIDField(primary_key=True)
+    epoch = fields.IntField()
+    tx = fields.BigIntField()
+    seq = fields.BigIntField()
+    filled_to_at = fields.DatetimeField(null=True)
+    """How far attempts that are older than the log are counted. Null if all are."""
+
+    class Meta:
+        table = "stats_place"
+
+
 # The log that subscribers read. Its order is (epoch, tx, seq): see app.events.
 class TargetEvent(Model):
     seq = fields.BigIntField(primary_key=True)

@@ -407,6 +407,33 @@ class Migration(SqlMigration):
             options={"table": "result_code", "app": "outdial", "pk_attr": "code"},
             bases=["Model"],
         ),
+        StateOnly(
+            name="StatsCell",
+            fields=[
+                ("customer_id", fields.UUIDField()),
+                ("scope_id", fields.UUIDField(primary_key=True, default=uuid4, unique=True, db_index=True)),
+                ("facet", fields.CharField(max_length=16)),
+                ("minutes", fields.SmallIntField()),
+                ("begins_at", fields.DatetimeField(auto_now=False, auto_now_add=False)),
+                ("value", fields.CharField(max_length=255)),
+                ("figures", fields.TextField(unique=False)),
+            ],
+            options={"table": "stats_cell", "app": "outdial", "pk_attr": "scope_id"},
+            bases=["Model"],
+        ),
+        StateOnly(
+            name="StatsPlace",
+            fields=[
+                ("customer_id", fields.UUIDField()),
+                ("outdial_id", fields.UUIDField(primary_key=True, default=uuid4, unique=True, db_index=True)),
+                ("epoch", fields.IntField()),
+                ("tx", fields.BigIntField()),
+                ("seq", fields.BigIntField()),
+                ("filled_to_at", fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
+            ],
+            options={"table": "stats_place", "app": "outdial", "pk_attr": "outdial_id"},
+            bases=["Model"],
+        ),
         Sql(
             """
             CREATE TABLE customer (
@@ -865,6 +892,35 @@ class Migration(SqlMigration):
             """,
             # those whose targets housekeeping still has to finish
             "CREATE INDEX suppression_pending ON suppression (customer_id, id) WHERE is_pending = 1",
+        ),
+        Sql(
+            """
+            CREATE TABLE stats_cell (
+                customer_id {uuid} NOT NULL REFERENCES customer (customer_id),
+                scope_id {uuid} NOT NULL,
+                facet VARCHAR(16) NOT NULL CHECK (
+                    facet IN ('WHOLE', 'DESTINATION', 'DIALER', 'UNNAMED', 'OTHERS')
+                ),
+                minutes SMALLINT NOT NULL CHECK (minutes IN (1, 15, 60)),
+                begins_at {instant} NOT NULL,
+                value VARCHAR(255) NOT NULL,
+                figures TEXT NOT NULL,
+                PRIMARY KEY (customer_id, scope_id, facet, minutes, begins_at, value)
+            )
+            """,
+            # those of all outdials in a span, to be summed, and those of minutes that are old enough to remove
+            "CREATE INDEX stats_cell_time ON stats_cell (customer_id, minutes, begins_at)",
+            """
+            CREATE TABLE stats_place (
+                customer_id {uuid} NOT NULL REFERENCES customer (customer_id),
+                outdial_id {uuid} NOT NULL,
+                epoch INTEGER NOT NULL,
+                tx BIGINT NOT NULL,
+                seq BIGINT NOT NULL,
+                filled_to_at {instant},
+                PRIMARY KEY (customer_id, outdial_id)
+            )
+            """,
         ),
         Sql(
             """

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from app.auth import Viewer
-from benchmarks import dialing, holding, reading, sleeping, suppressing
+from benchmarks import dialing, holding, reading, sleeping, summing, suppressing
 from benchmarks.calling import UseCases
 from benchmarks.handwritten import Dialing
 from benchmarks.handwritten.serving import connected
@@ -332,3 +332,14 @@ def test_the_other_benchmarks_run_to_their_end(what: str) -> None:
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert last in done.stdout
+
+
+@pytest.mark.slow
+async def test_the_benchmark_of_figures_sums_a_ledger_in_each_way(kind: Kind, tmp_path: Path) -> None:
+    database = "sqlite" if kind == "sqlite" else "postgresql"
+    figures = tmp_path / "figures.json"
+    await summing.main(f"--database {database} --attempts 300 --times 1 --json {figures}".split())
+    [result] = json.loads(figures.read_text())
+    assert result["counting s"] > 0
+    assert set(result["questions"]) == set(summing.QUESTIONS)
+    assert all(taken["least ms"] > 0 for taken in result["questions"].values())

@@ -59,6 +59,7 @@ def test_every_metric_is_ours_and_says_what_it_is():
         "outdial_withheld_log_lines",
         "outdial_subscriptions",
         "outdial_event_lag_seconds",
+        "outdial_stats_lag_seconds",
         "outdial_import_rows",
         "outdial_imports_under_way",
         "outdial_waiting_for_turns",

@@ -8,8 +8,23 @@ from typing import Any
 
 import pytest
 
-from app import attempts, clock, codes, db, events, idempotency, imports, outdials, rates, suppressions, targets
+from app import (
+    attempts,
+    clock,
+    codes,
+    db,
+    events,
+    idempotency,
+    ids,
+    imports,
+    outdials,
+    rates,
+    stats,
+    suppressions,
+    targets,
+)
 from app.auth import Viewer
+from app.figures import Grouping
 from app.lifecycle import Disposition, DoneReason
 from app.pacing import Breaker, BreakerState, Pacing
 from app.pagination import PageRequest, Place
@@ -30,11 +45,12 @@ from app.records import (
     SuppressionSource,
     TargetFilter,
 )
+from app.stats.woken import woken
 from tests.support import factories
 
 TENANT_TABLES = re.compile(
     r"\b(?:FROM|JOIN|UPDATE|INTO) \"?(?:customer|outdial|outdial_breaker|outdial_counter|target|attempt|target_event"
-    r"|outdial_event|idempotency_key|import_job|import_reject|rate_limit|suppression)\b"
+    r"|outdial_event|idempotency_key|import_job|import_reject|rate_limit|suppression|stats_cell|stats_place)\b"
 )
 OVER_ALL_CUSTOMERS = (
     "SELECT id, customer_id, outdial_id FROM attempt",  # leases that ran out
@@ -101,7 +117,26 @@ async def live_through_everything(viewer: Viewer) -> None:
     await suppress_something(viewer, outdial.id)
     await import_something(viewer, outdial.id)
     await break_something(viewer)
+    await count_something(viewer, outdial.id)
     await outdials.delete(viewer, outdial.id)
+
+
+async def count_something(viewer: Viewer, outdial_id: str) -> None:
+    """Figures are made, read in each way, made again after they were lost, and those of minutes removed."""
+    await stats.roll_up()
+    now = (await db.now()).replace(minute=0, second=0, microsecond=0)
+    for grouping in (None, *Grouping):
+        wanted = stats.Request(now - timedelta(days=1), now + timedelta(days=5), grouping=grouping)
+        await stats.of_customer(viewer, wanted)
+        await stats.of_outdials(viewer, [outdial_id], request=wanted)
+    await stats.of_campaign(viewer, ids.new(), wanted)
+    woken.forget()
+    await stats.roll_up()
+    await factories.make_target(viewer, outdial_id)
+    await factories.release(viewer, (await factories.claim(viewer, outdial_id)).id)
+    await stats.roll_up()
+    clock.shift += timedelta(hours=60)
+    await stats.prune(viewer.customer_id, limit=1_000)
 
 
 async def break_something(viewer: Viewer) -> None:

@@ -14,9 +14,15 @@ def writers_lock(*, shared: bool = True) -> str:
     return f"pg_advisory_xact_lock{'_shared' if shared else ''}({WRITERS_CLASS}, {WRITERS_NUMBER})"
 
 
-def named_lock(name: str, *, shared: bool = False) -> str:
-    """The lock with a name, both in SQL for PostgreSQL."""
-    return f"pg_advisory_xact_lock{'_shared' if shared else ''}(hashtextextended({name}, 0))"
+def named_lock(name: str, *, shared: bool = False, tries: bool = False) -> str:
+    """The lock with a name, both in SQL for PostgreSQL.
+
+    Args:
+        name: in SQL.
+        shared: others may share it.
+        tries: does not wait for it: whether it has the lock.
+    """
+    return f"pg_{'try_' if tries else ''}advisory_xact_lock{'_shared' if shared else ''}(hashtextextended({name}, 0))"
 
 
 def customers_lock(*, shared: bool = True) -> str:

@@ -62,7 +62,7 @@ def test_an_enum_with_an_undescribed_value_is_refused():
 SCOPES = {
     "Query": {
         "viewer": None, "rateLimit": None, **dict.fromkeys(
-            ["node", "nodes", "outdial", "outdials", "target", "importJob", "suppressions", "resultCodes"],
+            ["node", "nodes", "outdial", "outdials", "target", "importJob", "suppressions", "resultCodes", "stats"],
             Scope.READ,
         ),
     },

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias, TypeVar
 
 import strawberry
 
-from app import attempts, dialability, events, foreseeing, imports, outdials, suppressions, targets
+from app import attempts, dialability, events, foreseeing, imports, outdials, stats, suppressions, targets
 from app.auth import Viewer
 from app.blocks import Block, TargetBlocks
 from app.errors import Unavailable
@@ -115,6 +115,9 @@ class Loaders:
 
     def dialabilities(self, at: datetime | None) -> Loader[dialability.Dialability]:
         return self._by_arguments(dialability.dialabilities, at=at)
+
+    def stats_of_outdials(self, request: stats.Request) -> Loader[stats.Stats]:
+        return self._by_arguments(stats.of_outdials, request=request)
 
     def event_ends(self, upto: events.Position) -> Loader[events.Position]:
         return self._by_arguments(events.ends, upto=upto)

@@ -10,9 +10,12 @@ from app.errors import BadUserInput
 from app.graphql.schema.codes import ResultCode
 from app.graphql.schema.connections import After, Before, Connection, CountedPage, First, Last, created_cursor, request
 from app.graphql.schema.context import Info
-from app.graphql.schema.fields import at_most, parse_id, query
+from app.graphql.schema.fields import at_most, given, parse_id, query
 from app.graphql.schema.filters import OutdialFilter, SuppressionFilter
+from app.graphql.schema.stats import From, GroupBy, InBuckets, InZone, Stats, To, requested
 from app.graphql.schema.types import ImportJob, Node, Outdial, OutdialTarget, RateLimit, Suppression, Viewer
+from app.stats import Stats as Summed
+from app.stats import of_campaign, of_customer
 
 NODES_MAX = 100
 
@@ -130,3 +133,27 @@ class Query:
     )
     async def result_codes(self, info: Info) -> list[records.ResultCode]:
         return await codes.get_all(info.context.viewer)
+
+    @query(
+        Scope.READ,
+        Stats,
+        "Returns figures of the attempts of all the viewer's outdials, deleted ones too, or of those of a campaign.",
+    )
+    async def stats(
+        self,
+        info: Info,
+        begin: From,
+        end: To,
+        bucket: InBuckets = strawberry.UNSET,
+        time_zone: InZone = strawberry.UNSET,
+        group_by: GroupBy = strawberry.UNSET,
+        campaign_id: Annotated[
+            strawberry.ID | None,
+            strawberry.argument(description="Only the outdials of this campaign. Default: all."),
+        ] = strawberry.UNSET,
+    ) -> Summed:
+        wanted = requested(begin, end, bucket, time_zone, group_by)
+        campaign = given(campaign_id)
+        if campaign is None:
+            return await of_customer(info.context.viewer, wanted)
+        return await of_campaign(info.context.viewer, parse_id(campaign), wanted)

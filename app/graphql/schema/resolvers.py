@@ -30,8 +30,10 @@ from app.graphql.schema.enums import TargetOrder, TargetStatus
 from app.graphql.schema.fields import Later, given
 from app.graphql.schema.filters import AttemptFilter, ImportFilter, TargetFilter
 from app.graphql.schema.loading import Loader
+from app.graphql.schema.stats import From, GroupBy, InBuckets, InZone, To, requested
 from app.pacing import BreakerStatus
 from app.pagination import Page
+from app.stats import Stats
 
 T = TypeVar("T")
 
@@ -174,6 +176,19 @@ def dialability_of_outdial(
     ] = strawberry.UNSET,
 ) -> Awaitable[Dialability | None]:
     return info.context.loaders.dialabilities(given(at)).load(outdial.id)
+
+
+def stats_of_outdial(
+    outdial: OfOutdial,
+    info: Info,
+    begin: From,
+    end: To,
+    bucket: InBuckets = strawberry.UNSET,
+    time_zone: InZone = strawberry.UNSET,
+    group_by: GroupBy = strawberry.UNSET,
+) -> Awaitable[Stats | None]:
+    wanted = requested(begin, end, bucket, time_zone, group_by)
+    return info.context.loaders.stats_of_outdials(wanted).load(outdial.id)
 
 
 def event_cursor(outdial: OfOutdial, info: Info) -> Awaitable[str]:

@@ -32,6 +32,7 @@ from app.graphql.schema.fields import derived, resolved, text
 from app.graphql.schema.permits import Permit
 from app.graphql.schema.policies import DialPolicy
 from app.graphql.schema.scalars import EventCursor
+from app.graphql.schema.stats import Stats
 from app.lifecycle import DESTINATIONS
 from app.validation import DATA_CHARACTERS_MAX, DETAIL_CHARACTERS_MAX
 
@@ -154,6 +155,10 @@ class Outdial(Node):
         "How many of its targets can be claimed at a time, and what keeps the others: a check before a list starts. "
         "Each target is judged by itself: of those that share an address, all count, though caps may leave fewer "
         "tries. If counting takes over 2 seconds, null with the error LIMIT_EXCEEDED.",
+    )
+    stats: Stats = resolved(
+        resolvers.stats_of_outdial,
+        "Figures of the outdial's attempts: how many there were and how they ended.",
     )
     tm_create: datetime = strawberry.field(description="When it was created.")
     tm_update: datetime | None = strawberry.field(description="When it was last changed. Null until the first update.")

@@ -55,8 +55,8 @@ _ITEMS_MAX = "items_max"
 _ROWS = "rows"
 """The key in a mutation's metadata of how many rows it writes, if its input does not say it."""
 _DEFINITION = "strawberry-definition"
-_COUNTS = {"totalCount", "dialability"}
-"""Fields that may look at every row of a list."""
+_COUNTS = {"totalCount", "dialability", "stats"}
+"""Fields that may look at every row of a list, or at many others."""
 _FILTER = "where"
 
 # Introspection's lists, by their usual lengths; the types' is known.
