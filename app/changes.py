@@ -23,8 +23,10 @@ T = TypeVar("T", bound=CalledTarget)
 FINISHING: Mapping[DoneReason | None, TargetEventType] = {
     DoneReason.EXHAUSTED: TargetEventType.EXHAUSTED,
     DoneReason.DO_NOT_CALL: TargetEventType.SUPPRESSED,
+    None: TargetEventType.UPDATED,
 }
-"""What happened to an idle target that has nothing left to try."""
+"""What happened to an idle target, by the reason if it has nothing left to try. If it has none, another destination may
+be called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ def moved(target: T, standing: Standing) -> T:
 def canceled(target: T, now: datetime) -> Change[T]:
     """Finished by its owner. The last attempt is cleared, so no late report brings the target back."""
     finished = moved(target, Standing(TargetStatus.DONE, DoneReason.CANCELED))
-    return changed(target, replace(finished, last_attempt_id=None), TargetEventType.CANCELED, now)
+    return changed(target, replace(finished, last_attempt_id=None, callback=None), TargetEventType.CANCELED, now)
 
 
 # ---------------------------------------------------------------- new targets

@@ -162,18 +162,25 @@ def usable(index: int, limit: object, *, from_zero: bool = False) -> str:
         from_zero: as if it had never been tried, as after a reset.
     """
     count = "0" if from_zero else f"try_count_{index}"
-    return (
-        f"destination_{index} IS NOT NULL AND invalid_mask & {1 << index} = 0 AND "
-        f"{count} < COALESCE(CAST(max_try_counts ->> {index} AS INTEGER), {limit})"
-    )
+    is_left = f"{count} < COALESCE(CAST(max_try_counts ->> {index} AS INTEGER), {limit})"
+    if not from_zero:  # what is reset is done, and has no callback
+        is_left = f"CASE WHEN callback_mask IS NULL THEN {is_left} ELSE callback_mask & {1 << index} <> 0 END"
+    return f"destination_{index} IS NOT NULL AND invalid_mask & {1 << index} = 0 AND {is_left}"
 
 
 def open_to_call(
     index: int, limit: object, suppressed: Suppressed | None, capped: Capped | None = None, *, from_zero: bool = False
 ) -> str:
     """A condition: the destination is usable and neither suppressed nor capped."""
-    held = [f"NOT {by.of(index)}" for by in (suppressed, capped) if by is not None]
+    held = [] if suppressed is None else [f"NOT {suppressed.of(index)}"]
+    if capped is not None:
+        held.append(_no_cap_holds(index, capped))
     return " AND ".join([usable(index, limit, from_zero=from_zero), *held])
+
+
+def _no_cap_holds(index: int, capped: Capped) -> str:
+    """A condition: the caps leave a try at the destination, or it is a callback's, which they count and never hold."""
+    return f"(callback_mask IS NOT NULL OR NOT {capped.of(index)})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +236,7 @@ def _case(index: int, limit: object, suppressed: Suppressed | None, capped: Capp
     chosen = f"CASE WHEN {awake.of(index)} THEN {index} END" if awake.keeps_order else str(index)
     # caps are looked up for those alone that may be called otherwise
     may_be_called += "" if awake.keeps_order else f" AND {awake.of(index)}"
-    may_be_called += "" if capped is None else f" AND NOT {capped.of(index)}"
+    may_be_called += "" if capped is None else f" AND {_no_cap_holds(index, capped)}"
     return f"WHEN {may_be_called} THEN {chosen}"
 
 
@@ -243,7 +250,8 @@ def wakes_at(limits: Sequence[object], capped: Capped, *, soon: str) -> str:
             released, or something else holds up a destination at which the caps leave a try.
     """
     each = [
-        f"SELECT CASE WHEN {usable(index, limits[index])} THEN COALESCE({capped.until(index)}, {soon}) END AS free_at"
+        f"SELECT CASE WHEN {usable(index, limits[index])}"
+        f" THEN COALESCE(CASE WHEN callback_mask IS NULL THEN {capped.until(index)} END, {soon}) END AS free_at"
         for index in range(DESTINATIONS)
     ]
     releases = " OR ".join(

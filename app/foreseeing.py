@@ -15,23 +15,25 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from app import db, pacing, sleeping, store, validation
+from app import db, pacing, sleeping, store
 from app.auth import Viewer
 from app.blocks import PlaceFacts
 from app.dialability import broken_ones, closed, facts_of_places, facts_of_targets, paces
 from app.lifecycle import OutdialState, TargetStatus
 from app.outdials import get_many
-from app.records import Outdial
+from app.records import CALLBACK_RANK, Outdial
 from app.sleeping import Clocks
 
 LOOKED_AT_MAX = 100
 """Targets of each range that are looked at if the first one is held up: of those that are due, and of the others."""
 LOOKED_AT_TOGETHER_MAX = 2_000
-"""Likewise in all ranges of an outdial: there are as many as priorities, times groups of time zones."""
+"""Likewise in all ranges of an outdial: there are as many as ranks, times groups of time zones."""
 CHANGES_MAX = 50
 """So often what holds up a target may end, and something else begin."""
 _NEVER = datetime.max.replace(tzinfo=UTC)
-_LEVELS = " UNION ALL ".join(f"SELECT {priority} AS priority" for priority in range(validation.PRIORITY_MAX + 1))
+_RANKS = range(CALLBACK_RANK + 1)
+_OF_GROUP = f"{store.range_key('zone_group', 'rank')} = {store.range_key('owner.number', 'level.rank')}"
+_LEVELS = " UNION ALL ".join(f"SELECT {rank} AS rank" for rank in _RANKS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,20 +137,18 @@ async def _heads(
     """The first targets of each range: of those that are due, and of those that become due later."""
     wanted = [outdial.id for outdial in outdials if outdial.id not in clocks]
     sleepy = [outdial.id for outdial in outdials if outdial.id in clocks]
-    of_priority = (
-        await _first_of(viewer, wanted, each, source="outdial AS owner", of_owner="owner.id") if wanted else []
-    )
+    of_rank = await _first_of(viewer, wanted, each, source="outdial AS owner", of_owner="owner.id") if wanted else []
     if not sleepy:
-        return of_priority
-    ranges = max(len(clocks[one].groups) for one in sleepy) * (validation.PRIORITY_MAX + 1)
+        return of_rank
+    ranges = max(len(clocks[one].groups) for one in sleepy) * len(_RANKS)
     few = max(1, min(each, LOOKED_AT_TOGETHER_MAX // max(1, ranges)))
-    return of_priority + await _first_of(
+    return of_rank + await _first_of(
         viewer,
         sleepy,
         few,
         source="outdial_zone AS owner",
         of_owner="owner.outdial_id",
-        of_group="AND zone_group > 0 AND zone_group * 10 + priority = owner.number * 10 + level.priority",
+        of_group=f"AND zone_group > 0 AND {_OF_GROUP}",
     )
 
 
@@ -162,7 +162,7 @@ async def _first_of(
             SELECT {joined} FROM (
                 SELECT id FROM target
                 WHERE customer_id = $1 AND outdial_id = {of_owner} AND status = '{TargetStatus.IDLE}'
-                AND tm_delete IS NULL {of_group or "AND priority = level.priority"} AND {store.DUE_AT} {sign} {now}
+                AND tm_delete IS NULL {of_group or "AND rank = level.rank"} AND {store.DUE_AT} {sign} {now}
                 ORDER BY {store.DUE_AT}, id LIMIT {each + 1}
             ) AS head
         ) AS {name}"""

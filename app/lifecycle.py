@@ -126,9 +126,13 @@ class Tries:
     """The target's own limits, else the policy's."""
     suppressed: Mapping[int, datetime | None] = field(default_factory=lambda: NOTHING_SUPPRESSED)
     """The destinations that must not be called, each until when; None for ever."""
+    offered: Sequence[int] | None = None
+    """The destinations that a callback may call, whatever the limits say. None: there is none."""
 
     def usable(self, index: int) -> bool:
-        return self.set[index] and not self.invalid[index] and self.counts[index] < self.limits[index]
+        if not self.set[index] or self.invalid[index]:
+            return False
+        return self.counts[index] < self.limits[index] if self.offered is None else index in self.offered
 
     def next_index(self) -> int | None:
         """The lowest destination that is usable and not suppressed: 0 is used up before 1 is tried. None if none is."""

@@ -58,6 +58,8 @@ class Outdial(Model):
     on_unknown_time_zone = fields.CharField(max_length=16, default="SKIP")
     keep_order = fields.SmallIntField(default=0)
     """1 if a closed destination holds up the next ones."""
+    has_reserved = fields.SmallIntField(default=0)
+    """1 once a callback was kept for one dialer: then claims look for those of their dialer."""
     sorted_to = fields.UUIDField(null=True)
     """How far the sorting of targets by their time zones has come, after hours were set. Null if there is none."""
     retry_rules = fields.JSONField[list[dict[str, object]]](default=list)
@@ -152,6 +154,8 @@ class Target(Model):
     status = fields.CharField(max_length=16)
     done_reason = fields.CharField(max_length=16, null=True)
     priority = fields.SmallIntField()
+    rank = fields.SmallIntField()
+    """In which order claims look: the priority, or else that of its callback. See `records.rank`."""
     time_zone = fields.CharField(max_length=64, null=True)
     max_try_counts = fields.JSONField[list[int]](null=True)
     destination_0 = fields.JSONField[dict[str, str]](null=True)
@@ -174,6 +178,12 @@ class Target(Model):
     next_try_at = fields.DatetimeField(null=True)
     wakes_at = fields.DatetimeField(null=True)
     """Until then the policy's caps leave no try, so claims need not look at it. A hint: each claim judges again."""
+    callback = fields.JSONField[dict[str, object]](null=True)
+    """See `rows.callback_value`."""
+    callback_mask = fields.SmallIntField(null=True)
+    """Bit n is set if the callback may call destination n, whatever the limits say. Null without a callback."""
+    callback_check_at = fields.DatetimeField(null=True)
+    """When to look whether the window of a reserved callback begins or ends. Null if it has none."""
     last_attempt_id = fields.UUIDField(null=True)
     last_index = fields.SmallIntField(null=True)
     """The destination that the last claim chose."""

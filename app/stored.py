@@ -163,6 +163,7 @@ _MADE_OF: Mapping[str, tuple[tuple[str, ...], Callable[..., Any]]] = {
     "destinations": (_DESTINATIONS, _places),
     "try_counts": (_TRY_COUNTS, _tuple),
     "invalid_destinations": (("invalid_mask",), rows.indexes_of),
+    "callback": (("callback",), rows.callback),
 }
 """For each value of a target: the columns, and what makes the value of theirs."""
 _NEEDED: Mapping[str, tuple[str, ...]] = {

@@ -118,11 +118,13 @@ def row_of(instance: Model) -> dict[str, Any]:
 # ---------------------------------------------------------------- the columns of records
 
 OUTDIAL = columns_of(models.Outdial).but(
-    *("exhausted_to", "sorted_to", "pruned_epoch", "pruned_tx", "pruned_seq", "is_broken"),
+    *("exhausted_to", "sorted_to", "has_reserved", "pruned_epoch", "pruned_tx", "pruned_seq", "is_broken"),
 )
 OUTDIAL_BREAKER = columns_of(models.OutdialBreaker)
 TARGET_ROW = columns_of(models.Target)
-TARGET = TARGET_ROW.but("last_index", "zones", "zone_group", "wakes_at")
+TARGET = TARGET_ROW.but(
+    *("rank", "callback_mask", "callback_check_at", "last_index", "zones", "zone_group", "wakes_at"),
+)
 ATTEMPT_ROW = columns_of(models.Attempt)
 ATTEMPT = ATTEMPT_ROW.but("permit")
 COUNTERS = columns_of(models.OutdialCounter).but("customer_id", "outdial_id", "slot")

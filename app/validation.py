@@ -7,7 +7,7 @@ Lengths are in characters.
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from app import addresses, hours, ids, retrying, zones
@@ -17,6 +17,7 @@ from app.hours import CallingHours
 from app.lifecycle import DESTINATIONS, UnconfirmedAction
 from app.pacing import Breaker, Pacing
 from app.records import (
+    CallbackDraft,
     CallCap,
     CheckedTarget,
     Destination,
@@ -54,6 +55,11 @@ CLAIMS_PER_SECOND_MAX = 10_000.0
 BREAKER_WINDOW_SECONDS_MAX = 3_600
 BREAKER_CALLS_MAX = 100_000
 BREAKER_PAUSE_SECONDS_MAX = 86_400
+CALLBACK_NOTE_CHARACTERS_MAX = 1_000
+CALLBACK_WINDOW_SECONDS_MIN = 60
+CALLBACK_WINDOW_SECONDS_MAX = 86_400
+CALLBACK_AHEAD = timedelta(days=366)
+"""A callback is at most so far in the future."""
 LEASE_SECONDS_MIN = 5
 LEASE_SECONDS_MAX = 86_400
 
@@ -301,6 +307,24 @@ def policy(draft: PolicyDraft | None, base: DialPolicy, errors: list[UserError],
         pacing=base.pacing if draft.pacing is Kept.KEPT else pacing(draft.pacing, errors, *path, "pacing"),
         starts_at=starts,
         ends_at=ends,
+    )
+
+
+TOO_FAR_AHEAD = f"Must be at most {CALLBACK_AHEAD.days} days ahead."
+"""Of the time of a callback."""
+
+
+def callback(draft: CallbackDraft, errors: list[UserError], *path: str) -> CallbackDraft:
+    """A callback in canonical form. Whether it is too far ahead is for those who know what time it is."""
+    if draft.destination_index is not None:
+        number(draft.destination_index, 0, DESTINATIONS - 1, errors, *path, "destination_index")
+    least, most = CALLBACK_WINDOW_SECONDS_MIN, CALLBACK_WINDOW_SECONDS_MAX
+    return CallbackDraft(
+        at=instant(draft.at, errors, *path, "at") or draft.at,
+        destination_index=draft.destination_index,
+        dialer=optional_text(draft.dialer, DIALER_CHARACTERS_MAX, errors, *path, "dialer"),
+        window_seconds=number(draft.window_seconds, least, most, errors, *path, "window_seconds"),
+        note=text(draft.note, CALLBACK_NOTE_CHARACTERS_MAX, errors, *path, "note"),
     )
 
 

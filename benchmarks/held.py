@@ -157,9 +157,18 @@ async def _note(tx: Transaction, customer_id: str) -> None:
 # ---------------------------------------------------------------- rows
 
 _TARGET = (
-    *("customer_id", "id", "outdial_id", "key", "name", "detail", "data", "status", "priority", "destination_0"),
-    *("destination_1", "try_count_0", "zones", "zone_group", "next_try_at", "wakes_at", "last_attempt_id"),
-    *("last_index", "version", "tm_create", "tm_update"),
+    *("customer_id", "id", "outdial_id", "key", "name", "detail", "data", "status", "priority", "rank"),
+    *(
+        "destination_0",
+        "destination_1",
+        "try_count_0",
+        "zones",
+        "zone_group",
+        "next_try_at",
+        "wakes_at",
+        "last_attempt_id",
+    ),
+    *("last_attempt_id", "last_index", "version", "tm_create", "tm_update"),
 )
 _ATTEMPT = (
     *("customer_id", "id", "outdial_id", "target_id", "destination_index", "destination", "try_number", "state"),
@@ -186,7 +195,8 @@ def _targets(held: Held, part: Part, made: Made, now: datetime) -> Iterator[tupl
         place, calls = _place(part, number), len(attempt_ids)
         yield (
             *(held.viewer.customer_id, target_id, held.outdial_id, f"key-{number}", f"Person {number}"),
-            *(f"Detail of person {number}", '{"contract": "A-17"}', "IDLE", number % PRIORITIES),
+            *(f"Detail of person {number}", '{"contract": "A-17"}', "IDLE"),
+            *(number % PRIORITIES, number % PRIORITIES),
             destination(place.number(_place_in(held, number)), "mobile"),
             destination(OFFICE.number(_place_in(held, number)), "office"),
             *(calls, *held.zones[place], called + number * _STEP, part.wakes_at),

@@ -62,6 +62,7 @@ COLUMNS = (
     "data",
     "status",
     "priority",
+    "rank",
     "max_try_counts",
     *(f"destination_{index}" for index in range(5)),
     *(f"try_count_{index}" for index in range(5)),
@@ -150,7 +151,7 @@ def chunks(file: File, customer_id: str, outdial_id: str, *, as_text: bool) -> I
         chunk.append(
             (
                 *(identity if as_text else UUID(identity), customer, outdial),
-                *(target.key, target.name, target.detail, target.data, "IDLE", target.priority, None),
+                *(target.key, target.name, target.detail, target.data, "IDLE", target.priority, target.priority, None),
                 *(None if place is None else orjson.dumps(place).decode() for place in places),
                 *(0, 0, 0, 0, 0, 0, moment, 1, moment, moment),
             )

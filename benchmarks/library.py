@@ -37,7 +37,7 @@ _OUTDIAL = (
     *("retry_interval_seconds", "lease_seconds", "on_unconfirmed", "tm_create", "tm_update"),
 )
 _TARGET = (
-    *("customer_id", "id", "outdial_id", "key", "name", "detail", "data", "status", "done_reason", "priority"),
+    *("customer_id", "id", "outdial_id", "key", "name", "detail", "data", "status", "done_reason", "priority", "rank"),
     *("destination_0", "destination_1", "try_count_0", "next_try_at", "version", "tm_create", "tm_update"),
 )
 _COUNTER = ("customer_id", "outdial_id", "slot", "idle", "answered", "attempts")
@@ -150,7 +150,8 @@ def _targets(customer_id: str, shelf: Shelf) -> Iterator[tuple[Any, ...]]:
         is_done = number % 3 == 0
         yield (
             *(customer_id, ids.new(), shelf.id, key(number), f"Person {number}", f"Detail of person {number}"),
-            *('{"contract": "A-17"}', "DONE" if is_done else "IDLE", "ANSWERED" if is_done else None, number % 10),
+            *('{"contract": "A-17"}', "DONE" if is_done else "IDLE", "ANSWERED" if is_done else None),
+            *(number % 10, number % 10),
             destination(address(shelf.number, number), "mobile"),
             destination(f"+4930{number % 10_000_000:07d}", "office"),
             *(int(is_done), None if is_done else created, 1 + 2 * is_done, created, created),

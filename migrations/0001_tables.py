@@ -106,6 +106,7 @@ class Migration(SqlMigration):
                 ("caps", fields.JSONField(default=list, encoder=JSON_DUMPS, decoder=loads)),
                 ("on_unknown_time_zone", fields.CharField(default="SKIP", max_length=16)),
                 ("keep_order", fields.SmallIntField(default=0)),
+                ("has_reserved", fields.SmallIntField(default=0)),
                 ("sorted_to", fields.UUIDField(null=True)),
                 ("retry_rules", fields.JSONField(default=list, encoder=JSON_DUMPS, decoder=loads)),
                 ("pacing", fields.JSONField(null=True, encoder=JSON_DUMPS, decoder=loads)),
@@ -212,6 +213,7 @@ class Migration(SqlMigration):
                 ("status", fields.CharField(max_length=16)),
                 ("done_reason", fields.CharField(null=True, max_length=16)),
                 ("priority", fields.SmallIntField()),
+                ("rank", fields.SmallIntField()),
                 ("time_zone", fields.CharField(null=True, max_length=64)),
                 ("max_try_counts", fields.JSONField(null=True, encoder=JSON_DUMPS, decoder=loads)),
                 ("destination_0", fields.JSONField(null=True, encoder=JSON_DUMPS, decoder=loads)),
@@ -229,6 +231,9 @@ class Migration(SqlMigration):
                 ("zone_group", fields.SmallIntField(default=0)),
                 ("next_try_at", fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
                 ("wakes_at", fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
+                ("callback", fields.JSONField(null=True, encoder=JSON_DUMPS, decoder=loads)),
+                ("callback_mask", fields.SmallIntField(null=True)),
+                ("callback_check_at", fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
                 ("last_attempt_id", fields.UUIDField(null=True)),
                 ("last_index", fields.SmallIntField(null=True)),
                 ("version", fields.IntField(default=1)),
@@ -473,6 +478,7 @@ class Migration(SqlMigration):
                 on_unknown_time_zone VARCHAR(16) NOT NULL DEFAULT 'SKIP'
                     CHECK (on_unknown_time_zone IN ('SKIP', 'USE_OUTDIAL')),
                 keep_order SMALLINT NOT NULL DEFAULT 0 CHECK (keep_order IN (0, 1)),
+                has_reserved SMALLINT NOT NULL DEFAULT 0 CHECK (has_reserved IN (0, 1)),
                 sorted_to {uuid},
                 retry_rules {json} NOT NULL DEFAULT '[]',
                 pacing {json},
@@ -579,6 +585,7 @@ class Migration(SqlMigration):
                     done_reason IN ('ANSWERED', 'EXHAUSTED', 'DO_NOT_CALL', 'CANCELED', 'UNCONFIRMED', 'FINISHED')
                 ),
                 priority SMALLINT NOT NULL CHECK (priority BETWEEN 0 AND 9),
+                rank SMALLINT NOT NULL,
                 time_zone VARCHAR(64),
                 max_try_counts {json},
                 destination_0 {json},
@@ -596,6 +603,9 @@ class Migration(SqlMigration):
                 zone_group SMALLINT NOT NULL DEFAULT 0,
                 next_try_at {instant},
                 wakes_at {instant},
+                callback {json},
+                callback_mask SMALLINT CHECK (callback_mask BETWEEN 0 AND 31),
+                callback_check_at {instant},
                 last_attempt_id {uuid},
                 last_index SMALLINT,
                 version INTEGER NOT NULL DEFAULT 1 CHECK (version >= 1),
@@ -611,20 +621,34 @@ class Migration(SqlMigration):
                 CONSTRAINT target_progressing_has_attempt CHECK (
                     status <> 'PROGRESSING' OR last_attempt_id IS NOT NULL
                 ),
+                CONSTRAINT target_rank_is_priority CHECK (rank = priority OR callback IS NOT NULL),
+                CONSTRAINT target_callback_has_rank CHECK (rank IN (-1, 10) OR callback IS NULL),
+                CONSTRAINT target_callback_has_mask CHECK ((callback IS NULL) = (callback_mask IS NULL)),
+                CONSTRAINT target_callback_is_ahead CHECK (callback IS NULL OR status <> 'DONE'),
                 PRIMARY KEY (customer_id, id),
                 FOREIGN KEY (customer_id, outdial_id) REFERENCES outdial (customer_id, id)
             )
             """,
-            # claims: one range of due targets for each priority
+            # claims: one range of due targets for each rank
             """
-            CREATE INDEX target_due ON target (outdial_id, priority, COALESCE(wakes_at, next_try_at), id)
+            CREATE INDEX target_due ON target (outdial_id, rank, COALESCE(wakes_at, next_try_at), id)
                 WHERE status = 'IDLE' AND tm_delete IS NULL
             """,
             # likewise for each group of time zones, so that targets that sleep hold up none that is awake
             """
             CREATE INDEX target_due_awake
-                ON target (outdial_id, (zone_group * 10 + priority), COALESCE(wakes_at, next_try_at), id)
+                ON target (outdial_id, (zone_group * 16 + rank), COALESCE(wakes_at, next_try_at), id)
                 WHERE status = 'IDLE' AND tm_delete IS NULL AND zone_group > 0
+            """,
+            # callbacks that are kept for one dialer, for its claims, and for what begins and ends their windows
+            """
+            CREATE INDEX target_reserved
+                ON target (outdial_id, (callback ->> 'dialer'), COALESCE(wakes_at, next_try_at), id)
+                WHERE rank = -1 AND status = 'IDLE' AND tm_delete IS NULL
+            """,
+            """
+            CREATE INDEX target_reserved_check ON target (callback_check_at)
+                WHERE rank = -1 AND status = 'IDLE' AND tm_delete IS NULL
             """,
             # pages, whole, by status and by reason; by status also the search after limits were lowered
             "CREATE INDEX target_page ON target (outdial_id, tm_create, id) WHERE tm_delete IS NULL",

@@ -193,7 +193,8 @@ def new_targets(outdial: Outdial, count: int) -> list[Target]:
 async def test_columns_of_new_targets_and_events_are_those_of_each(database: str, viewer: Viewer) -> None:
     made = new_targets(await make.make_outdial(viewer), 50)
     columns = rows.target_columns(made)
-    assert set(columns) == set(tables.TARGET.kinds)
+    of_callbacks = {"rank", "callback_mask", "callback_check_at"}
+    assert set(columns) == {*tables.TARGET.kinds, *of_callbacks}
     for number, target in enumerate(made):
         assert rows.target({name: values[number] for name, values in columns.items()}) == target
     event_columns = created_all(made)

@@ -22,6 +22,7 @@ KINDS = {
     "ord": "integer",
     "max_try_counts": "json",
     "invalid_mask": "integer",
+    "callback_mask": "integer",
     **{f"destination_{index}": "json" for index in range(DESTINATIONS)},
     **{f"try_count_{index}": "integer" for index in range(DESTINATIONS)},
 }
@@ -35,6 +36,8 @@ class Row:
     own_limits: list[int] | None
     suppressed: list[timedelta | None]
     """Of each destination, from now until when; ZERO never began, and None never ends."""
+    offered: set[int] | None
+    """By a callback; None without one."""
 
     def tries(self, limits: list[int], *, from_zero: bool) -> Tries:
         return Tries(
@@ -47,6 +50,7 @@ class Row:
                 for index, lasts in enumerate(self.suppressed)
                 if lasts is None or lasts > timedelta(0)
             },
+            offered=None if from_zero or self.offered is None else sorted(self.offered),
         )
 
 
@@ -61,6 +65,7 @@ ROWS = st.builds(
         min_size=DESTINATIONS,
         max_size=DESTINATIONS,
     ),
+    offered=st.none() | st.sets(st.integers(0, DESTINATIONS - 1)),
 )
 
 
@@ -111,6 +116,7 @@ async def answers(
             "ord": number,
             "max_try_counts": row.own_limits,
             "invalid_mask": row.mask,
+            "callback_mask": None if row.offered is None else sum(1 << index for index in row.offered),
             **{
                 f"destination_{index}": rows.destination_value(address_of(number, index)) if is_set else None
                 for index, is_set in enumerate(row.is_set)

@@ -101,14 +101,14 @@ async def test_what_nobody_is_told_of_counts_when_the_marks_are_old(url: str, vi
 
 async def prioritize(viewer: Viewer, target_id: str) -> None:
     """Without a word to anybody."""
-    sql = "UPDATE target SET priority = 9 WHERE customer_id = $1 AND id = $2"
+    sql = "UPDATE target SET priority = 9, rank = 9 WHERE customer_id = $1 AND id = $2"
     await db.fetch(sql, viewer.customer_id, target_id)
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     made=st.lists(st.tuples(st.integers(0, 9), st.integers(-50, 5)), min_size=1, max_size=12),
-    marks=st.lists(st.integers(-60, 10), min_size=10, max_size=10),
+    marks=st.lists(st.integers(-60, 10), min_size=11, max_size=11),
     limit=st.integers(1, 14),
 )
 async def test_as_many_are_taken_whatever_the_marks_are(
@@ -138,7 +138,7 @@ def test_a_claim_that_began_before_another_takes_back_no_mark() -> None:
     older = (now - timedelta(hours=2), ids.ZERO)
     marks.note("a", used, 5, older, now)
     marks.note("a", used, 0, first, now)  # had begun with the same marks
-    assert marks.of("a")[4] == older
+    assert marks.of("a")[5] == older
 
 
 def test_marks_are_bounded() -> None:
@@ -159,7 +159,7 @@ async def test_sqlite_sorts_once_for_all_priorities(databases: Databases) -> Non
             await db.close()
     steps = [row["detail"] for row in plan]
     assert sum(step.startswith("USE TEMP B-TREE") for step in steps) == 1
-    assert sum("target_due" in step for step in steps) == 10
+    assert sum("target_due" in step for step in steps) == 11
 
 
 @pytest.mark.parametrize("how", ["in this process", "in another"])
@@ -170,7 +170,7 @@ async def test_a_new_priority_counts_at_once(url: str, viewer: Viewer, how: str)
     later = await factories.make_target(viewer, outdial.id, priority=0)
     assert [one.target_id for one in await attempts.claim(viewer, outdial.id, limit=2)] == [made[0].id, made[1].id]
     now = await db.now()
-    due.marks._known[outdial.id].marks = [(now, ids.ZERO)] * 10
+    due.marks._known[outdial.id].marks = [(now, ids.ZERO)] * 11
     if how == "in this process":
         await targets.update(viewer, later.id, changes={"priority": 9})
     else:

@@ -180,7 +180,10 @@ BAD_TARGETS = {
     "idle without a time": "next_try_at = NULL",
     "progressing without an attempt": "status = 'PROGRESSING', next_try_at = NULL",
     "a negative try count": "try_count_3 = -1",
-    "a priority of 10": "priority = 10",
+    "a priority of 10": "priority = 10, rank = 10",
+    "another rank than the priority, without a callback": "rank = priority + 1",
+    "a callback without its rank": "callback = '{}', callback_mask = 1",
+    "a callback without the destinations that it may call": "callback = '{}', rank = 10",
     "no destination": "destination_0 = NULL",
     "an outdial that does not exist": "outdial_id = '00000000-0000-0000-0000-000000000001'",
     "no version": "version = 0",
@@ -241,7 +244,7 @@ async def test_each_query_of_the_hot_paths_finds_its_index(databases: Databases,
             for where, index in {
                 f"{OUTDIAL} AND tm_delete IS NULL ORDER BY tm_create DESC, id DESC": "target_page",
                 f"{OUTDIAL} AND status = 'DONE' AND tm_delete IS NULL ORDER BY tm_create, id": "target_page_status",
-                f"{OUTDIAL} AND priority = 3 AND COALESCE(wakes_at, next_try_at) <= 'x' AND status = 'IDLE'"
+                f"{OUTDIAL} AND rank = 3 AND COALESCE(wakes_at, next_try_at) <= 'x' AND status = 'IDLE'"
                 " AND tm_delete IS NULL ORDER BY COALESCE(wakes_at, next_try_at), id": "target_due",
                 "customer_id = 'c' AND destination_4 IS NOT NULL AND (destination_4 ->> 'target')"
                 " IN (SELECT value FROM json_each('[]')) AND tm_delete IS NULL": "target_address_4",

@@ -56,7 +56,7 @@ def _target(viewer: Viewer, outdial_id: str, number: int, target_id: str) -> dic
     row = dict.fromkeys(tables.TARGET.kinds) | {f"try_count_{index}": 0 for index in range(5)}
     return row | {
         "id": target_id, "customer_id": viewer.customer_id, "outdial_id": outdial_id, "key": f"key-{number}",
-        "name": "", "detail": "", "data": "x" * 100, "status": status, "done_reason": reason, "priority": 5,
+        "name": "", "detail": "", "data": "x" * 100, "status": status, "done_reason": reason, "priority": 5, "rank": 5,
         "destination_0": _destination(f"+4930{number:08}"), "invalid_mask": 0, "version": 1,
         "next_try_at": instant if status == "IDLE" else None, "last_attempt_id": live,
         "tm_create": instant, "tm_update": instant,

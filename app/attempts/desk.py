@@ -9,9 +9,9 @@ from typing import Any, Generic, TypeVar
 
 import orjson
 
-from app import clock, db, lifecycle, retrying, rows, store
+from app import callbacks, clock, db, lifecycle, retrying, rows, store
 from app.auth import Viewer
-from app.changes import Change, changed, ended, moved
+from app.changes import Change, changed, ended
 from app.db import Transaction
 from app.errors import Unavailable
 from app.gathering import Gathering
@@ -263,7 +263,8 @@ def revoke(desk: Desk, attempt_ids: Iterable[str], counting: Counting) -> None:
         revoked = desk.put_attempt(ended(attempt, AttemptState.REVOKED, desk.now))
         target = desk.targets[attempt.target_id]
         # nobody was called, so there is no need to wait before the next address
-        after = moved(target, lifecycle.idle_or_done(desk.tries(target), desk.now))
+        tries = desk.tries(target)
+        after = callbacks.after_return(target, lifecycle.idle_or_done(tries, desk.now), tries)
         desk.put_target(after, TargetEventType.SUPPRESSED, revoked)
 
 

@@ -6,16 +6,25 @@ are in `app.lifecycle`; this module applies them to rows.
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from app import ids, lifecycle, metrics, validation
+from app import callbacks, ids, lifecycle, metrics, validation
 from app.attempts.desk import Desk, Task, work_on_desk
 from app.auth import Viewer
 from app.changes import ended, moved
 from app.errors import Rejected, UserError, UserErrorCode, invalid
 from app.frozen import replace
 from app.lifecycle import AttemptState, Disposition, DoneReason, TargetEventType, TargetStatus, Verdict
-from app.records import Attempt, AttemptBatch, AttemptResult, AttemptStart, CalledTarget, code_refusal
+from app.records import (
+    Attempt,
+    AttemptBatch,
+    AttemptResult,
+    AttemptStart,
+    Callback,
+    CallbackDraft,
+    CalledTarget,
+    code_refusal,
+)
 
 BATCH_ATTEMPTS_MAX = 500
 
@@ -198,7 +207,8 @@ def _release(desk: Desk, attempt: Attempt) -> None:
     counts = list(target.try_counts)
     counts[attempt.destination_index] -= 1
     back = replace(target, try_counts=tuple(counts))
-    after = moved(back, lifecycle.idle_or_done(desk.tries(back), desk.now))
+    tries = desk.tries(back)
+    after = callbacks.after_return(back, lifecycle.idle_or_done(tries, desk.now), tries)
     desk.put_target(after, TargetEventType.RELEASED, released)
     desk.made[attempt.outdial_id] -= 1
 
@@ -214,6 +224,7 @@ async def complete(viewer: Viewer, *, results: Sequence[AttemptResult]) -> Attem
     """
     errors: list[UserError] = []
     checked = _checked_ids([result.attempt_id for result in results], errors, "results", "attempt_id")
+    given: list[AttemptResult] = []
     for index, result in enumerate(results):
         path = ("results", str(index))
         before = len(errors)
@@ -224,11 +235,13 @@ async def complete(viewer: Viewer, *, results: Sequence[AttemptResult]) -> Attem
         for name, seconds in (("ring_seconds", result.ring_seconds), ("talk_seconds", result.talk_seconds)):
             if seconds is not None:
                 validation.number(seconds, 0, validation.CALL_SECONDS_MAX, errors, *path, name)
+        wish = _checked_wish(result, errors, *path, "callback")
+        given.append(result if wish is result.callback else replace(result, callback=wish))
         if len(errors) > before:
             checked[index] = None
 
     def step(desk: Desk, index: int, attempt: Attempt) -> Verdict | UserError:
-        return _complete(desk, attempt, results[index], "results", str(index), "code")
+        return _complete(desk, attempt, given[index], "results", str(index))
 
     batch, dispositions = await _report(
         viewer,
@@ -245,7 +258,19 @@ async def complete(viewer: Viewer, *, results: Sequence[AttemptResult]) -> Attem
     return batch
 
 
-def _complete(desk: Desk, attempt: Attempt, result: AttemptResult, *code_path: str) -> Verdict | UserError:
+def _checked_wish(result: AttemptResult, errors: list[UserError], *path: str) -> CallbackDraft | None:
+    """The callback of a result, which has one exactly if its disposition is CALLBACK."""
+    is_wished = result.disposition is Disposition.CALLBACK
+    if result.callback is None:
+        if is_wished:
+            errors.append(invalid("The disposition CALLBACK needs a callback: say when to call again.", *path))
+        return None
+    if not is_wished:
+        errors.append(invalid("Only the disposition CALLBACK has a callback.", *path))
+    return validation.callback(result.callback, errors, *path)
+
+
+def _complete(desk: Desk, attempt: Attempt, result: AttemptResult, *path: str) -> Verdict | UserError:
     target = desk.targets[attempt.target_id]
     holds = desk.holds(attempt)
     newest = target.last_attempt_id == attempt.id
@@ -266,9 +291,11 @@ def _complete(desk: Desk, attempt: Attempt, result: AttemptResult, *code_path: s
     if verdict is Verdict.APPLY and result.code is not None:
         refusal = code_refusal(code, result.disposition)
         if refusal is not None:
-            return invalid(refusal, *code_path)
+            return invalid(refusal, *path, "code")
     if verdict is not Verdict.APPLY:
         return verdict
+    if result.callback is not None and result.callback.at > desk.now + validation.CALLBACK_AHEAD:
+        return invalid(validation.TOO_FAR_AHEAD, *path, "callback", "at")
     late = attempt.state in lifecycle.UNKNOWN and newest
     if holds or late or attempt.state in lifecycle.LIVE:
         attempt = desk.put_attempt(
@@ -299,12 +326,23 @@ def _complete(desk: Desk, attempt: Attempt, result: AttemptResult, *code_path: s
         retry_after_seconds=result.retry_after_seconds,
         ruling=desk.ruling(attempt, attempt.state),
     )
-    after = moved(target, standing)
     if result.disposition is Disposition.DO_NOT_CALL:
-        after = replace(after, last_attempt_id=None)  # no late report brings the target back
+        # no late report brings the target back
+        after = moved(replace(target, last_attempt_id=None, callback=None), standing)
+    elif result.callback is not None:
+        wish = replace(_wish(result.callback, attempt, desk.now), after_attempt_id=attempt.id, before=standing)
+        after = callbacks.standing(target, wish, desk.tries(target))
+    else:
+        after = callbacks.after_end(target, attempt.id, standing, desk.tries(target))
     desk.put_target(after, TargetEventType.COMPLETED, attempt, disposition=result.disposition)
     desk.dispositions.append(result.disposition)
     return verdict
+
+
+def _wish(draft: CallbackDraft, attempt: Attempt, now: datetime) -> Callback:
+    """A callback as a dialer reports it: at the destination where it was asked for, if it gives none."""
+    wanted = draft.destination_index
+    return draft.callback(now, attempt.destination_index if wanted is None else wanted)
 
 
 def _marked(target: CalledTarget, attempt: Attempt, disposition: Disposition) -> CalledTarget:

@@ -5,10 +5,10 @@ from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 
-from app import db, lifecycle, metrics
+from app import callbacks, db, lifecycle, metrics
 from app.attempts.desk import Desk, Task, work_on_desk
 from app.auth import Viewer
-from app.changes import ended, moved
+from app.changes import ended
 from app.lifecycle import AttemptState
 from app.records import Attempt
 
@@ -70,5 +70,6 @@ def _lapse(desk: Desk, attempt: Attempt) -> AttemptState:
         ruling=desk.ruling(attempt, lifecycle.lapsed_state(attempt.state)),
     )
     lapsed = desk.put_attempt(ended(attempt, lapse.state, attempt.expires_at))
-    desk.put_target(moved(target, lapse.standing), lapse.event, lapsed)
+    after = callbacks.after_end(target, attempt.id, lapse.standing, desk.tries(target))
+    desk.put_target(after, lapse.event, lapsed)
     return lapse.state

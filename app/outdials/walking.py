@@ -8,10 +8,9 @@ from dataclasses import dataclass
 
 from tortoise.queryset import QuerySet
 
-from app import db, models, rows, store, tables
-from app.changes import FINISHING, changed, moved
+from app import callbacks, db, models, rows, store, tables
+from app.changes import FINISHING, changed
 from app.db import Transaction
-from app.lifecycle import Standing, TargetStatus
 from app.records import Outdial, suppressed_among
 
 STEP_TARGETS_MAX = 500
@@ -124,9 +123,9 @@ async def _search(tx: Transaction, outdial: Outdial, beyond: str | None) -> str 
     changes = []
     for target in targets:
         suppressed = suppressed_among(target.destinations, counting)
-        reason = target.tries(outdial.dial_policy, suppressed).done_reason()
-        if reason is not None:
-            changes.append(changed(target, moved(target, Standing(TargetStatus.DONE, reason)), FINISHING[reason], now))
+        after = callbacks.judged(target, target.tries(outdial.dial_policy, suppressed))
+        if after != target:
+            changes.append(changed(target, after, FINISHING[after.done_reason], now))
     await store.save(tx, changes)
     return _last(found)
 

@@ -44,7 +44,9 @@ from app.records.results import (
     CreatedTargets,
 )
 from app.records.stored import (
+    CALLBACK_RANK,
     NONE_COUNTING,
+    RESERVED_RANK,
     Attempt,
     Callback,
     CallCap,
@@ -67,12 +69,15 @@ from app.records.stored import (
     Target,
     TargetEvent,
     place_of,
+    rank_of,
     space_of,
     suppressed_among,
 )
 
 __all__ = [
+    "CALLBACK_RANK",
     "NONE_COUNTING",
+    "RESERVED_RANK",
     "Attempt",
     "AttemptBatch",
     "AttemptFilter",
@@ -133,6 +138,7 @@ __all__ = [
     "TargetOrder",
     "code_refusal",
     "place_of",
+    "rank_of",
     "space_of",
     "suppressed_among",
 ]

@@ -26,6 +26,7 @@ from app.records.choices import (
     SuppressionSource,
 )
 from app.records.stored import (
+    Callback,
     CallCap,
     Destination,
     Suppression,
@@ -155,6 +156,10 @@ class CallbackDraft:
     dialer: str | None = None
     window_seconds: int = 900
     note: str = ""
+
+    def callback(self, now: datetime, destination_index: int | None) -> Callback:
+        """The callback of a checked draft. A time in the past means now."""
+        return Callback(max(self.at, now), destination_index, self.dialer, self.window_seconds, self.note)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import TypeAlias
 
@@ -17,6 +17,7 @@ from app.lifecycle import (
     GapReason,
     OutdialEventType,
     OutdialState,
+    Standing,
     TargetEventType,
     TargetStatus,
     Tries,
@@ -178,7 +179,43 @@ class Callback:
     window_seconds: int
     note: str
     opened_at: datetime | None = None
-    """When it could first be claimed, and its window began; None if that is not seen yet."""
+    """When it could first be claimed, and its window began; None if that is not seen yet, or if it is for anybody."""
+    is_for_all: bool = False
+    """Whether its window is over."""
+    offered: tuple[int, ...] = ()
+    """The destinations that it may call, whatever the limits say."""
+    after_attempt_id: str | None = None
+    """The last attempt when it was asked for, whose end is not the callback's. Each later one is for the callback."""
+    before: Standing | None = None
+    """How its target is without it. None while that is in progress and its end decides."""
+
+    @property
+    def is_reserved(self) -> bool:
+        """Whether its dialer alone may claim it."""
+        return self.dialer is not None and not self.is_for_all
+
+    @property
+    def ends_at(self) -> datetime | None:
+        """When its window ends; None if it has not begun."""
+        return None if self.opened_at is None else self.opened_at + timedelta(seconds=self.window_seconds)
+
+    @property
+    def check_at(self) -> datetime | None:
+        """When its window may begin, or end. None if it is for anybody."""
+        return (self.ends_at or self.at) if self.is_reserved else None
+
+
+CALLBACK_RANK = 10
+"""Above all priorities: a callback that anybody may claim."""
+RESERVED_RANK = -1
+"""Of a callback that is kept for one dialer. Claims do not look at this rank but for that dialer's."""
+
+
+def rank_of(priority: int, callback: Callback | None) -> int:
+    """In which order claims look at a target: of higher rank first."""
+    if callback is None:
+        return priority
+    return RESERVED_RANK if callback.is_reserved else CALLBACK_RANK
 
 
 _NONE_INVALID = (False,) * DESTINATIONS
@@ -203,9 +240,12 @@ class CalledTarget:
     version: int
     tm_update: datetime
     tm_delete: datetime | None
+    priority: int
+    callback: Callback | None
+    """Never while it is DONE."""
 
     def tries(self, policy: DialPolicy, suppressed: Mapping[int, datetime | None] = NOTHING_SUPPRESSED) -> Tries:
-        """The facts that decide what is next.
+        """The facts that decide what is next. A callback is left aside: see `app.callbacks`.
 
         Args:
             policy: of its outdial.
@@ -228,7 +268,6 @@ class Target(CalledTarget):
     name: str
     detail: str
     data: str
-    priority: int
     time_zone: str | None
     """As the owner gave it; an IANA name."""
     tm_create: datetime

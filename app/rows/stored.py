@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
+from datetime import datetime
 from enum import StrEnum
 from operator import attrgetter
 from typing import Any, TypeVar
@@ -16,10 +17,12 @@ from app.lifecycle import (
     Disposition,
     DoneReason,
     OutdialState,
+    Standing,
     TargetStatus,
 )
 from app.records import (
     Attempt,
+    Callback,
     CalledTarget,
     ClaimedAttempt,
     Destination,
@@ -29,6 +32,7 @@ from app.records import (
     Suppression,
     SuppressionSource,
     Target,
+    rank_of,
 )
 from app.retrying import Ending
 from app.rows.policies import dial_policy, hours_value, pacing_value, rule_value
@@ -168,6 +172,7 @@ def target(row: Mapping[str, Any]) -> Target:
         try_counts=try_counts(row),
         invalid_destinations=indexes_of(row["invalid_mask"]),
         next_try_at=row["next_try_at"],
+        callback=callback(row["callback"]),
         last_attempt_id=row["last_attempt_id"],
         version=row["version"],
         tm_create=row["tm_create"],
@@ -197,6 +202,54 @@ def called_columns(records: Sequence[CalledTarget]) -> dict[str, Sequence[Any]]:
     return columns
 
 
+def callback_columns(records: Sequence[CalledTarget]) -> dict[str, Sequence[Any]]:
+    """The columns of targets in which their callbacks are, JSON as text."""
+    callbacks = [record.callback for record in records]
+    return {
+        "rank": [rank_of(record.priority, record.callback) for record in records],
+        "callback": [value and _json(callback_value(value)) for value in callbacks],
+        "callback_mask": [value and sum(1 << index for index in value.offered) for value in callbacks],
+        "callback_check_at": [value and value.check_at for value in callbacks],
+    }
+
+
+def callback(text: str | None) -> Callback | None:
+    """A callback from the JSON of `callback_value`."""
+    if text is None:
+        return None
+    stored = orjson.loads(text)
+    before = stored["before"]
+    return Callback(
+        at=datetime.fromisoformat(stored["at"]),
+        destination_index=stored["destination_index"],
+        dialer=stored["dialer"],
+        window_seconds=stored["window_seconds"],
+        note=stored["note"],
+        opened_at=_instant(stored["opened_at"]),
+        is_for_all=stored["is_for_all"],
+        offered=tuple(stored["offered"]),
+        after_attempt_id=stored["after_attempt_id"],
+        before=before
+        and Standing(
+            _STATUSES[before["status"]],
+            before["done_reason"] and _REASONS[before["done_reason"]],
+            _instant(before["next_try_at"]),
+        ),
+    )
+
+
+def callback_value(value: Callback) -> dict[str, Any]:
+    """A callback as it is stored."""
+    return {name: getattr(value, name) for name in _OF_CALLBACKS}
+
+
+_OF_CALLBACKS = tuple(field.name for field in fields(Callback))
+
+
+def _instant(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
+
+
 _OF_CALLS = ("id", "next_try_at", "last_attempt_id", "version", "tm_update", "tm_delete")
 _called = attrgetter(*_OF_CALLS)
 
@@ -209,7 +262,7 @@ def target_columns(records: Sequence[Target]) -> dict[str, Sequence[Any]]:
     columns |= {name: [getattr(record, name) for record in records] for name in _OF_ALL}
     limits = [record.max_try_counts for record in records]
     columns["max_try_counts"] = [None if counts is None else _json(counts) for counts in limits]
-    return columns | called_columns(records)
+    return columns | called_columns(records) | callback_columns(records)
 
 
 # first what differs from target to target, then what is mostly the same: columns beside each other are written as one
@@ -261,7 +314,7 @@ ATTEMPT_VALUES = tuple(field.name for field in fields(Attempt))
 """The columns of an attempt in the order in which `Reader` takes them."""
 CALLED_VALUES = (
     *("id", "customer_id", "outdial_id", "status", "done_reason", "max_try_counts", "invalid_mask", "next_try_at"),
-    *("last_attempt_id", "version", "tm_update", "tm_delete"),
+    *("last_attempt_id", "version", "tm_update", "tm_delete", "priority", "callback"),
     *(f"{column}_{index}" for column in ("destination", "try_count") for index in range(DESTINATIONS)),
 )
 """Likewise of its target."""
@@ -305,7 +358,7 @@ class Reader:
     def called_target(self, values: Sequence[Any]) -> CalledTarget:
         """Of the values of CALLED_VALUES."""
         target_id, customer_id, outdial_id, status, reason, limits, mask, next_try_at = values[:8]
-        last_attempt_id, version, tm_update, tm_delete, *places = values[8:]
+        last_attempt_id, version, tm_update, tm_delete, priority, wish, *places = values[8:]
         return _called_target(
             target_id,
             customer_id,
@@ -321,6 +374,8 @@ class Reader:
             version,
             tm_update,
             tm_delete,
+            priority,
+            None if wish is None else callback(wish),
         )
 
     def _destination(self, text: str) -> Destination:

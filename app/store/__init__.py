@@ -26,7 +26,7 @@ from app.store.capping import wake_up
 from app.store.claims import Taken, Wish, take_due
 from app.store.creating import save_new
 from app.store.desks import CODE, POLICY, lock_attempts, read_desk, save_unchanged
-from app.store.due import DUE_AT
+from app.store.due import DUE_AT, range_key
 from app.store.due import topic as due_topic
 from app.store.grouping import sort
 from app.store.locks import lock_outdial, lock_outdial_and_look, lock_targets, read_revoked
@@ -69,6 +69,7 @@ __all__ = [
     "outdials_with",
     "pending",
     "places_of",
+    "range_key",
     "read_desk",
     "read_revoked",
     "save",

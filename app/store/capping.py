@@ -116,7 +116,7 @@ def looking(
 
 _KEPT = (
     *(f"{column}_{index}" for column in ("destination", "try_count") for index in range(DESTINATIONS)),
-    *("max_try_counts", "invalid_mask", "zones"),
+    *("max_try_counts", "invalid_mask", "callback_mask", "zones"),
 )
 """The columns of a target that decide which destination may be tried."""
 
@@ -139,23 +139,27 @@ def judging(
     listed = ", ".join(judged(limits, suppressed, capped, awake))
     return f"""
         WITH looked AS MATERIALIZED ({looked})
-        SELECT id, priority, due_at, {listed} FROM looked AS target
+        SELECT id, rank, due_at, {listed} FROM looked AS target
     """
 
 
 def judged(limits: Sequence[object], suppressed: Suppressed | None, capped: Capped, awake: Awake | None) -> list[str]:
     """The next index under the caps, and the destinations: values of a row of `target`."""
     places = (f"destination_{index} AS place_{index}" for index in range(DESTINATIONS))
-    return [f"{next_index(limits, suppressed, capped, awake)} AS next_index", *places]
+    return [
+        f"{next_index(limits, suppressed, capped, awake)} AS next_index",
+        "callback_mask IS NOT NULL AS is_callback",
+        *places,
+    ]
 
 
 _CHOSEN = f"CASE next_index {' '.join(f'WHEN {index} THEN place_{index}' for index in range(DESTINATIONS))} END"
 FREE = f"""(
     SELECT due.*, row_number() OVER (
-        PARTITION BY {space(f"({_CHOSEN} ->> 'type')")}, {_CHOSEN} ->> 'target' ORDER BY priority DESC, due_at, id
+        PARTITION BY {space(f"({_CHOSEN} ->> 'type')")}, {_CHOSEN} ->> 'target' ORDER BY rank DESC, due_at, id
     ) AS number FROM due WHERE next_index IS NOT NULL
-) AS free WHERE number = 1 OR NOT EXISTS (SELECT 1 FROM cap WHERE per = 'ADDRESS')"""
-"""Of the rows of `due` those that may be taken, for FROM: of several with one address the first."""
+) AS free WHERE number = 1 OR is_callback OR NOT EXISTS (SELECT 1 FROM cap WHERE per = 'ADDRESS')"""
+"""Of the rows of `due` those that may be taken, for FROM: of several with one address the first, and all callbacks."""
 
 COUNTED = """
     (SELECT count(*) FROM due) AS looked, (SELECT count(*) FROM due WHERE next_index IS NULL) AS slept,

@@ -135,11 +135,11 @@ def _looking(shape: _Shape) -> tuple[str, tuple[Any, ...]]:
         WITH listed AS MATERIALIZED ({listed}),
         free AS MATERIALIZED (
             SELECT listed.* FROM listed CROSS JOIN {target.format("listed")} WHERE {condition}
-            ORDER BY listed.priority DESC, listed.due_at, listed.id LIMIT {size}
+            ORDER BY listed.rank DESC, listed.due_at, listed.id LIMIT {size}
         )
         SELECT free.id, (SELECT count(*) FROM listed) AS listed, {values}
         FROM (SELECT 1 AS one) AS once LEFT JOIN free ON 1 = 1 LEFT JOIN {target.format("free")}
-        ORDER BY free.priority DESC, free.due_at, free.id
+        ORDER BY free.rank DESC, free.due_at, free.id
     """
     return sql, tuple(parameter.values)
 
@@ -228,7 +228,7 @@ def _placed(found: Sequence[db.Row], listed: Sequence[CallCap], limit: int) -> l
             continue
         destination = rows.destination(row[f"place_{index}"])
         assert destination is not None
-        if by_address and destination.place in seen:
+        if by_address and destination.place in seen and not row["is_callback"]:
             continue
         seen.add(destination.place)
         chosen.append({"id": row["id"], "next_index": index, "place": len(chosen) + 1})

@@ -1,7 +1,8 @@
-"""Which targets are due: of higher priority first, then the longest due, then by id.
+"""Which targets are due: of higher rank first, then the longest due, then by id.
 
-Each priority is its own range in the index, read only as far as it is due: in one range over all priorities, a million
-targets of priority 9 that wait for tomorrow would be read before the one of priority 0 that is due.
+A rank is a priority, or that of callbacks, which is above all. Each is its own range in the index, read only as far as
+it is due: in one range over all of them, a million targets of rank 9 that wait for tomorrow would be read before the
+one of rank 0 that is due.
 
 On PostgreSQL a range begins with the entries of all targets that were claimed since somebody's oldest snapshot: until
 that ends, they cannot be removed, and each claim would pass them all. So a claim begins where the one before it has
@@ -18,9 +19,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias
 
-from app import db, ids, validation
+from app import db, ids
 from app.changes import Change
 from app.lifecycle import TargetStatus
+from app.records import CALLBACK_RANK
 
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 MARGIN = timedelta(seconds=2)
@@ -29,7 +31,9 @@ MARKS_SECONDS = 5.0
 """After this time a claim looks at everything again, because of changes without a wake-up: a claim that is rolled back
 gives back targets with older instants."""
 OUTDIALS_MAX = 10_000
-_LEVELS = range(validation.PRIORITY_MAX, -1, -1)
+_LEVELS = range(CALLBACK_RANK, -1, -1)
+RANKS_OF_GROUP = 16
+"""More than there are ranks: the due targets of a group of time zones and a rank are one range in their index."""
 
 
 DUE_AT = "COALESCE(wakes_at, next_try_at)"
@@ -47,7 +51,7 @@ def placing(due: str, source: str = "due") -> str:
     return f"""
         due AS MATERIALIZED ({due}),
         placed AS MATERIALIZED (
-            SELECT id, next_index, row_number() OVER (ORDER BY priority DESC, due_at, id) AS place FROM {source}
+            SELECT id, next_index, row_number() OVER (ORDER BY rank DESC, due_at, id) AS place FROM {source}
         )
     """
 
@@ -57,11 +61,11 @@ REACHED = """
 """
 REACHED_FROM = """
     LEFT JOIN (
-        SELECT priority AS lowest, due_at AS oldest, id AS oldest_id FROM due
-        ORDER BY priority, due_at, id LIMIT 1
+        SELECT rank AS lowest, due_at AS oldest, id AS oldest_id FROM due
+        ORDER BY rank, due_at, id LIMIT 1
     ) AS reached ON TRUE
 """
-"""How far a claim came: the lowest priority that it took, and since when the first of these was due, with its id."""
+"""How far a claim came: the lowest rank that it took, and since when the first of these was due, with its id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,18 +75,18 @@ class Looked:
     condition: str
     """Others are passed over."""
     values: Sequence[str]
-    """With their names, beside the id, the priority and since when it is due."""
+    """With their names, beside the id, the rank and since when it is due."""
 
 
 def _values(looked: Looked) -> str:
-    return ", ".join(["id", "priority", f"{DUE_AT} AS due_at", *looked.values])
+    return ", ".join(["id", "rank", f"{DUE_AT} AS due_at", *looked.values])
 
 
-def _branch(priority: str, condition: str, bound: int, looked: Looked, *, is_locked: bool = True) -> str:
-    """The due targets of one priority.
+def _branch(rank: str, condition: str, bound: int, looked: Looked, *, is_locked: bool = True) -> str:
+    """The due targets of one rank.
 
     Args:
-        priority: in SQL.
+        rank: in SQL.
         condition: on `DUE_AT`.
         bound: at least as many as are taken, in the text: with a parameter alone, PostgreSQL plans for a tenth of the
             list, and sorts all of it.
@@ -93,7 +97,7 @@ def _branch(priority: str, condition: str, bound: int, looked: Looked, *, is_loc
     return f"""
         SELECT {_values(looked)} FROM target
         WHERE customer_id = $1 AND outdial_id = $2 AND status = '{TargetStatus.IDLE}' AND tm_delete IS NULL
-          AND priority = {priority} AND {condition} AND {looked.condition}
+          AND rank = {rank} AND {condition} AND {looked.condition}
         ORDER BY {DUE_AT}, id LIMIT {bound} {lock}
     """
 
@@ -119,8 +123,8 @@ def after_marks(limit: str, most: int, now: str, looked: Looked, condition: str,
     # order of the list, because a lateral join has no other way to run; sorting would lock every branch's rows.
     levels = _marked(since, first)
     place, bound = f"({DUE_AT}, id)", bound_of(most)
-    behind = _branch("level.priority", f"{place} >= (since, first) AND {DUE_AT} <= {now}", bound, looked)
-    before = _branch("level.priority", f"{place} < (since, first) AND {DUE_AT} <= {now}", bound, looked)
+    behind = _branch("level.rank", f"{place} >= (since, first) AND {DUE_AT} <= {now}", bound, looked)
+    before = _branch("level.rank", f"{place} < (since, first) AND {DUE_AT} <= {now}", bound, looked)
     return f"""
         WITH behind AS MATERIALIZED (
             SELECT ready.* FROM {levels} CROSS JOIN LATERAL ({behind}) AS ready WHERE {condition} LIMIT {limit}
@@ -134,9 +138,9 @@ def after_marks(limit: str, most: int, now: str, looked: Looked, condition: str,
 
 
 def _marked(since: str, first: str) -> str:
-    """The priorities with their marks, for FROM, the highest first."""
+    """The ranks with their marks, for FROM, the highest first."""
     return (
-        f"(SELECT since, first, {validation.PRIORITY_MAX + 1} - CAST(place AS integer) AS priority"
+        f"(SELECT since, first, {CALLBACK_RANK + 1} - CAST(place AS integer) AS rank"
         f" FROM unnest({db.array(since, 'instant')}, {db.array(first, 'uuid')})"
         " WITH ORDINALITY AS given(since, first, place)) AS level"
     )
@@ -147,29 +151,34 @@ def on_sqlite(limit: str, bound: int, now: str, looked: Looked) -> str:
 
     Args:
         limit: the number to take, in SQL.
-        bound: so many are read of each priority; at least as many as are taken.
+        bound: so many are read of each rank; at least as many as are taken.
         now: the instant, in SQL.
         looked: at which rows.
     """
     branches = " UNION ALL ".join(
-        f"SELECT * FROM ({_branch(str(priority), f'{DUE_AT} <= {now}', bound, looked)})" for priority in _LEVELS
+        f"SELECT * FROM ({_branch(str(rank), f'{DUE_AT} <= {now}', bound, looked)})" for rank in _LEVELS
     )
     # MATERIALIZED: SQLite would sort each branch in a sorter of its own, which takes forty times as long.
     return f"""
         WITH ready AS MATERIALIZED ({branches})
-        SELECT * FROM ready ORDER BY priority DESC, due_at, id LIMIT {limit}
+        SELECT * FROM ready ORDER BY rank DESC, due_at, id LIMIT {limit}
     """
 
 
 # ---------------------------------------------------------------- by time zones
 
 
+def range_key(group: str, rank: str) -> str:
+    """A value: the place of the range of a group and a rank."""
+    return f"{group} * {RANKS_OF_GROUP} + {rank}"
+
+
 def _of_group(key: str, now: str, bound: int, looked: Looked, *, lock: str = "", beside: str = "") -> str:
-    """The due targets of one group of time zones and one priority. Nothing else is read, however many others sleep."""
+    """The due targets of one group of time zones and one rank. Nothing else is read, however many others sleep."""
     return f"""
         SELECT {_values(looked)} FROM target
         WHERE customer_id = $1 AND outdial_id = $2 AND status = '{TargetStatus.IDLE}' AND tm_delete IS NULL
-          AND zone_group > 0 AND zone_group * 10 + priority = {key} AND {DUE_AT} <= {now}
+          AND zone_group > 0 AND {range_key("zone_group", "rank")} = {key} AND {DUE_AT} <= {now}
           AND {looked.condition} {beside}
         ORDER BY {DUE_AT}, id LIMIT {bound} {lock}
     """
@@ -193,13 +202,13 @@ def awake_on_postgres(
     bound, skip = bound_of(most), "FOR UPDATE SKIP LOCKED"
     levels = _marked(since, first)
     wanted = f"(SELECT number FROM unnest({db.array(groups, 'integer')}) AS given(number)) AS awake"
-    pairs = f"SELECT level.priority, awake.number FROM {levels} CROSS JOIN {wanted} ORDER BY level.priority DESC"
-    # First the longest due of all groups, priority by priority. They are locked one by one, as far as they are taken.
+    pairs = f"SELECT level.rank, awake.number FROM {levels} CROSS JOIN {wanted} ORDER BY level.rank DESC"
+    # First the longest due of all groups, rank by rank. They are locked one by one, as far as they are taken.
     behind = f"AND ({DUE_AT}, id) >= (level.since, level.first)"
     candidates = f"""
         SELECT of_group.id, of_group.due_at FROM {wanted}
         CROSS JOIN LATERAL ({
-        _of_group("awake.number * 10 + level.priority", now, bound, looked, beside=behind)
+        _of_group(range_key("awake.number", "level.rank"), now, bound, looked, beside=behind)
     }) AS of_group
         ORDER BY of_group.due_at, of_group.id LIMIT {bound}
     """
@@ -213,7 +222,7 @@ def awake_on_postgres(
     """
     # Then, if there are not enough or other claims hold some of these, whatever else is due.
     others = "AND id NOT IN (SELECT id FROM longest)"
-    left = _of_group("place.number * 10 + place.priority", now, bound, looked, lock=skip, beside=others)
+    left = _of_group(range_key("place.number", "place.rank"), now, bound, looked, lock=skip, beside=others)
     return f"""
         WITH longest AS MATERIALIZED (
             SELECT taken_now.* FROM {levels} CROSS JOIN LATERAL ({candidates}) AS candidate
@@ -232,14 +241,14 @@ def awake_on_sqlite(limit: str, bound: int, now: str, looked: Looked, *, groups:
 
     Args:
         limit: as of `on_sqlite`.
-        bound: likewise, of each group and priority.
+        bound: likewise, of each group and rank.
         now: likewise.
         looked: likewise.
         groups: the parameter with the numbers of the groups.
     """
-    levels = ", ".join(f"({priority})" for priority in _LEVELS)
-    each = _of_group("awake.value * 10 + level.column1", now, bound, looked)
-    names = ["id", "priority", "due_at", *(value.rpartition(" AS ")[2] for value in looked.values)]
+    levels = ", ".join(f"({rank})" for rank in _LEVELS)
+    each = _of_group(range_key("awake.value", "level.column1"), now, bound, looked)
+    names = ["id", "rank", "due_at", *(value.rpartition(" AS ")[2] for value in looked.values)]
     read = ", ".join(f"json_extract(found.value, '$[{place}]') AS {name}" for place, name in enumerate(names))
     # A list of each group's targets stands for the lateral join that SQLite does not have.
     return f"""
@@ -252,7 +261,7 @@ def awake_on_sqlite(limit: str, bound: int, now: str, looked: Looked, *, groups:
             SELECT {read}
             FROM listed, json_each(listed.targets) AS found
         )
-        SELECT * FROM ready ORDER BY priority DESC, due_at, id LIMIT {limit}
+        SELECT * FROM ready ORDER BY rank DESC, due_at, id LIMIT {limit}
     """
 
 
@@ -272,12 +281,12 @@ def first(now: str, most: int, *, groups: str | None) -> str:
             else awake_on_sqlite(str(most), most, now, everybody, groups=groups)
         )
         return f"SELECT id FROM ({found}) AS found"
-    source = f"(SELECT generate_series({validation.PRIORITY_MAX}, 0, -1) AS priority) AS level"
+    source = f"(SELECT generate_series({CALLBACK_RANK}, 0, -1) AS rank) AS level"
     if groups is None:
-        each = _branch("level.priority", f"{DUE_AT} <= {now}", most, everybody, is_locked=False)
+        each = _branch("level.rank", f"{DUE_AT} <= {now}", most, everybody, is_locked=False)
     else:
         source += f" CROSS JOIN unnest({db.array(groups, 'integer')}) AS awake(number)"
-        each = _of_group("awake.number * 10 + level.priority", now, most, everybody)
+        each = _of_group(range_key("awake.number", "level.rank"), now, most, everybody)
     return f"SELECT ready.id FROM {source} CROSS JOIN LATERAL ({each}) AS ready LIMIT {most}"
 
 
@@ -298,7 +307,7 @@ class _Known:
 
 
 class Marks:
-    """Where claims begin: for each outdial and priority the place before which no target is due, as far as is known.
+    """Where claims begin: for each outdial and rank the place before which no target is due, as far as is known.
 
     It is a hint: nothing is missed if it is wrong.
     """
@@ -307,7 +316,7 @@ class Marks:
         self._known: OrderedDict[str, _Known] = OrderedDict()
 
     def of(self, outdial_id: str, among: Hashable = None) -> list[Mark]:
-        """For each priority, the highest first.
+        """For each rank, the highest first.
 
         Args:
             outdial_id: whose targets.
@@ -322,13 +331,13 @@ class Marks:
     def note(
         self, outdial_id: str, used: list[Mark], lowest: int, oldest: Mark, now: datetime, among: Hashable = None
     ) -> None:
-        """A claim has taken all due targets of the priorities above `lowest`, and of this one before `oldest`.
+        """A claim has taken all due targets of the ranks above `lowest`, and of this one before `oldest`.
 
         Args:
             outdial_id: whose targets.
             used: the marks that it began with. If they are not the present ones, another claim has looked further.
-            lowest: a priority.
-            oldest: the first that it took of this priority.
+            lowest: a rank.
+            oldest: the first that it took of this rank.
             now: its instant.
             among: as of `of`.
         """
@@ -343,8 +352,8 @@ class Marks:
             return
         settled = (now - MARGIN, ids.ZERO)
         reached = [
-            mark if priority < lowest else min(oldest, settled) if priority == lowest else settled
-            for priority, mark in zip(_LEVELS, used, strict=True)
+            mark if rank < lowest else min(oldest, settled) if rank == lowest else settled
+            for rank, mark in zip(_LEVELS, used, strict=True)
         ]
         known.marks = reached if known.marks is used else list(map(min, known.marks, reached))
 

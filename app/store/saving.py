@@ -12,14 +12,18 @@ from app.records import Attempt, Target
 from app.store import counters, due, grouping
 from app.store.updating import updating
 
-_TARGET_CHANGED = tables.TARGET.but("id", "customer_id", "outdial_id", "tm_create")
+_TARGET_CHANGED = tables.TARGET_ROW.but(
+    *("id", "customer_id", "outdial_id", "tm_create", "last_index", "zones", "zone_group", "wakes_at"),
+)
 """All columns of a target that can change."""
-_TARGET_CALLED = _TARGET_CHANGED.but(
+_TARGET_WISHED = _TARGET_CHANGED.but(
     *("key", "name", "detail", "data", "priority", "time_zone", "max_try_counts", "tm_delete"),
     *(f"destination_{index}" for index in range(5)),
 )
 """Those that calls change."""
-_TARGET_SET = tables.TARGET.only("priority", "time_zone", "max_try_counts", *_TARGET_CALLED.kinds)
+_TARGET_CALLED = _TARGET_WISHED.but("rank", "callback", "callback_mask", "callback_check_at")
+"""Likewise of targets without a callback."""
+_TARGET_SET = tables.TARGET_ROW.only("priority", "time_zone", "max_try_counts", *_TARGET_WISHED.kinds)
 """Those that an owner may set for many targets: without their texts and addresses, which may be long."""
 _TARGET_STEPPED = _TARGET_CALLED.only("version", "tm_update")
 """Those that each change of a target changes."""
@@ -123,12 +127,19 @@ def _is_a_step(change: Change[Any]) -> bool:
         and before.next_try_at is after.next_try_at
         and before.last_attempt_id is after.last_attempt_id
         and before.try_counts is after.try_counts
+        and before.callback is after.callback
         and _is_of_a_call(change)
     )
 
 
 _texts = attrgetter("key", "name", "detail", "data")
 _set = attrgetter("priority", "max_try_counts", "time_zone")
+
+
+def _is_without_a_wish(change: Change[Any]) -> bool:
+    """Whether only columns change that calls change, and no callback does."""
+    before: Any = change.before
+    return before.callback is change.after.callback and _is_of_a_call(change)
 
 
 def _is_of_a_call(change: Change[Any]) -> bool:
@@ -149,7 +160,8 @@ def _is_a_setting(change: Change[Any]) -> bool:
 
 _SHAPES: Sequence[tuple[tables.Columns, Callable[[Change[Any]], bool]]] = (
     (_TARGET_STEPPED, _is_a_step),
-    (_TARGET_CALLED, _is_of_a_call),
+    (_TARGET_CALLED, _is_without_a_wish),
+    (_TARGET_WISHED, _is_of_a_call),
     (_TARGET_SET, _is_a_setting),
     (_TARGET_CHANGED, lambda _: True),
 )
@@ -161,6 +173,8 @@ def _updating_targets(targets: Sequence[Any], columns: tables.Columns, parameter
         return None
     is_owned = columns is _TARGET_SET or columns is _TARGET_CHANGED
     made = rows.target_columns(targets) if is_owned else rows.called_columns(targets)
+    if columns is _TARGET_WISHED:
+        made |= rows.callback_columns(targets)
     return updating("UPDATE target", made, columns, parameter)
 
 

@@ -55,12 +55,14 @@ async def save_staged(
     staged, value = await _staged(tx, bulk, placeholder, is_staged=is_staged)
     await tx.fetch(
         f"""
-        INSERT INTO target (customer_id, outdial_id, status, done_reason, next_try_at, tm_create, tm_update, {_COPIED})
+        INSERT INTO target (
+            customer_id, outdial_id, status, done_reason, next_try_at, tm_create, tm_update, rank, {_COPIED}
+        )
         SELECT {db.typed(customer, "uuid")}, {db.typed(owner, "uuid")},
                CASE WHEN done_reason IS NULL THEN 'IDLE' ELSE 'DONE' END, done_reason,
                CASE WHEN done_reason IS NOT NULL THEN NULL
                     WHEN not_before_at > {instant} THEN not_before_at ELSE {instant} END,
-               {instant}, {instant}, {_COPIED}
+               {instant}, {instant}, priority, {_COPIED}
         FROM (SELECT staged.*, {reason} AS done_reason FROM {staged} {wanted}) AS judged ORDER BY ord
         """,
         *parameter.values,

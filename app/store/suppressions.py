@@ -217,6 +217,7 @@ async def barred(tx: Transaction, customer_id: str, addresses: Sequence[str], *,
         SELECT target.id, target.outdial_id FROM ({near}) AS near {_each_by_key()} JOIN (
             SELECT id AS owner_id, max_try_counts AS limits FROM outdial WHERE customer_id = $1 AND tm_delete IS NULL
         ) AS owner ON owner.owner_id = target.outdial_id WHERE NOT {is_open}
+        AND (callback_mask IS NULL OR callback_mask > 0)
     """
     found = await tx.fetch(
         f"SELECT DISTINCT id, outdial_id FROM ({parts} LIMIT {int(limit)}) AS found ORDER BY id",

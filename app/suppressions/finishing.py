@@ -2,10 +2,10 @@
 
 import time
 
-from app import db, store
-from app.changes import FINISHING, changed, moved
+from app import callbacks, db, store
+from app.changes import FINISHING, changed
 from app.db import Transaction
-from app.lifecycle import Standing, TargetStatus
+from app.lifecycle import TargetStatus
 from app.outdials import policies
 from app.records import suppressed_among
 
@@ -72,10 +72,10 @@ async def _finish(tx: Transaction, customer_id: str) -> None:
             policy = in_force.get(target.outdial_id)
             if target.status is not TargetStatus.IDLE or target.tm_delete is not None or policy is None:
                 continue
-            reason = target.tries(policy, suppressed_among(target.destinations, counting)).done_reason()
-            if reason is not None:
-                over = Standing(TargetStatus.DONE, reason)
-                changes.append(changed(target, moved(target, over), FINISHING[reason], now))
+            tries = target.tries(policy, suppressed_among(target.destinations, counting))
+            after = callbacks.judged(target, tries)
+            if after != target:
+                changes.append(changed(target, after, FINISHING[after.done_reason], now))
         await store.save(tx, changes)
     if len(found) < FINISHED_TARGETS_MAX:
         await store.settled(tx, customer_id, [suppression_id for suppression_id, _ in waiting])

@@ -81,7 +81,7 @@ def _would_change(given: Mapping[str, Any], facts: Facts, parameter: Parameters)
             if wanted is None or wanted <= facts.now
             else f"next_try_at <> {parameter(wanted)}"
         )
-        met.append(f"(status = 'IDLE' AND {is_later})")
+        met.append(f"(status = 'IDLE' AND callback IS NULL AND {is_later})")
     return f"({' OR '.join(met)})"
 
 

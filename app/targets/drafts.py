@@ -6,8 +6,8 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from app import ids, validation
-from app.changes import FINISHING, Change, changed, moved
+from app import callbacks, ids, validation
+from app.changes import FINISHING, Change, changed
 from app.errors import Rejected, UserError, invalid
 from app.lifecycle import (
     DESTINATIONS,
@@ -50,6 +50,7 @@ def new_target(
         try_counts=_UNTRIED,
         invalid_destinations=frozenset(),
         next_try_at=standing.next_try_at,
+        callback=None,
         last_attempt_id=None,
         version=1,
         tm_create=now,
@@ -132,7 +133,7 @@ def updated(
 
     A changed address loses the invalid mark of the old one, and keeps its try count. An idle target without a usable
     destination, or whose usable ones must never be called, is finished; a progressing one is checked when its attempt
-    ends; a done one stays done.
+    ends; a done one stays done. One with a callback stays due at the callback's time, whatever `not_before` says.
 
     Args:
         target: as it is.
@@ -166,9 +167,10 @@ def updated(
     event_type = TargetEventType.UPDATED
     if target.status is TargetStatus.IDLE:
         assert target.next_try_at is not None
-        due = _due(target.next_try_at, changes, now)
-        suppressed = suppressed_among(destinations, counting)
-        after = moved(after, idle_or_done(after.tries(outdial.dial_policy, suppressed), due))
+        if target.callback is None:
+            after = replace(after, next_try_at=_due(target.next_try_at, changes, now))
+        tries = after.tries(outdial.dial_policy, suppressed_among(destinations, counting))
+        after = callbacks.judged(after, tries)
         if after.status is TargetStatus.DONE:
             event_type = FINISHING[after.done_reason]
     return None if after == target else changed(target, after, event_type, now)

@@ -123,6 +123,7 @@ async def _delete(tx: Transaction, viewer: Viewer, target_id: str) -> Target:
     after = target
     if target.status is TargetStatus.PROGRESSING:
         after = moved(target, Standing(TargetStatus.DONE, DoneReason.CANCELED))
-    change = changed(target, replace(after, tm_delete=now, last_attempt_id=None), TargetEventType.DELETED, now)
+    gone = replace(after, tm_delete=now, last_attempt_id=None, callback=None)
+    change = changed(target, gone, TargetEventType.DELETED, now)
     await store.save(tx, [change], attempts=await store.read_revoked(tx, [target], now))
     return change.after

@@ -10,7 +10,7 @@ from app import attempts, db, outdials, targets
 from app.auth import Viewer
 from app.errors import Rejected, UserErrorCode
 from app.lifecycle import AttemptState, Disposition, DoneReason, TargetStatus, UnconfirmedAction
-from app.records import Attempt, PolicyDraft, Target
+from app.records import Attempt, CallbackDraft, PolicyDraft, Target
 from tests.support import factories as make
 from tests.support import rows
 
@@ -186,7 +186,8 @@ async def test_complete_of_a_live_attempt_ends_it_with_the_reported_result(
     attempt = await attempt_in(state, viewer, outdial_id)
 
     earliest = await db.now()
-    ended = make.one(await make.complete(viewer, attempt.id, disposition, detail="as heard"))
+    wished = CallbackDraft(at=earliest + timedelta(hours=5)) if disposition is Disposition.CALLBACK else None
+    ended = make.one(await make.complete(viewer, attempt.id, disposition, detail="as heard", callback=wished))
     latest = await db.now()
 
     assert ended.ended_at is not None
@@ -207,6 +208,8 @@ async def test_complete_of_a_live_attempt_ends_it_with_the_reported_result(
             standing = (TargetStatus.DONE, DoneReason.DO_NOT_CALL, None)
         case Disposition.INVALID_DESTINATION:  # it was the only address
             standing = (TargetStatus.DONE, DoneReason.EXHAUSTED, None)
+        case Disposition.CALLBACK:
+            standing = (TargetStatus.IDLE, None, earliest + timedelta(hours=5))
         case _:
             standing = (TargetStatus.IDLE, None, ended.ended_at + timedelta(seconds=RETRY_SECONDS))
     assert (target.status, target.done_reason, target.next_try_at) == standing
