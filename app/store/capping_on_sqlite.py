@@ -155,7 +155,14 @@ def _sleeping(shape: _Shape) -> tuple[str, tuple[Any, ...]]:
 
 
 async def take_place(
-    tx: Transaction, owner: db.Row, now: datetime, hours: Known | None, *, ids_of: tuple[str, str], limit: int
+    tx: Transaction,
+    owner: db.Row,
+    now: datetime,
+    hours: Known | None,
+    *,
+    ids_of: tuple[str, str],
+    limit: int,
+    looks: int,
 ) -> list[dict[str, Any]]:
     """The rows to take. Those that it has looked at and that are capped are put to sleep.
 
@@ -166,10 +173,11 @@ async def take_place(
         hours: what is known of its calling hours, if it has any.
         ids_of: the customer's id and the outdial's.
         limit: how many to take.
+        looks: at how many to look first; more than it takes, if the pace allows fewer.
     """
     listed = rows.caps(owner["caps"])
     given = _given(owner, now, hours, listed, ids_of)
-    for size in capping.wider(limit):
+    for size in capping.wider(looks):
         shape = _Shape(
             due.bound_of(size),
             caps=len(listed),

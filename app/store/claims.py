@@ -358,10 +358,10 @@ async def _take_in_steps(tx: Transaction, wish: Wish) -> Taken:
         return Taken(state, None, ())
     allowed = await _allowed(tx, wish, owner[0], instant)
     if allowed is None or allowed.targets >= wish.limit:
-        return await _take_place(tx, wish, owner[0], instant, hours)
+        return await _take_open(tx, wish, owner[0], instant, hours, limit=wish.limit)
     if allowed.targets == 0:
         return Taken(state, None, (), allowed.more_at)
-    taken = await _take_place(tx, replace(wish, limit=allowed.targets), owner[0], instant, hours)
+    taken = await _take_open(tx, wish, owner[0], instant, hours, limit=allowed.targets)
     return replace(taken, throttled_until=allowed.more_at) if len(taken.attempts) == allowed.targets else taken
 
 
@@ -376,27 +376,27 @@ async def _allowed(tx: Transaction, wish: Wish, owner: db.Row, now: datetime) ->
     return pacing.least(of_pace, of_breaker)
 
 
-async def _take_place(
-    tx: Transaction, wish: Wish, owner: db.Row, instant: datetime, hours: awake.Known | None
+async def _take_open(
+    tx: Transaction, wish: Wish, owner: db.Row, instant: datetime, hours: awake.Known | None, *, limit: int
 ) -> Taken:
-    """Take what is due from an outdial that is open."""
+    """Take up to `limit` targets that are due from an outdial that is open."""
     state = OutdialState(owner["state"])
     placed = (
         await capping_on_sqlite.take_place(
-            tx, owner, instant, hours, ids_of=(wish.customer_id, wish.outdial_id), limit=wish.limit
+            tx, owner, instant, hours, ids_of=(wish.customer_id, wish.outdial_id), limit=limit, looks=wish.limit
         )
         if owner["caps"] != "[]"
         else None
     )
     parameter = Parameters([wish.customer_id, wish.outdial_id])
-    given, limit, now = parameter([ids.new() for _ in range(wish.limit)]), parameter(wish.limit), parameter(instant)
+    given, most, now = parameter([ids.new() for _ in range(limit)]), parameter(limit), parameter(instant)
     # a join would compare each place with each attempt
     attempt_id = f"json_extract({given}, '$[' || (placed.place - 1) || ']')"
     kind = _kind([wish])
     returning = ", ".join([taking.TAKEN.qualified, *shown_columns(kind)])
     if placed is None:
         limits, suppressed = capping_on_sqlite.rules(owner, now, parameter)
-        looked = capping_on_sqlite.due_targets(limit, wish.limit, now, limits, suppressed, hours, parameter)
+        looked = capping_on_sqlite.due_targets(most, limit, now, limits, suppressed, hours, parameter)
         chosen = due.placing(looked)
     else:
         listed = db.rowset(parameter(db.rows_value(placed)), _PLACED, "given")

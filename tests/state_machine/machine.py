@@ -116,7 +116,8 @@ class Machine(RuleBasedStateMachine):
             for attempt in self.attempts
             if attempt.state is not AttemptState.RELEASED
         ]
-        return Permits(self.policy, self.listed, [*own, *self.elsewhere])
+        claims = [(attempt.claimed, None if attempt.state in LIVE else attempt.claimed) for attempt in self.attempts]
+        return Permits(self.policy, self.listed, [*own, *self.elsewhere], claims)
 
     def idle(self) -> list[ModelTarget]:
         return [target for target in self.targets if target.status is TargetStatus.IDLE and not target.deleted]
@@ -127,20 +128,21 @@ class Machine(RuleBasedStateMachine):
         With caps it looks at as many as it may take, and at more only if it can take none of these.
         """
         permits = self.permits()
-        if permits.is_list_closed(now):
+        if permits.is_list_held(now):
             return []
+        allowed = permits.allowed(now, limit)
         due = {target.id: self.asleep.get(target.id, target.due) for target in self.idle()}
         waiting = [target for target in self.idle() if target.due is not None and due[target.id] <= now]
         waiting = [target for target in waiting if permits.next_index(target, now, with_caps=False) is not None]
         waiting.sort(key=lambda target: (-target.priority, due[target.id], target.id))
         if not self.policy.caps:
-            return [(target.id, self.index_of(permits, target, now)) for target in waiting[:limit]]
+            return [(target.id, self.index_of(permits, target, now)) for target in waiting[:allowed]]
         looks = limit
         for _ in range(LOOKS_MAX):
             looked, waiting = waiting[:looks], waiting[looks:]
             free = [target for target in looked if permits.next_index(target, now) is not None]
             if free or not looked:
-                return self.once_for_each_address(permits, free, now)[:limit]
+                return self.once_for_each_address(permits, free, now)[:allowed]
             looks *= WIDER
         return []
 
@@ -171,13 +173,13 @@ class Machine(RuleBasedStateMachine):
         models = [
             (
                 {target.id for target in self.idle() if permits.may_be_claimed(target, at) and not self.deleted},
-                self.deleted or self.paused or permits.is_list_closed(at),
+                self.deleted or self.paused or permits.is_list_held(at),
             )
             for at in (begun, self.now())
         ]
         assert (free, bool(of_list)) in models
         assert counted.claimable in {
-            0 if self.deleted or permits.is_list_closed(at) else len(model)
+            0 if self.deleted or permits.is_list_closed(at) or not permits.is_running(at) else len(model)
             for at, (model, _) in zip((begun, self.now()), models, strict=True)
         }
 

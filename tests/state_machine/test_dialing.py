@@ -14,6 +14,7 @@ from app import attempts, clock, db, foreseeing, outdials, suppressions, targets
 from app.errors import UserErrorCode
 from app.hours import UnknownTimeZoneAction
 from app.lifecycle import AttemptState, Disposition, DoneReason, OutdialState, TargetStatus, UnconfirmedAction
+from app.pacing import Pacing
 from app.records import CallCap, CapScope, CapSubject, DestinationDraft, PolicyDraft, SuppressionDraft
 from app.store import due, lulling
 from tests.conftest import Databases, Kind
@@ -42,6 +43,13 @@ CAPS = st.lists(
 HOURS = st.sampled_from(
     [None, *(daily(zone, *times) for zone in (None, None, "Asia/Tokyo") for times in ((8, 20), (20, 8), (6, 23)))]
 )
+PACES = st.builds(
+    Pacing,
+    max_open_attempts=st.none() | st.integers(1, 3),
+    claims_per_second=st.none() | st.sampled_from((0.001, 0.01, 0.013, 2.5)),
+)
+FROM_NOW = st.none() | st.sampled_from((-1_000, 400, 5_000))
+"""Seconds until a list starts, and from then until it ends."""
 TIME_ZONES = st.none() | st.sampled_from(sorted(ZONES.values()))
 PLACES = st.lists(st.booleans(), min_size=5, max_size=5).filter(any)
 
@@ -66,6 +74,12 @@ class Dialing(Machine):
         if data.draw(st.booleans(), label="hours"):
             policy.hours = data.draw(HOURS)
             policy.keeps_order, policy.uses_outdial = data.draw(st.booleans()), data.draw(st.booleans())
+        if data.draw(st.booleans(), label="pace"):
+            policy.pace = data.draw(PACES)
+        if data.draw(st.sampled_from((False, False, True)), label="schedule"):
+            starts, lasts = data.draw(FROM_NOW), data.draw(st.none() | st.sampled_from((1_500, 50_000)))
+            policy.starts = None if starts is None else self.now() + timedelta(seconds=starts)
+            policy.ends = None if lasts is None else self.now() + timedelta(seconds=(starts or 0) + lasts)
         return policy
 
     def drafted(self, policy: Policy) -> dict[str, Any]:
@@ -79,6 +93,9 @@ class Dialing(Machine):
             "calling_hours": policy.hours,
             "keep_order": policy.keeps_order,
             "on_unknown_time_zone": action,
+            "pacing": policy.pace,
+            "starts_at": policy.starts,
+            "ends_at": policy.ends,
         }
 
     # One rule, because Hypothesis leaves some rules out of each run, and without claims little happens here.

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from app.hours import CallingHours
 from app.lifecycle import AttemptState, Disposition, DoneReason, TargetStatus, UnconfirmedAction
+from app.pacing import Pacing
 from app.records import CallCap
 from app.retrying import Ending, RetryRule
 
@@ -25,6 +26,9 @@ class Policy:
     keeps_order: bool = False
     uses_outdial: bool = False
     """Whether a destination whose zone is not known goes by the outdial's."""
+    pace: Pacing = field(default_factory=Pacing)
+    starts: datetime | None = None
+    ends: datetime | None = None
 
 
 @dataclass

@@ -9,7 +9,9 @@ from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from app.hours import CallingHours, CallingWindow, Weekday
+from app.pacing import Pacing
 from app.records import CallCap, CapScope, CapSubject
+from tests.support import pacing
 from tests.support.model import PLACES, ModelTarget, Policy, is_listed
 
 ZONES = {"+49301234": "Europe/Berlin", "+81312345": "Asia/Tokyo", "+1212555": "America/New_York"}
@@ -52,6 +54,8 @@ class Permits:
     policy: Policy
     listed: dict[str, datetime | None]
     tries: Sequence[Try]
+    claims: Sequence[pacing.Try] = ()
+    """All of the outdial, also those that do not count for caps."""
 
     # ------------------------------------------------------------ the parts
 
@@ -85,6 +89,18 @@ class Permits:
         hours = self.policy.hours
         return hours is not None and hours.time_zone is not None and not is_open(hours, hours.time_zone, at)
 
+    def is_running(self, at: datetime) -> bool:
+        starts, ends = self.policy.starts, self.policy.ends
+        return (starts is None or at >= starts) and (ends is None or at < ends)
+
+    def is_list_held(self, at: datetime) -> bool:
+        """By its schedule, its hours or its pace."""
+        return not self.is_running(at) or self.is_list_closed(at) or self.allowed(at, 1) == 0
+
+    def allowed(self, at: datetime, wanted: int) -> int:
+        """How many the pace allows."""
+        return pacing.allowed(self.policy.pace, self.claims, at, wanted)
+
     # ------------------------------------------------------------ together
 
     def next_index(self, target: ModelTarget, at: datetime, *, with_caps: bool = True) -> int | None:
@@ -111,11 +127,19 @@ class Permits:
         return self.next_index(target, at) is None
 
     def first_claim(self, targets: Iterable[ModelTarget], now: datetime) -> datetime | None:
-        """The first moment at which one can be claimed if nothing happens until then: each that may be one is tried."""
-        waiting = list(targets)
+        """The first moment at which one can be claimed if nothing happens until then: each that may be one is tried.
+
+        Nobody knows when a call ends, so open attempts do not count.
+        """
+        waiting, rate = list(targets), Pacing(None, self.policy.pace.claims_per_second)
         instants = {now, *(target.due for target in waiting if target.due is not None)}
         instants |= {until for until in self.listed.values() if until is not None}
         instants |= {each.at + timedelta(seconds=cap.window_seconds) for each in self.tries for cap in self.policy.caps}
+        if self.policy.starts is not None:
+            instants.add(self.policy.starts)
+        if rate.claims_per_second is not None:
+            _, window = pacing.window_of(rate.claims_per_second)
+            instants |= {claimed + window for claimed, _ in self.claims}
         if self.policy.hours is not None:
             half = timedelta(minutes=30)
             begin = datetime.min.replace(tzinfo=UTC) + (now - datetime.min.replace(tzinfo=UTC)) // half * half
@@ -124,6 +148,7 @@ class Permits:
                 begin += half
                 instants.add(begin)
         for at in sorted(instant for instant in instants if instant >= now):
-            if not self.is_list_closed(at) and any(self.may_be_claimed(target, at) for target in waiting):
+            is_open = self.is_running(at) and not self.is_list_closed(at) and pacing.may_claim(rate, self.claims, at, 1)
+            if is_open and any(self.may_be_claimed(target, at) for target in waiting):
                 return at
         return None
