@@ -39,14 +39,14 @@ async def test_a_breaker_is_seen_open_and_closed_by_its_button(seen: Sight, clie
     await people(client, outdial["id"], 6)
     page = await opened(seen, client, outdial["id"])
     breaker = how(page).locator("[data-field=breaker]")
-    await expect(breaker).to_have_text("Closed. 0 of 0 calls in 1 minute failed.")
+    await expect(breaker).to_have_text("Closed: calls go on. 0 of 0 calls in 1 minute failed.")
     await finish(client, outdial["id"], *["FAILED"] * 5)
-    told = re.compile(r"^\s*Open\. Since .*, when 5 of 5 calls had failed\. At .* one call")
+    told = re.compile(r"^\s*Open: calls have stopped\. Since .*, when 5 of 5 calls had failed\. At .* one call")
     await expect(breaker).to_contain_text(told)
     assert await barriers(page, axe) == []
     await breaker.get_by_role("button", name="Close the breaker").focus()
     await page.keyboard.press("Enter")
-    await expect(breaker).to_have_text("Closed. 0 of 0 calls in 1 minute failed.")
+    await expect(breaker).to_have_text("Closed: calls go on. 0 of 0 calls in 1 minute failed.")
     await expect(how(page)).to_be_focused()  # the button is gone
     await expect(how(page).locator("[data-field=stops]")).to_have_count(0)
 
@@ -55,7 +55,7 @@ async def test_who_may_only_read_sees_the_breaker_and_cannot_close_it(seen: Sigh
     outdial = await broken(client)
     reader = Client(client.url, client.customer_id, scopes=("read",))
     page = await opened(seen, reader, outdial["id"])
-    await expect(how(page).locator("[data-field=breaker]")).to_contain_text("Open. Since")
+    await expect(how(page).locator("[data-field=breaker]")).to_contain_text("Open: calls have stopped. Since")
     assert await page.get_by_role("button", name="Close the breaker").count() == 0
 
 

@@ -33,10 +33,10 @@ test("a pace is said, and whether it holds calls back now", () => {
 test("a breaker is said with its calls, since when it is open, and what comes next", () => {
   const opened = { openedAt: "2026-11-25T11:58:00Z", calls: 20, failures: 12 };
   expect(with_({}, null)).toBe("");
-  expect(with_({ calls: 1_000, failures: 3 })).toBe("Closed. 3 of 1,000 calls in 1 minute failed.");
+  expect(with_({ calls: 1_000, failures: 3 })).toBe("Closed: calls go on. 3 of 1,000 calls in 1 minute failed.");
   expect(with_({ ...opened, state: "OPEN", pausedUntil: "2026-11-25T12:03:00Z" })).toMatch(
-    /^Open\. Since 25 Nov 2026, .*:58:00 \(2 min\. ago\), when 12 of 20 calls had failed\. At 25 Nov 2026, .*:03:00 \(in 3 min\.\), one call shows whether they still fail\.$/,
+    /^Open: calls have stopped\. Since 25 Nov 2026, .*:58:00 \(2 min\. ago\), when 12 of 20 calls had failed\. At 25 Nov 2026, .*:03:00 \(in 3 min\.\), one call shows whether they still fail\.$/,
   );
   expect(with_({ ...opened, state: "OPEN", pausedUntil: "2026-11-25T11:59:00Z" })).toMatch(/The next call shows whether they still fail\.$/);
-  expect(with_({ ...opened, state: "PROBING" }, null)).toMatch(/^Open, but one call is under way\. Since .* had failed\.$/); // the policy has none any more
+  expect(with_({ ...opened, state: "PROBING" }, null)).toMatch(/^Open: calls have stopped, but for one that is under way\. Since .* had failed\.$/); // the policy has none any more
 });

@@ -46,7 +46,11 @@ export const STOP: Partial<Record<BlockReason, string>> = {
   OUTSIDE_CALLING_HOURS: "The calling hours are closed.",
 };
 
-export const BREAKER: Record<BreakerState, string> = { CLOSED: "Closed", OPEN: "Open", PROBING: "Open, but one call is under way" };
+export const BREAKER: Record<BreakerState, string> = {
+  CLOSED: "Closed: calls go on",
+  OPEN: "Open: calls have stopped",
+  PROBING: "Open: calls have stopped, but for one that is under way",
+};
 
 export const SOURCE: Record<SuppressionSource, string> = { OWNER: "Added here", CALLEE: "Asked not to be called", IMPORT: "Imported" };
 
