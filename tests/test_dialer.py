@@ -6,6 +6,7 @@ import os
 import random
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -268,6 +269,45 @@ async def test_it_says_why_nothing_can_be_called_and_waits_until_something_can(
         await until(lambda: asyncio.sleep(0, any(later[:16] in message for message in caplog.messages)))
         assert caplog.messages[-1].endswith(": It waits until its next attempt is due.")
     assert len(telephone.calls()) == 1
+
+
+async def test_held_back_by_the_pace_it_asks_again_when_the_server_says(
+    client: Client, telephone: Telephone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outdial_id = await make_list(client, *[f"{number}: ANSWERED" for number in range(6)])
+    policy = {"pacing": {"claimsPerSecond": 2, "maxOpenAttempts": 2}}
+    await client.good("updateOutdial", id=outdial_id, dialPolicy=policy)
+    waits: list[float] = []
+    claims = 0
+
+    def until(instant: str) -> float:
+        waits.append((datetime.fromisoformat(instant) - datetime.now(UTC)).total_seconds())
+        return bounded(instant)
+
+    async def send(query: str, **variables: Any) -> Any:
+        nonlocal claims
+        claims += query == dialer.CLAIM
+        return await sending(query, **variables)
+
+    bounded = Dialer.until
+    monkeypatch.setattr(Dialer, "until", staticmethod(until))
+    async with dialing(client, outdial_id, telephone) as working:
+        sending, working.send = working.send, send  # type: ignore[method-assign]
+        started_at = time.monotonic()
+        await until_done(client, outdial_id)
+        seconds = time.monotonic() - started_at
+    assert len(telephone.calls()) == 6
+    assert seconds >= 1.5  # two, two and two
+    assert waits
+    assert max(waits) <= 1.1
+    assert claims <= 10 + seconds  # it does not poll
+
+
+def test_its_waits_are_bounded() -> None:
+    now = datetime.now(UTC)
+    assert Dialer.until((now - timedelta(hours=1)).isoformat()) == dialer.GATHER_SECONDS
+    assert Dialer.until((now + timedelta(hours=1)).isoformat()) == dialer.REST_SECONDS_MAX
+    assert 2 < Dialer.until((now + timedelta(seconds=3)).isoformat()) <= 3
 
 
 # ---------------------------------------------------------------- what breaks

@@ -27,7 +27,7 @@ POLL_SECONDS = 1.0
 REST_SECONDS_MAX = 5.0
 GATHER_SECONDS = 0.1
 
-CLAIM = """mutation Claim($input: ClaimTargetsInput!) { claimTargets(input: $input) {
+CLAIM = """mutation Claim($input: ClaimTargetsInput!) { claimTargets(input: $input) { throttledUntil
   attempts { id state dialer destination { type target } target { name } } userErrors { code message } } }"""
 START = "mutation Start($input: StartAttemptsInput!) { startAttempts(input: $input) { attempts { id } } }"
 EXTEND = "mutation Extend($input: ExtendAttemptsInput!) { extendAttempts(input: $input) { userErrors { code } } }"
@@ -109,6 +109,8 @@ class Dialer:
                 await self.start(claimed, tasks)
             if self.throttled_until and free > 0:
                 wait = self.until(self.throttled_until) * random.uniform(1, 1.2)  # noqa: S311 - not all at once
+                if wait > 2 * POLL_SECONDS and not self.held:
+                    await self.rest()  # says why
             else:
                 wait = GATHER_SECONDS if claimed or free <= 0 else POLL_SECONDS if self.held else await self.rest()
             with suppress(TimeoutError):
@@ -141,7 +143,7 @@ class Dialer:
         for error in payload["userErrors"]:
             if error["code"] != "PAUSED":  # which passes
                 raise CannotDial(error["message"])
-        self.throttled_until = payload.get("throttledUntil")
+        self.throttled_until = payload["throttledUntil"]
         return [attempt for attempt in payload["attempts"] if attempt["state"] == "CLAIMED"]
 
     async def start(self, claimed: list[Attempt], tasks: asyncio.TaskGroup) -> None:

@@ -1,7 +1,6 @@
 """Calls a list to its end, one call at a time: OUTDIAL_TOKEN=… python dialer.py http://127.0.0.1:8000 OUTDIAL_ID"""
-import os, random, sys, time, uuid, httpx
-
-CLAIM = """mutation ($input: ClaimTargetsInput!) { claimTargets(input: $input) {
+import datetime, os, random, socket, sys, time, uuid, httpx
+CLAIM = """mutation ($input: ClaimTargetsInput!) { claimTargets(input: $input) { throttledUntil
   attempts { id destination { type target } target { name } } } }"""
 START = "mutation ($input: StartAttemptsInput!) { startAttempts(input: $input) { attempts { id } } }"
 COMPLETE = "mutation ($input: CompleteAttemptsInput!) { completeAttempts(input: $input) { userErrors { message } } }"
@@ -19,12 +18,13 @@ def send(query, **variables):
 
 def call(attempt):  # put a telephone here; if calls may outlast the lease of 120 s, call extendAttempts meanwhile
     print("calling", attempt["target"]["name"], attempt["destination"]["target"], flush=True)
-    return random.choice(["ANSWERED", "BUSY", "NO_ANSWER"])
+    return {"disposition": random.choice(["ANSWERED", "BUSY", "NO_ANSWER"])}  # and perhaps "code": "SALE"
 
 while any(send(LEFT, id=sys.argv[2])["progress"].values()):
-    for attempt in send(CLAIM, input={"outdialId": sys.argv[2], "idempotencyKey": str(uuid.uuid4())})["attempts"]:
+    wish = {"outdialId": sys.argv[2], "dialer": socket.gethostname(), "idempotencyKey": str(uuid.uuid4())}
+    for attempt in (claim := send(CLAIM, input=wish))["attempts"]:
         if send(START, input={"attempts": [{"attemptId": attempt["id"]}]})["attempts"]:  # else its lease was lost
-            send(COMPLETE, input={"results": [{"attemptId": attempt["id"], "disposition": call(attempt)}]})
-            break
-    else:
-        time.sleep(1)  # nobody is due
+            send(COMPLETE, input={"results": [{"attemptId": attempt["id"], **call(attempt)}]})
+    if not claim["attempts"]:  # nobody is due, or the list's pace lets nobody claim before a time
+        until = claim["throttledUntil"] and datetime.datetime.fromisoformat(claim["throttledUntil"]).timestamp()
+        time.sleep(min(max(until - time.time(), 0.1), 5) * random.uniform(1, 1.2) if until else 1)
