@@ -18,6 +18,7 @@ from websockets import ConnectionClosed, Subprotocol
 from websockets.asyncio.client import connect
 
 from app.addresses import DestinationType, canonical
+from app.demo import stage
 from app.demo.samples import samples
 from tests.support.graphql_client import Client, Subscription
 from tests.support.postgres import free_port
@@ -161,6 +162,11 @@ async def _until_called(client: Client, outdial_id: str | None = None, *, more_t
         await asyncio.sleep(0.1)
 
 
+async def _until_said(demo: Demo, text: str) -> None:
+    while text not in demo.output():  # noqa: ASYNC110 - the server is another process
+        await asyncio.sleep(0.1)
+
+
 async def _drain(subscription: Subscription) -> None:
     while True:
         await subscription.next()
@@ -231,6 +237,29 @@ async def test_a_list_that_is_done_is_called_anew(demo: Demo) -> None:
         progress = (await client.read_outdial(invoices["id"]))["progress"]
         assert progress["idle"] + progress["progressing"] >= len(claimed)
     assert "Overdue invoices: done. " in demo.output()
+
+
+@pytest.mark.slow
+async def test_a_bad_trunk_stops_one_list_once_and_it_goes_on_after_its_pause(demo: Demo) -> None:
+    stopped, goes_on = ("Overdue invoices: calls fail", "Overdue invoices: calls go through again")
+    async with visitor(demo, await demo.introduction()) as client, asyncio.timeout(90):
+        lists = (await client.run("{ outdials { nodes { id name } } }"))["outdials"]["nodes"]
+        (invoices,) = [outdial["id"] for outdial in lists if outdial["name"] == "Overdue invoices"]
+        query = "query($id: ID!) { outdial(id: $id) { breaker { state } progress { attempts } } }"
+        await _until_said(demo, stopped)
+        await asyncio.sleep(4)  # calls under way end
+        before = (await client.run(query, id=invoices))["outdial"]
+        assert before["breaker"]["state"] == "OPEN"
+        await _until_said(demo, goes_on)
+        await _until_called(client, invoices, more_than=before["progress"]["attempts"] + 3)
+        assert (await client.run(query, id=invoices))["outdial"]["breaker"]["state"] == "CLOSED"
+        query = (
+            "query($id: ID!) { outdial(id: $id) { attempts(first: 100, where: { dispositions: [FAILED] }) "
+            "{ nodes { dialer disposition } } } }"
+        )
+        failed = (await client.run(query, id=invoices))["outdial"]["attempts"]["nodes"]
+        assert len(failed) == stage.BAD_CALLS
+    assert demo.output().count(stopped) == demo.output().count(goes_on) == 1
 
 
 async def test_a_list_of_ones_own_is_not_dialed(demo: Demo) -> None:

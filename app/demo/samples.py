@@ -36,6 +36,10 @@ class Sample:
 
     outdial: JsonObject
     targets: list[JsonObject]
+    dialers: tuple[str, ...] = ("demo",)
+    """The names of those who call it; a callback is kept for the one who was asked."""
+    has_bad_trunk: bool = False
+    """Whether its calls fail for a while, so that its breaker opens once."""
 
 
 def samples() -> list[Sample]:
@@ -44,27 +48,44 @@ def samples() -> list[Sample]:
     people = _people(dice)
     return [
         Sample(
-            _outdial("Appointment reminders", "Calls the day before a visit", "c1", [2, 2, 1, 0, 0], 30),
+            _outdial(
+                *("Appointment reminders", "Calls the day before a visit", "c1", [2, 2, 1, 0, 0], 30),
+                retryRules=[
+                    {"dispositions": ["BUSY"], "fromNth": 2, "action": "RETRY", "waitSeconds": 45},
+                    {"dispositions": ["BUSY"], "action": "RETRY", "waitSeconds": 15, "jitterPercent": 20},
+                    {"dispositions": ["MACHINE"], "destinations": [0], "action": "NEXT_DESTINATION"},
+                ],
+            ),
             [_appointment(dice, next(people), number) for number in range(1, 141)],
+            dialers=("ann", "ben"),
         ),
         Sample(
-            _outdial("Customer survey", "Three questions after a contact", "c2", [2, 1, 0, 0, 0], 45),
+            _outdial(
+                *("Customer survey", "Three questions after a contact", "c2", [2, 1, 0, 0, 0], 45),
+                retryRules=[{"dispositions": ["NO_ANSWER"], "fromNth": 2, "action": "FINISH"}],
+                pacing={"claimsPerSecond": 2, "maxOpenAttempts": 4},
+            ),
             [_survey(dice, next(people), number) for number in range(1, 161)],
         ),
         Sample(
-            _outdial("Overdue invoices", "Friendly first reminder", "c3", [3, 2, 1, 0, 0], 20),
+            _outdial(
+                *("Overdue invoices", "Friendly first reminder", "c3", [3, 2, 1, 0, 0], 20),
+                retryRules=[{"dispositions": ["FAILED"], "action": "RETRY", "waitSeconds": 30}],
+                pacing={"breaker": {"failurePercent": 30, "windowSeconds": 60, "minCalls": 10, "pauseSeconds": 10}},
+            ),
             [_invoice(dice, next(people), number) for number in range(1, 81)],
+            has_bad_trunk=True,
         ),
     ]
 
 
-def _outdial(name: str, detail: str, campaign: str, limits: list[int], retry_seconds: int) -> JsonObject:
+def _outdial(name: str, detail: str, campaign: str, limits: list[int], retry_seconds: int, **policy: Any) -> JsonObject:
     return {
         "name": name,
         "detail": detail,
         "campaignId": f"0192d0a0-0000-7000-8000-0000000000{campaign}",
         # A real list waits minutes or hours between tries, a demo should not.
-        "dialPolicy": {"maxTryCounts": limits, "retryIntervalSeconds": retry_seconds, "leaseSeconds": 30},
+        "dialPolicy": {"maxTryCounts": limits, "retryIntervalSeconds": retry_seconds, "leaseSeconds": 30, **policy},
     }
 
 

@@ -25,15 +25,18 @@ import uvicorn
 
 from app import auth, db, ids, logs, server
 from app.auth import Scope
-from app.demo.dialer import CannotDial, Dialer
+from app.demo.dialer import Attempt, CannotDial, Dialer, Result, call
 from app.demo.samples import JsonObject, Sample, samples
 from app.server import running
 from app.settings import Settings
 
 HOST = "127.0.0.1"
 TOKEN_LIFETIME = timedelta(hours=12)
-LINES_EACH = 5
-"""Three lists with five lines each make about four calls a second."""
+LINES_EACH = 6
+"""For all dialers of a list. Three lists with so many make about four calls a second."""
+GOOD_CALLS, BAD_CALLS = 10, 7
+"""Over a bad trunk so many calls are placed, and then so many fail. Five of fifteen open the breaker, and the last ones
+are under way by then, so that the call after its pause does not fail."""
 REQUEST_SECONDS_MAX = 10
 DIALER_STOP_SECONDS = 0.6
 SERVER_STOP_SECONDS = 1
@@ -42,7 +45,7 @@ PROGRESS_LINE_SECONDS = 10.0
 """Between two lines if lines cannot be overwritten."""
 _SETTINGS_OF_THE_WAY = {"allowed_origins", "base_path", "keep_alive_seconds"}
 """The demo may be shown behind the same proxy."""
-AGAIN = ["ANSWERED", "EXHAUSTED", "UNCONFIRMED"]
+AGAIN = ["ANSWERED", "EXHAUSTED", "UNCONFIRMED", "FINISHED"]
 """Done reasons of targets that are called again after their list is done."""
 
 _CREATE_OUTDIAL = """mutation CreateOutdial($input: CreateOutdialInput!) {
@@ -52,7 +55,9 @@ _CREATE_TARGETS = """mutation CreateTargets($input: CreateTargetsInput!) {
 _RESET = """mutation Reset($input: ResetTargetsInput!) {
   resetTargets(input: $input) { count userErrors { message path } } }"""
 _PROGRESS = """query Progress($ids: [ID!]!) { nodes(ids: $ids) {
-  id ... on Outdial { name state progress { total idle progressing done attempts } } } }"""
+  id ... on Outdial { name state progress { total idle progressing done attempts } breaker { state } } } }"""
+_OPENED = "calls fail, so nobody is called until a pause is over. Then one call is tried."
+_CLOSED = "calls go through again."
 _CLEAR = "\r\x1b[K"
 """Go to the beginning of the line and clear it."""
 
@@ -130,11 +135,13 @@ async def _show(settings: Settings, listener: socket.socket) -> None:
 
 async def _perform(http: httpx.AsyncClient, token: str, stopping: asyncio.Event) -> None:
     """Create the lists and call them until `stopping`."""
-    outdials = [await _create(http, sample) for sample in samples()]
+    lists = [(sample, await _create(http, sample)) for sample in samples()]
+    outdials = [outdial for _, outdial in lists]
     _say(_introduction(str(http.base_url).rstrip("/"), token, outdials))
     dialing = [
-        asyncio.create_task(_dial(Dialer(http, outdial["id"], "demo", LINES_EACH), outdial["name"], stopping))
-        for outdial in outdials
+        asyncio.create_task(_dial(dialer, outdial["name"], stopping))
+        for sample, outdial in lists
+        for dialer in _dialers(http, sample, outdial["id"])
     ]
     watching = asyncio.create_task(_watch(http, {outdial["id"]: outdial["name"] for outdial in outdials}))
     await stopping.wait()
@@ -143,6 +150,25 @@ async def _perform(http: httpx.AsyncClient, token: str, stopping: asyncio.Event)
     for task in left:  # their calls are cut off
         task.cancel()
     await asyncio.wait([watching, *dialing])
+
+
+def _dialers(http: httpx.AsyncClient, sample: Sample, outdial_id: str) -> list[Dialer]:
+    telephone = _BadTrunk().call if sample.has_bad_trunk else call
+    lines = LINES_EACH // len(sample.dialers)
+    return [Dialer(http, outdial_id, name, lines, telephone) for name in sample.dialers]
+
+
+class _BadTrunk:
+    """A telephone whose calls fail for a while."""
+
+    def __init__(self) -> None:
+        self._placed = 0
+
+    async def call(self, attempt: Attempt) -> Result | None:
+        self._placed += 1
+        is_bad = GOOD_CALLS < self._placed <= GOOD_CALLS + BAD_CALLS
+        result = await call(attempt)
+        return {"disposition": "FAILED", "detail": "503 Service Unavailable"} if is_bad else result
 
 
 async def _dial(dialer: Dialer, name: str, stopping: asyncio.Event) -> None:
@@ -160,11 +186,16 @@ async def _create(http: httpx.AsyncClient, sample: Sample) -> JsonObject:
 
 async def _watch(http: httpx.AsyncClient, names: dict[str, str]) -> None:
     """Print the progress of the lists, and call done lists again."""
-    status = _StatusLine()
+    status, stopped = _StatusLine(), set[str]()
     while names:
         await asyncio.sleep(PROGRESS_SECONDS)
         found = {node["id"]: node for node in (await _send(http, _PROGRESS, ids=list(names))) if node}
         status.show(list(found.values()))
+        for outdial_id, outdial in found.items():
+            is_stopped = outdial["breaker"]["state"] != "CLOSED"
+            if is_stopped != (outdial_id in stopped):
+                stopped ^= {outdial_id}
+                _say(f"{outdial['name']}: {_OPENED if is_stopped else _CLOSED}")
         for outdial_id, name in list(names.items()):
             if outdial_id not in found:
                 del names[outdial_id]
@@ -244,7 +275,8 @@ def _short(path: Path) -> str:
 def _introduction(url: str, token: str, outdials: list[JsonObject]) -> str:
     ids_of_lists = ", ".join(f'"{outdial["id"]}"' for outdial in outdials)
     return f"""
-Outdial demo: three lists on a temporary database, and a running dialer. Nobody is really called.
+Outdial demo: three lists on a temporary database, and dialers that call them. Nobody is really called. One list has
+a pace, and a bad trunk opens the breaker of another one, once. Who asks for a callback is called by the same dialer.
 
 Watch it; the link holds a token that may do everything for {TOKEN_LIFETIME // timedelta(hours=1)} hours:
 
