@@ -9,10 +9,13 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant
 
-from app import attempts, db, dialability
+from app import attempts, clock, db, dialability, stats
 from app.errors import Rejected, UserErrorCode
+from app.figures import Bucket, Grouping
 from app.lifecycle import AttemptState, TargetStatus, UnconfirmedAction
 from app.records import AttemptBatch, CapSubject
+from app.stats import cells
+from tests.stats import slow
 from tests.support import factories as make
 from tests.support import rows
 from tests.support.folding import FoldingClient, progress_of, targets_of
@@ -33,6 +36,7 @@ class Machine(RuleBasedStateMachine):
     runner: asyncio.Runner
     url: str
     outdial_id: str
+    elsewhere_id: str
 
     def __init__(self) -> None:
         super().__init__()
@@ -103,10 +107,25 @@ class Machine(RuleBasedStateMachine):
         if not self.deleted:
             self.run(self.client.catch_up())
         rows.check(self.run(rows.of(self.url, self.viewer.customer_id)), resets=True)
+        self.run(self.figures_are_those_of_the_ledger())
         ledger = self.run(attempts.get_many(self.viewer, [attempt.id for attempt in self.attempts]))
         for attempt in self.attempts:
             made = ledger[attempt.id]
             assert (made.state, made.disposition) == (attempt.state, attempt.disposition)
+
+    async def figures_are_those_of_the_ledger(self) -> None:
+        await stats.roll_up()
+        hour = cells.floor(clock.now(), cells.HOUR)
+        outdial_ids = [self.outdial_id, self.elsewhere_id]
+        ledger = await slow.ledger(self.viewer, outdial_ids, hour + timedelta(days=1))
+        for bucket, grouping in ((Bucket.HOUR, None), (Bucket.DAY, Grouping.DESTINATION), (None, Grouping.HOUR_OF_DAY)):
+            begin = hour - timedelta(days=40)
+            wanted = stats.Request(begin, hour + timedelta(hours=1), bucket, "Australia/Lord_Howe", grouping)
+            of_all = await stats.of_customer(self.viewer, wanted)
+            assert slow.found(of_all, wanted) == slow.expected(ledger, wanted)
+            own = [attempt for attempt in ledger if attempt.outdial_id == self.outdial_id]
+            of_one = (await stats.of_outdials(self.viewer, [self.outdial_id], request=wanted))[self.outdial_id]
+            assert slow.found(of_one, wanted) == slow.expected(own, wanted)
 
     # ------------------------------------------------------------ who may be called
 

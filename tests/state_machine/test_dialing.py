@@ -10,7 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule, run_state_machine_as_test
 
-from app import attempts, clock, db, foreseeing, outdials, suppressions, targets
+from app import attempts, clock, db, foreseeing, outdials, stats, suppressions, targets
 from app.errors import UserErrorCode
 from app.hours import UnknownTimeZoneAction
 from app.lifecycle import AttemptState, Disposition, DoneReason, OutdialState, TargetStatus, UnconfirmedAction
@@ -105,7 +105,7 @@ class Dialing(Machine):
         actions += (
             [self.complete, self.complete, self.start, self.start, self.release, self.extend] if self.attempts else []
         )
-        actions += [self.pass_time] * 3 + [self.sweep, self.update, self.cancel, self.reset, self.create]
+        actions += [self.pass_time] * 3 + [self.sweep, self.update, self.cancel, self.reset, self.create, self.count]
         actions += [self.change_policy, self.pause, self.delete, self.catch_up]
         actions += [self.suppress, self.suppress, self.unlist, self.call_elsewhere, self.look_ahead]
         actions += [self.delete_outdial] if len(self.attempts) > 9 else []
@@ -393,6 +393,10 @@ class Dialing(Machine):
         due.marks.forget({db.EVERY_TOPIC})
         if data.draw(st.booleans(), label="sweep"):
             self.sweep(data)
+
+    def count(self, _data: st.DataObject) -> None:
+        """Figures are kept in steps, at any moment; at the end they are compared with the ledger."""
+        self.run(stats.roll_up())
 
     def sweep(self, _data: st.DataObject) -> None:
         now = self.now()
