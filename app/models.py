@@ -234,7 +234,7 @@ class StatsCell(Model):
     """The outdial's id; the customer's id for all of its outdials."""
     facet = fields.CharField(max_length=16)
     minutes = fields.SmallIntField()
-    """1, 15 or 60: how long it is."""
+    """1, 15, 60 or 1,440: how long it is."""
     begins_at = fields.DatetimeField()
     value = fields.CharField(max_length=255)
     """The destination or the dialer, if the facet tells them apart."""

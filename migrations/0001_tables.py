@@ -925,7 +925,7 @@ class Migration(SqlMigration):
                 facet VARCHAR(16) NOT NULL CHECK (
                     facet IN ('WHOLE', 'DESTINATION', 'DIALER', 'UNNAMED', 'OTHERS')
                 ),
-                minutes SMALLINT NOT NULL CHECK (minutes IN (1, 15, 60)),
+                minutes SMALLINT NOT NULL CHECK (minutes IN (1, 15, 60, 1440)),
                 begins_at {instant} NOT NULL,
                 value VARCHAR(255) NOT NULL,
                 figures TEXT NOT NULL,

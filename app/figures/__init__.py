@@ -1,6 +1,6 @@
 """Figures of attempts: counts and medians, how they are summed, and the buckets of time that they belong to. Pure."""
 
-from app.figures.buckets import BUCKETS_MAX, Bucket, Grouping, Span, level_of, spans
+from app.figures.buckets import BUCKETS_MAX, Bucket, Grouping, Piece, Span, pieces, spans
 from app.figures.cells import DIALERS_MAX, OTHERS, UNNAMED, WHOLE, Facet, Key, bounded, facets_of, summed
 from app.figures.histograms import Histogram
 from app.figures.sums import Figures, read, written
@@ -17,10 +17,11 @@ __all__ = [
     "Grouping",
     "Histogram",
     "Key",
+    "Piece",
     "Span",
     "bounded",
     "facets_of",
-    "level_of",
+    "pieces",
     "read",
     "spans",
     "summed",

@@ -90,13 +90,36 @@ def _end_of_day(at: datetime, zone: ZoneInfo) -> datetime:
     return end
 
 
-def level_of(listed: Sequence[Span], bucket: Bucket | None, grouping: Grouping | None) -> int:
-    """The length in minutes of the cells that these buckets are made of: 1, 15 or 60.
+class Piece(NamedTuple):
+    """A span, and the length in minutes of the cells that it is made of."""
 
-    Hours of the day may begin within an hour of UTC, so they are made of quarters.
+    span: Span
+    minutes: int
+
+
+def pieces(listed: Sequence[Span], bucket: Bucket | None, grouping: Grouping | None) -> list[Piece]:
+    """What these buckets are made of: the longest cells of which none is in two buckets. All are in UTC.
+
+    Hours of the day may begin within an hour of UTC, so they are made of quarters. A single bucket has whole days, and
+    what is before and after them.
     """
-    if bucket is Bucket.MINUTE:
-        return 1
-    if grouping is Grouping.HOUR_OF_DAY:
-        return 15
-    return 15 if any(instant.minute for span in listed for instant in span) else 60
+    whole = Span(listed[0].begins_at, listed[-1].ends_at)
+    if bucket is Bucket.MINUTE or grouping is Grouping.HOUR_OF_DAY:
+        return [Piece(whole, 1 if bucket is Bucket.MINUTE else 15)]
+    instants = {instant for span in listed for instant in span}
+    if all(_midnight(instant) == instant for instant in instants):
+        return [Piece(whole, 24 * 60)]
+    minutes = 15 if any(instant.minute for instant in instants) else 60
+    first, last = _midnight(whole.begins_at + DAY - timedelta(microseconds=1)), _midnight(whole.ends_at)
+    if bucket is not None or first >= last:
+        return [Piece(whole, minutes)]
+    parts = (
+        Piece(Span(whole.begins_at, first), minutes),
+        Piece(Span(first, last), 24 * 60),
+        Piece(Span(last, whole.ends_at), minutes),
+    )
+    return [part for part in parts if part.span.begins_at < part.span.ends_at]
+
+
+def _midnight(instant: datetime) -> datetime:
+    return datetime.combine(instant.date(), time.min, UTC)

@@ -1,4 +1,4 @@
-"""Stored cells: the figures of an outdial, or of all of a customer's, in a minute, a quarter of an hour or an hour."""
+"""Stored cells: the figures of an outdial, or of all of a customer's, in a minute, quarter of an hour, hour or day."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
@@ -10,7 +10,7 @@ from app.figures import Facet, Figures, Key, Span
 from app.stats.ledger import Fetch
 from app.tables import STATS_CELL
 
-MINUTE, QUARTER, HOUR = 1, 15, 60
+MINUTE, QUARTER, HOUR, DAY = 1, 15, 60, 24 * 60
 """The lengths of cells in minutes."""
 WRITTEN_ROWS_MAX = 200
 """In one statement."""
@@ -34,8 +34,10 @@ class Cell(NamedTuple):
 
 
 def floor(instant: datetime, minutes: int) -> datetime:
-    """The begin of the minute, quarter or hour that has an instant."""
-    return instant.replace(minute=instant.minute - instant.minute % minutes, second=0, microsecond=0)
+    """The begin of the minute, quarter, hour or day of UTC that has an instant."""
+    since_midnight = 60 * instant.hour + instant.minute
+    hour, minute = divmod(since_midnight - since_midnight % minutes, 60)
+    return instant.replace(hour=hour, minute=minute, second=0, microsecond=0)
 
 
 Texts = dict[Key, str]

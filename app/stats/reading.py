@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from app import db, figures, zones
 from app.auth import Viewer
 from app.errors import BadUserInput, LimitExceeded
-from app.figures import BUCKETS_MAX, Bucket, Facet, Figures, Grouping, Key, Span
+from app.figures import BUCKETS_MAX, Bucket, Facet, Figures, Grouping, Key, Piece, Span
 from app.stats.cells import MINUTE, QUARTER
 from app.stats.rolling import MINUTES_HOURS
 
@@ -81,8 +81,8 @@ class _Plan:
     bucket: Bucket | None
     zone: ZoneInfo
     grouping: Grouping | None
-    minutes: int
-    """Of the cells that it is made of."""
+    pieces: Sequence[Piece]
+    """What it is made of."""
 
 
 async def of_customer(viewer: Viewer, request: Request) -> Stats:
@@ -136,8 +136,8 @@ async def _plan(request: Request) -> _Plan:
     spans = figures.spans(Span(begin, end), request.bucket, zone)
     if len(spans) > BUCKETS_MAX:
         raise LimitExceeded(f"There would be over {BUCKETS_MAX:,} buckets. Use longer ones, or a shorter time.")
-    minutes = figures.level_of(spans, request.bucket, request.grouping)
-    return _Plan(Span(begin, end), spans, request.bucket, zone, request.grouping, minutes)
+    pieces = figures.pieces(spans, request.bucket, request.grouping)
+    return _Plan(Span(begin, end), spans, request.bucket, zone, request.grouping, pieces)
 
 
 # ---------------------------------------------------------------- summing
@@ -181,22 +181,23 @@ async def _of_scopes(viewer: Viewer, scopes: Mapping[str, Sequence[str]], reques
 async def _cells(viewer: Viewer, scope_ids: Sequence[str], plan: _Plan) -> AsyncIterator[db.Row]:
     facets = _FACETS[plan.grouping]
     parts = len(scope_ids) * (figures.DIALERS_MAX if plan.grouping is Grouping.DIALER else len(facets))
-    length = timedelta(minutes=plan.minutes * max(1, READ_CELLS_MAX // parts))
     listed = ", ".join(f"'{facet}'" for facet in facets)
-    at = plan.whole.begins_at
-    while at < plan.whole.ends_at:
-        further = min(at + length, plan.whole.ends_at)
-        found = await db.fetch(
-            f"""
-            SELECT scope_id, begins_at, facet, value, figures FROM stats_cell
-            WHERE customer_id = $1 AND scope_id {db.any_of("$2")} AND facet IN ({listed}) AND minutes = {plan.minutes}
-              AND begins_at >= $3 AND begins_at < $4
-            """,
-            *(viewer.customer_id, list(scope_ids), at, further),
-        )
-        for row in found:
-            yield row
-        at = further
+    for piece in plan.pieces:
+        length = timedelta(minutes=piece.minutes * max(1, READ_CELLS_MAX // parts))
+        at, end = piece.span
+        while at < end:
+            further = min(at + length, end)
+            found = await db.fetch(
+                f"""
+                SELECT scope_id, begins_at, facet, value, figures FROM stats_cell
+                WHERE customer_id = $1 AND scope_id {db.any_of("$2")} AND facet IN ({listed})
+                  AND minutes = {piece.minutes} AND begins_at >= $3 AND begins_at < $4
+                """,
+                *(viewer.customer_id, list(scope_ids), at, further),
+            )
+            for row in found:
+                yield row
+            at = further
 
 
 def _stats(plan: _Plan, found: _Sum) -> Stats:

@@ -1,9 +1,9 @@
 """The roll-up: cells are made again from the ledger wherever the log says that something has changed.
 
 A step takes an outdial's next events and the cells of the attempts that they name. Those are counted anew in the
-ledger, and what is made of them: quarters of minutes, hours of quarters, and the customer's cells of its outdials'. So
-a step may be taken twice, and a late result changes the cell of its claim. The step stores its cells and its place
-together: a process that dies loses nothing.
+ledger, and what is made of them: quarters of minutes, hours of quarters, days of hours, and the customer's cells of its
+outdials'. So a step may be taken twice, and a late result changes the cell of its claim. The step stores its cells and
+its place together: a process that dies loses nothing.
 
 No dialer waits for it: it takes no lock that others take. On PostgreSQL a lock of its own keeps two processes from the
 same work, and who finds it taken goes on. SQLite has one process; it reads beside writers, and only writes as one.
@@ -19,7 +19,7 @@ from app.auth import Viewer
 from app.db import Transaction
 from app.events import Position
 from app.stats import cells, ledger, positions
-from app.stats.cells import HOUR, MINUTE, QUARTER, Cell, Sheet, floor
+from app.stats.cells import DAY, HOUR, MINUTE, QUARTER, Cell, Sheet, floor
 from app.stats.ledger import Fetch
 from app.stats.positions import Place
 from app.stats.woken import woken
@@ -198,7 +198,7 @@ async def _make(sheet: Sheet, fetch: Fetch, customer_id: str, touched: Collectio
         await sheet.load(minutes, whole.span)
         others = [scope_id for scope_id in sheet.scopes(minutes, begins_at) if scope_id != customer_id]
         sheet.put(whole, sheet.sum(Cell(scope_id, minutes, begins_at) for scope_id in others))
-    for parts, minutes in ((MINUTE, QUARTER), (QUARTER, HOUR)):
+    for parts, minutes in ((MINUTE, QUARTER), (QUARTER, HOUR), (HOUR, DAY)):
         changed = {cell.around(minutes) for cell in sheet.changed if cell.minutes == parts}
         for cell in sorted(changed):
             await sheet.load(parts, cell.span, cell.scope_id)

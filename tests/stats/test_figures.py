@@ -106,20 +106,42 @@ def test_no_more_buckets_are_made_than_needed_to_refuse_them() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "bucket", "grouping", "minutes"),
+    ("name", "bucket", "grouping", "expected"),
     [
-        ("UTC", Bucket.MINUTE, None, 1),
-        ("UTC", Bucket.DAY, None, 60),
-        ("Europe/Berlin", Bucket.HOUR, Grouping.DIALER, 60),
-        ("Asia/Kolkata", Bucket.DAY, None, 15),
-        ("UTC", None, Grouping.HOUR_OF_DAY, 15),
+        ("UTC", Bucket.MINUTE, None, [1]),
+        ("UTC", Bucket.DAY, None, [60]),
+        ("Europe/Berlin", Bucket.HOUR, Grouping.DIALER, [60]),
+        ("Asia/Kolkata", Bucket.DAY, None, [15]),
+        ("UTC", None, Grouping.HOUR_OF_DAY, [15]),
+        ("UTC", None, Grouping.DIALER, [60, 24 * 60, 60]),
     ],
 )
 def test_buckets_are_made_of_the_longest_cells_that_fit(
-    name: str, bucket: Bucket | None, grouping: Grouping | None, minutes: int
+    name: str, bucket: Bucket | None, grouping: Grouping | None, expected: list[int]
 ) -> None:
-    whole = Span(datetime(2026, 1, 1, 0, tzinfo=UTC), datetime(2026, 1, 2, 0, tzinfo=UTC))
-    assert figures.level_of(figures.spans(whole, bucket, zones.rules(name)), bucket, grouping) == minutes
+    whole = Span(datetime(2026, 1, 1, 22, tzinfo=UTC), datetime(2026, 1, 3, 3, tzinfo=UTC))
+    if bucket is Bucket.MINUTE:
+        whole = Span(whole.begins_at, whole.begins_at + timedelta(hours=1))
+    found = figures.pieces(figures.spans(whole, bucket, zones.rules(name)), bucket, grouping)
+    assert [piece.minutes for piece in found] == expected
+    assert (found[0].span.begins_at, found[-1].span.ends_at) == whole
+
+
+@given(quarters, st.integers(1, 96 * 5), st.sampled_from([None, *Bucket]), st.sampled_from([None, *Grouping]))
+@example(datetime(2026, 1, 1, tzinfo=UTC), 96 * 3, Bucket.DAY, None)
+def test_no_cell_is_in_two_buckets_and_none_is_left_out(
+    begin: datetime, number: int, bucket: Bucket | None, grouping: Grouping | None
+) -> None:
+    whole = Span(begin, begin + (min(number, 96) if bucket is Bucket.MINUTE else number) * QUARTER)
+    spans = figures.spans(whole, bucket, zones.rules("Asia/Kathmandu"))
+    at = begin
+    for piece in figures.pieces(spans, bucket, grouping):
+        assert piece.span.begins_at == at
+        while at < piece.span.ends_at:
+            further = at + timedelta(minutes=piece.minutes)
+            assert sum(span.begins_at <= at and further <= span.ends_at for span in spans) == 1
+            at = further
+    assert at == whole.ends_at
 
 
 # ---------------------------------------------------------------- medians and sums
