@@ -3,14 +3,22 @@
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 
-from app import attempts, db, outdials, suppressions, targets
+from app import attempts, db, outdials, stats, suppressions, targets
 from app.auth import Viewer
 from app.errors import NotFound
-from app.exports.rendering import AttemptLine, Form, TargetLine, attempts_file, suppressions_file, targets_file
+from app.exports.rendering import (
+    AttemptLine,
+    Form,
+    TargetLine,
+    attempts_file,
+    stats_file,
+    suppressions_file,
+    targets_file,
+)
 from app.pagination import PageRequest
 from app.records import AttemptFilter, SuppressionFilter, Target, TargetFilter
 
-__all__ = ["Form", "of_attempts", "of_suppressions", "of_targets"]
+__all__ = ["Form", "of_attempts", "of_stats", "of_suppressions", "of_targets"]
 
 PART_ROWS = 200
 """Rendering this many short ones takes about 8 ms, during which no other request is served. Long ones are read a few at
@@ -59,6 +67,35 @@ async def _seen_at(viewer: Viewer, outdial_id: str) -> datetime:
     if seen_at is None:
         raise NotFound("Outdial not found.")
     return seen_at
+
+
+async def of_stats(
+    viewer: Viewer,
+    *,
+    form: Form,
+    request: stats.Request,
+    outdial_id: str | None = None,
+    campaign_id: str | None = None,
+) -> AsyncIterator[bytes]:
+    """The rows of `stats` of an outdial, of a campaign, or of all outdials.
+
+    Raises:
+        NotFound: as `of_targets`.
+        BadUserInput, LimitExceeded: as `stats.of_customer`.
+    """
+    if outdial_id is not None:
+        await _seen_at(viewer, outdial_id)
+        found = (await stats.of_outdials(viewer, [outdial_id], request=request))[outdial_id]
+    elif campaign_id is not None:
+        found = await stats.of_campaign(viewer, campaign_id, request)
+    else:
+        found = await stats.of_customer(viewer, request)
+
+    async def parts() -> AsyncIterator[Sequence[stats.Row]]:
+        for at in range(0, len(found.rows), PART_ROWS):
+            yield found.rows[at : at + PART_ROWS]
+
+    return stats_file(form, parts())
 
 
 async def of_suppressions(

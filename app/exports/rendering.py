@@ -11,7 +11,9 @@ from typing import Any, TypeVar
 import orjson
 
 from app import sheets
+from app.exports import figures
 from app.records import Attempt, Destination, Permit, PermittedAttempt, Suppression, Target
+from app.stats import Row
 
 T = TypeVar("T")
 
@@ -76,6 +78,10 @@ def targets_file(form: Form, parts: AsyncIterator[Sequence[TargetLine]]) -> Asyn
 
 def attempts_file(form: Form, parts: AsyncIterator[Sequence[AttemptLine]]) -> AsyncIterator[bytes]:
     return _file(form, parts, ATTEMPT_COLUMNS, _attempt_cells, _attempt_object)
+
+
+def stats_file(form: Form, parts: AsyncIterator[Sequence[Row]]) -> AsyncIterator[bytes]:
+    return _file(form, parts, figures.COLUMNS, figures.cells, figures.json_object)
 
 
 def suppressions_file(form: Form, parts: AsyncIterator[Sequence[Suppression]]) -> AsyncIterator[bytes]:

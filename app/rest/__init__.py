@@ -11,7 +11,7 @@ from app import imports
 from app.rates import Limiter
 from app.requests.arriving import Arriving
 from app.requests.tokens import TokenReader
-from app.rest import exporting, importing, openapi, page, rejects, suppressing
+from app.rest import exporting, importing, openapi, page, rejects, summing, suppressing
 from app.rest.calls import CALLS, PREFIX, Call
 from app.rest.downloads import DownloadEndpoint, Sharing
 from app.rest.endpoint import Endpoint, not_allowed, refuse, respond
@@ -59,7 +59,7 @@ def routes(
         Route(rejects.PATH, DownloadEndpoint(rejects.open_rejects, reader, limiter, files)),
         *(
             Route(export.path, exporting.endpoint_of(export, reader, limiter, files))
-            for export in (*exporting.EXPORTS, exporting.OF_SUPPRESSIONS)
+            for export in (*exporting.EXPORTS, exporting.OF_SUPPRESSIONS, *summing.EXPORTS)
         ),
         *(Route(path, Endpoint(calls, reader, lanes, limiter, arriving)) for path, calls in by_path.items()),
         Route(DOCUMENT_PATH, _Static(orjson.dumps(document), "application/json")),

@@ -30,7 +30,7 @@ def _filter(name: str, kind: type[StrEnum], description: str) -> Field:
     return Field(name, schema, f"{description} May be repeated.", parameters.one_of(meanings))
 
 
-_COMMON = (
+COMMON = (
     Field(
         "format",
         {**parameters.word_schema(_FORMATS), "default": CSV},
@@ -103,7 +103,7 @@ EXPORTS = (
         "exportTargets",
         "targets",
         "Export an outdial's targets with their status and tries, oldest first. The file can be imported again.",
-        (*_COMMON, *_TARGET_FILTERS),
+        (*COMMON, *_TARGET_FILTERS),
         _of_targets,
     ),
     Export(
@@ -111,7 +111,7 @@ EXPORTS = (
         "exportAttempts",
         "attempts",
         "Export all attempts on an outdial's targets, oldest first.",
-        (*_COMMON, *_ATTEMPT_FILTERS),
+        (*COMMON, *_ATTEMPT_FILTERS),
         _of_attempts,
     ),
 )
@@ -127,7 +127,7 @@ OF_SUPPRESSIONS = Export(
     "exportSuppressions",
     "suppressions",
     "Export the do-not-call list, oldest first. The file can be imported again.",
-    (*_COMMON, *_SUPPRESSION_FILTERS),
+    (*COMMON, *_SUPPRESSION_FILTERS),
     _of_suppressions,
 )
 REASONS = tuple(

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from app.requests import tokens
-from app.rest import importing, paging, rejects, suppressing
+from app.rest import importing, paging, rejects, summing, suppressing
 from app.rest.calls import CALLS, PREFIX, Call
 from app.rest.downloads import MEDIA_TYPES
 from app.rest.endpoint import BODY_BYTES_MAX, JSON
@@ -44,7 +44,9 @@ def document(base_path: str = "") -> Document:
         paths.setdefault(call.path, {})[call.method.lower()] = _operation(call)
     paths[importing.PATH] = {"post": _import_operation()}
     paths[rejects.PATH] = {"get": _rejects_operation()}
-    paths |= {export.path: {"get": _export_operation(export)} for export in (*EXPORTS, OF_SUPPRESSIONS)}
+    paths |= {
+        export.path: {"get": _export_operation(export)} for export in (*EXPORTS, OF_SUPPRESSIONS, *summing.EXPORTS)
+    }
     paths[suppressing.PATH] = {"post": _suppressions_operation()}
     return {
         "openapi": "3.1.1",

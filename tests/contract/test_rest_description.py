@@ -115,6 +115,8 @@ async def test_the_description_is_public_and_of_every_call(service: ServerProces
         ("get", f"{outdial}/imports/{{import_id}}/rejects"),
         ("post", "/v1.0/suppressions/import"),
         ("get", "/v1.0/suppressions/export"),
+        ("get", "/v1.0/stats/export"),
+        ("get", f"{outdial}/stats/export"),
     }
     assert {tuple(way) for way in described["security"]} == {("cookie",), ("query",), ("header",)}
 

@@ -1,6 +1,9 @@
 """Figures over HTTP: what a supervisor sees, what is refused, and that each customer sees its own."""
 
 import asyncio
+import csv
+import io
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -112,3 +115,43 @@ async def test_what_cannot_be_summed_is_refused_and_says_why(
 async def test_figures_need_the_permission_to_read(client: Client) -> None:
     async with Client(client.url, client.customer_id, scopes=("write", "dial")) as dialer:
         assert codes(await dialer.send(OF_ALL, **span())) == ["FORBIDDEN"]
+
+
+async def test_figures_come_as_csv_and_as_lines_of_json(client: Client) -> None:
+    await client.good("setResultCodes", codes=[SALE])
+    outdial = (await client.outdial())["id"]
+    await client.target(outdial)
+    [made] = (await client.good("claimTargets", outdialId=outdial, dialer="=ann"))["attempts"]
+    sold = {"attemptId": made["id"], "disposition": "ANSWERED", "code": "SALE", "ringSeconds": 3, "talkSeconds": 8}
+    await client.good("completeAttempts", results=[sold])
+    await until(client, 1, 1, **span())
+    whole = {name: at.replace("+00:00", "Z") for name, at in span().items()}
+    expected = {
+        **whole, "destination_index": None, "dialer": "=ann", "is_others": False, "hour": None, "attempts": 1,
+        **dict.fromkeys(
+            ("busy", "no_answer", "failed", "canceled", "timeout", "machine", "invalid_destination", "do_not_call",
+             "callback"), 0,
+        ),
+        "answered": 1, "right_parties": 1, "conversions": 1, "reached_targets": 1, "median_ring_seconds": 3.0,
+        "median_talk_seconds": 8.0, "codes": {"SALE": 1},
+    }  # fmt: skip
+    for path in ("/v1.0/stats/export", f"/v1.0/outdials/{outdial}/stats/export"):
+        asked = {**whole, "group_by": "dialer"}
+        text = (await client.http.get(path, params=asked)).text
+        [row] = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+        cells = {name: "" if value is None else str(value) for name, value in expected.items()}
+        assert row == {**cells, "dialer": "'=ann", "is_others": "false", "codes": '{"SALE":1}'}
+        lines = (await client.http.get(path, params={**asked, "format": "ndjson"})).text.splitlines()
+        assert [json.loads(line) for line in lines] == [expected]
+
+
+async def test_over_rest_what_cannot_be_summed_is_refused_too(client: Client, other: Client) -> None:
+    path, whole = "/v1.0/stats/export", {name: at.replace("+00:00", "Z") for name, at in span().items()}
+    for change in ({"from": "x"}, {"to": "2026-01-01T00:00:00"}, {"group_by": "code"}, {"time_zone": "Middle/Earth"}):
+        assert (await client.http.get(path, params={**whole, **change})).status_code == 400
+    assert (await client.http.get(path)).status_code == 400
+    assert (await client.http.get(path, params={**whole, "campaign_id": "x"})).status_code == 400
+    outdial = (await client.outdial())["id"]
+    of_outdial = f"/v1.0/outdials/{outdial}/stats/export"
+    assert (await client.http.get(of_outdial, params=whole)).status_code == 200
+    assert (await other.http.get(of_outdial, params=whole)).status_code == 404
