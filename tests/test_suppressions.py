@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from app import attempts, clock, db, exports, imports, outdials, suppressions, targets, validation
+from app import attempts, clock, db, exports, ids, imports, outdials, suppressions, targets, validation
 from app.addresses import DestinationType
 from app.auth import Viewer
 from app.errors import BadUserInput, Rejected, UserErrorCode
@@ -206,6 +206,49 @@ async def test_a_wish_takes_an_entry_over_and_keeps_what_the_owner_has_said_of_t
     callee = SuppressionSource.CALLEE
     assert (found[ONE].reason, found[ONE].expires_at, found[ONE].source) == ("a judge says so", None, callee)
     assert (found[TWO].reason, found[TWO].expires_at, found[TWO].source) == ("on holiday", None, callee)
+
+
+@pytest.mark.parametrize(
+    ("fields", "path"),
+    [
+        ({"detail": "x" * (validation.DETAIL_CHARACTERS_MAX + 1)}, "detail"),
+        ({"retry_after_seconds": -1}, "retry_after_seconds"),
+        ({"talk_seconds": -1}, "talk_seconds"),
+        ({"code": "NOBODY_KNOWS_IT"}, "code"),
+    ],
+)
+async def test_a_wish_in_a_row_that_is_refused_counts_all_the_same(
+    database: str, viewer: Viewer, fields: dict[str, object], path: str
+) -> None:
+    outdial, other = await make.make_outdial(viewer), await make.make_outdial(viewer)
+    target = await make.make_target(viewer, outdial.id, ONE)
+    await make.make_target(viewer, other.id, ONE)
+    [attempt] = await attempts.claim(viewer, outdial.id, limit=1)
+    await make.start(viewer, attempt.id)
+    refused = await make.complete(viewer, attempt.id, Disposition.DO_NOT_CALL, **fields)
+    assert [(error.code, error.path) for error in refused.errors] == [
+        (UserErrorCode.INVALID, ("results", "0", path)),
+    ]
+    assert refused.attempts == []
+    [one] = (await suppressions.page(viewer, PageRequest())).items
+    assert (one.target, one.source, one.expires_at) == (ONE, SuppressionSource.CALLEE, None)
+    assert await claimed_at(viewer, other.id) == []
+    # nothing else has changed: the result can be sent again without its fault
+    assert (await make.read_attempt(viewer, attempt.id)).state is AttemptState.DIALING
+    assert (await make.read(viewer, target.id)).status is TargetStatus.PROGRESSING
+    make.one(await make.complete(viewer, attempt.id, Disposition.DO_NOT_CALL))
+    assert (await make.read(viewer, target.id)).done_reason is DoneReason.DO_NOT_CALL
+    assert len((await suppressions.page(viewer, PageRequest())).items) == 1
+
+
+async def test_a_refused_row_of_no_known_attempt_says_both(database: str, viewer: Viewer) -> None:
+    await make.make_outdial(viewer)
+    refused = await make.complete(viewer, ids.new(), Disposition.DO_NOT_CALL, talk_seconds=-1)
+    assert {(error.code, error.path[2]) for error in refused.errors} == {
+        (UserErrorCode.INVALID, "talk_seconds"),
+        (UserErrorCode.NOT_FOUND, "attempt_id"),
+    }
+    assert (await suppressions.page(viewer, PageRequest())).items == []
 
 
 async def test_new_targets_with_nothing_else_are_done_at_once(database: str, viewer: Viewer) -> None:

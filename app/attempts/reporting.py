@@ -48,7 +48,7 @@ _REFUSALS = {
 async def _report(
     viewer: Viewer,
     attempt_ids: Sequence[str | None],
-    step: Callable[[Desk, int, Attempt], Verdict | UserError],
+    step: Callable[[Desk, int, Attempt], Verdict | UserError | None],
     field_name: str,
     id_name: str | None,
     early_errors: Sequence[UserError],
@@ -56,7 +56,10 @@ async def _report(
     may_suppress: bool = False,
     codes: frozenset[str] = frozenset(),
 ) -> tuple[AttemptBatch, list[Disposition]]:
-    """Take each row of a batch through `step`; rows with an error already are None."""
+    """Take each row of a batch through `step`, which returns None for one whose error is known already.
+
+    Rows with an error that need no step are None.
+    """
     known = [attempt_id for attempt_id in attempt_ids if attempt_id is not None]
 
     def decide(desk: Desk) -> tuple[AttemptBatch, list[Disposition]]:
@@ -71,6 +74,8 @@ async def _report(
                 errors.append(UserError(UserErrorCode.NOT_FOUND, "Attempt not found.", path))
                 continue
             verdict = step(desk, index, attempt)
+            if verdict is None:
+                continue
             if isinstance(verdict, UserError):
                 errors.append(verdict)
             elif verdict in _REFUSALS:
@@ -219,12 +224,15 @@ def _release(desk: Desk, attempt: Attempt) -> None:
 async def complete(viewer: Viewer, *, results: Sequence[AttemptResult]) -> AttemptBatch:
     """Report how calls ended. The same result again is no error and changes nothing.
 
+    A wish not to be called counts although its row has an error: the address is listed, and nothing else is changed.
+
     Raises:
         Rejected: INVALID, if there are none or more than 500.
     """
     errors: list[UserError] = []
     checked = _checked_ids([result.attempt_id for result in results], errors, "results", "attempt_id")
     given: list[AttemptResult] = []
+    faulty = set[int]()
     for index, result in enumerate(results):
         path = ("results", str(index))
         before = len(errors)
@@ -238,9 +246,14 @@ async def complete(viewer: Viewer, *, results: Sequence[AttemptResult]) -> Attem
         wish = _checked_wish(result, errors, *path, "callback")
         given.append(result if wish is result.callback else replace(result, callback=wish))
         if len(errors) > before:
-            checked[index] = None
+            faulty.add(index)
+            if result.disposition is not Disposition.DO_NOT_CALL:
+                checked[index] = None
 
-    def step(desk: Desk, index: int, attempt: Attempt) -> Verdict | UserError:
+    def step(desk: Desk, index: int, attempt: Attempt) -> Verdict | UserError | None:
+        if index in faulty:
+            _hear(desk, attempt, results[index].disposition)
+            return None
         return _complete(desk, attempt, given[index], "results", str(index))
 
     batch, dispositions = await _report(
@@ -270,6 +283,13 @@ def _checked_wish(result: AttemptResult, errors: list[UserError], *path: str) ->
     return validation.callback(result.callback, errors, *path)
 
 
+def _hear(desk: Desk, attempt: Attempt, disposition: Disposition) -> None:
+    """Put the attempt's address on the do-not-call list if its person asked for that."""
+    if lifecycle.asks_not_to_be_called(reported=attempt.disposition, disposition=disposition):
+        desk.wishes.append(attempt.destination)
+        desk.suppress({attempt.destination.place: None})
+
+
 def _complete(desk: Desk, attempt: Attempt, result: AttemptResult, *path: str) -> Verdict | UserError:
     target = desk.targets[attempt.target_id]
     holds = desk.holds(attempt)
@@ -283,9 +303,7 @@ def _complete(desk: Desk, attempt: Attempt, result: AttemptResult, *path: str) -
         deleted=desk.deleted(attempt),
         do_not_call=target.done_reason is DoneReason.DO_NOT_CALL,
     )
-    if lifecycle.asks_not_to_be_called(reported=attempt.disposition, disposition=result.disposition):
-        desk.wishes.append(attempt.destination)
-        desk.suppress({attempt.destination.place: None})
+    _hear(desk, attempt, result.disposition)
     code = None if result.code is None else desk.codes.get(result.code)
     # A result that is sent again changes nothing, so its code is not looked at: it may be retired by now.
     if verdict is Verdict.APPLY and result.code is not None:
