@@ -62,11 +62,14 @@ class PlaceFacts:
     """When the caps leave a try; None: they do now."""
     asleep: Asleep | None = None
     """None: it may be called at this time."""
+    is_offered: bool = True
+    """False if the target has a callback that is not for this destination."""
 
     @property
     def may_be_tried(self) -> bool:
         """At some time of the day."""
-        return not (self.is_invalid or self.is_used_up or self.is_suppressed) and self.capped_until is None
+        is_free = self.is_offered and not (self.is_invalid or self.is_used_up or self.is_suppressed)
+        return is_free and self.capped_until is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +174,7 @@ def of_target(
     places: Sequence[PlaceFacts],
     keeps_order: bool = False,
     wakes_at: datetime | None = None,
+    kept: Held | None = None,
 ) -> list[Block]:
     """Why a target cannot be claimed: empty exactly if a claim of its outdial may take it.
 
@@ -184,6 +188,7 @@ def of_target(
         places: its destinations that are set, in their order.
         keeps_order: whether a closed destination holds up the next ones.
         wakes_at: until when no claim looks at it, if one has put it to sleep.
+        kept: it is a callback that is kept for another dialer.
     """
     if is_deleted:
         return [Block(BlockReason.DELETED, None, "The target is deleted.")]
@@ -194,6 +199,9 @@ def of_target(
     blocks = []
     if next_try_at is not None and next_try_at > now:
         blocks.append(Block(BlockReason.NOT_DUE, next_try_at, "It waits until its next attempt is due."))
+    if kept is not None:
+        detail = "A callback is kept for another dialer."
+        blocks.append(Block(BlockReason.CALLBACK_OF_ANOTHER, kept.until, detail))
     if next_index is None:
         asleep = [place.asleep for place in places if place.may_be_tried and place.asleep is not None]
         blocks += [*_of_sleep(asleep[:1] if keeps_order else asleep), *_of_places(places)]

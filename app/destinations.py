@@ -161,11 +161,22 @@ def usable(index: int, limit: object, *, from_zero: bool = False) -> str:
         limit: the policy's limit, as a number or a placeholder; a target's own limit has precedence.
         from_zero: as if it had never been tried, as after a reset.
     """
-    count = "0" if from_zero else f"try_count_{index}"
-    is_left = f"{count} < COALESCE(CAST(max_try_counts ->> {index} AS INTEGER), {limit})"
+    is_left = within_limit(index, limit, from_zero=from_zero)
     if not from_zero:  # what is reset is done, and has no callback
         is_left = f"CASE WHEN callback_mask IS NULL THEN {is_left} ELSE callback_mask & {1 << index} <> 0 END"
     return f"destination_{index} IS NOT NULL AND invalid_mask & {1 << index} = 0 AND {is_left}"
+
+
+def within_limit(index: int, limit: object, *, from_zero: bool = False) -> str:
+    """A condition: the limit leaves a try at the destination.
+
+    Args:
+        index: as of `usable`.
+        limit: likewise.
+        from_zero: likewise.
+    """
+    count = "0" if from_zero else f"try_count_{index}"
+    return f"{count} < COALESCE(CAST(max_try_counts ->> {index} AS INTEGER), {limit})"
 
 
 def open_to_call(

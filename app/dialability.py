@@ -18,7 +18,7 @@ from app.lifecycle import DESTINATIONS, DoneReason, TargetStatus
 from app.listing import COUNT_SECONDS_MAX
 from app.outdials import breaker_statuses, get_many, progress
 from app.pacing import BreakerState, BreakerStatus, Pacing, Usage
-from app.records import Outdial, Progress
+from app.records import RESERVED_RANK, Outdial, Progress
 from app.sleeping import Clocks
 
 _CLAIMABLE = "CLAIMABLE"
@@ -40,12 +40,35 @@ _HAS_ANY = "(SELECT suppressions_version > 0 FROM customer WHERE customer_id = $
 # ---------------------------------------------------------------- of targets
 
 
-async def blocks_of_targets(viewer: Viewer, target_ids: Sequence[str]) -> dict[str, TargetBlocks]:
-    """What keeps targets from being claimed now, by the database's clock. Unknown ids are left out."""
+async def blocks_of_targets(
+    viewer: Viewer, target_ids: Sequence[str], *, dialer: str | None = None
+) -> dict[str, TargetBlocks]:
+    """What keeps targets from being claimed now, by the database's clock. Unknown ids are left out.
+
+    Args:
+        viewer: whose.
+        target_ids: which.
+        dialer: who would claim them; None for a dialer without a name.
+    """
     found = await facts_of_targets(viewer, target_ids)
     by_zone = {row["outdial_id"] for row in found if row["by_zone"]}
     clocks = await _clocks(viewer, sorted(by_zone)) if by_zone else {}
-    return {row["id"]: _blocks(row, clocks.get(row["outdial_id"])) for row in found}
+    return {row["id"]: _blocks(row, clocks.get(row["outdial_id"]), _kept(row, dialer)) for row in found}
+
+
+async def claimable_by_their_dialers(viewer: Viewer, target_ids: Sequence[str]) -> set[str]:
+    """Of targets those that the dialers can claim now for which they are kept, if nothing holds their outdials."""
+    found = await facts_of_targets(viewer, target_ids)
+    by_zone = {row["outdial_id"] for row in found if row["by_zone"]}
+    clocks = await _clocks(viewer, sorted(by_zone)) if by_zone else {}
+    return {row["id"] for row in found if not _blocks(row, clocks.get(row["outdial_id"]), None).blocks}
+
+
+def _kept(row: Mapping[str, Any], dialer: str | None) -> Held | None:
+    callback = rows.callback(row["callback"])
+    if callback is None or not callback.is_reserved or callback.dialer == dialer:
+        return None
+    return Held(callback.ends_at)
 
 
 async def facts_of_targets(viewer: Viewer, target_ids: Sequence[str]) -> list[db.Row]:
@@ -58,6 +81,7 @@ async def facts_of_targets(viewer: Viewer, target_ids: Sequence[str]) -> list[db
         f"""
         SELECT target.id, target.outdial_id, zones, zone_group, owner.by_zone,
             status, done_reason, next_try_at, {store.DUE_AT} AS due_at, tm_delete, owner.owner_gone_at, invalid_mask,
+            callback, callback_mask,
             {now} AS now_at, {destinations.next_index(_LIMITS, suppressed, capped)} AS next_index, {of_places}
         FROM target JOIN {_OWNERS} ON owner.owner_id = target.outdial_id
         WHERE target.customer_id = $1 AND target.id {db.any_of("$2")}
@@ -78,13 +102,13 @@ def _of_place(index: int, suppressed: destinations.Suppressed, capped: destinati
         destination_{index} IS NOT NULL AS is_set_{index},
         destination_{index} IS NOT NULL AND {suppressed.of(index)} AS is_suppressed_{index},
         {expires} AS suppressed_{index}_until_at,
-        {destinations.usable(index, _LIMITS[index])} AS is_usable_{index},
-        CASE WHEN {capped.has_any} AND {destinations.usable(index, _LIMITS[index])}
+        {destinations.within_limit(index, _LIMITS[index])} AS is_left_{index},
+        CASE WHEN {capped.has_any} AND callback_mask IS NULL AND {destinations.usable(index, _LIMITS[index])}
             THEN {capped.until(index)} END AS capped_{index}_until_at
     """
 
 
-def _blocks(row: Mapping[str, Any], clocks: Clocks | None) -> TargetBlocks:
+def _blocks(row: Mapping[str, Any], clocks: Clocks | None, kept: Held | None) -> TargetBlocks:
     places = facts_of_places(row, clocks)
     keeps_order = clocks is not None and clocks.outdial.dial_policy.keep_order
     reason = row["done_reason"]
@@ -95,9 +119,10 @@ def _blocks(row: Mapping[str, Any], clocks: Clocks | None) -> TargetBlocks:
         row["now_at"],
         is_deleted=row["tm_delete"] is not None or row["owner_gone_at"] is not None,
         next_index=row["next_index"] if clocks is None else _next_awake(places, keeps_order=keeps_order),
-        places=list(places.values()),
+        places=[one for one in places.values() if one.is_offered] or list(places.values()),
         keeps_order=keeps_order,
         wakes_at=row["due_at"],
+        kept=kept,
     )
     return TargetBlocks(of_target, {index: blocks.of_place(facts) for index, facts in places.items()})
 
@@ -118,14 +143,17 @@ def facts_of_places(row: Mapping[str, Any], clocks: Clocks | None) -> dict[int, 
 
 
 def _facts(row: Mapping[str, Any], index: int, clocks: Clocks | None) -> PlaceFacts:
-    is_invalid = bool(row["invalid_mask"] >> index & 1)
+    is_invalid, offered = bool(row["invalid_mask"] >> index & 1), row["callback_mask"]
+    is_offered = offered is None or bool(offered >> index & 1)
+    is_granted = offered is not None and is_offered
     return PlaceFacts(
         is_invalid=is_invalid,
-        is_used_up=not is_invalid and not row[f"is_usable_{index}"],
+        is_used_up=not (is_invalid or is_granted or row[f"is_left_{index}"]),
         is_suppressed=bool(row[f"is_suppressed_{index}"]),
         suppressed_until=row[f"suppressed_{index}_until_at"],
         capped_until=row[f"capped_{index}_until_at"],
         asleep=None if clocks is None else clocks.of_target(row["zones"], row["zone_group"], index, row["now_at"]),
+        is_offered=is_offered,
     )
 
 
@@ -228,7 +256,7 @@ async def dialabilities(
     Args:
         viewer: whose.
         outdial_ids: of which outdials.
-        at: the time; None for now.
+        at: the time; None for now. Callbacks that are kept for one dialer are not claimable: they are by it alone.
 
     Raises:
         BadUserInput: the time is not between the years 1970 and 9000.
@@ -281,6 +309,7 @@ async def _counted(
         f"""
         SELECT outdial_id, reason, count(*) AS number FROM (
             SELECT target.outdial_id, CASE WHEN next_try_at > {db.typed("$3", "instant")} THEN '{BlockReason.NOT_DUE}'
+                WHEN rank = {RESERVED_RANK} THEN '{BlockReason.CALLBACK_OF_ANOTHER}'
                 {asleep}
                 WHEN {destinations.any_usable(_LIMITS, suppressed, capped)}
                     THEN CASE WHEN {store.DUE_AT} > {db.typed("$3", "instant")}

@@ -12,16 +12,16 @@ up to sleep, so that the ranges begin with others, and the next answer is exact.
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from app import db, pacing, sleeping, store
+from app import db, pacing, rows, sleeping, store
 from app.auth import Viewer
 from app.blocks import PlaceFacts
 from app.dialability import broken_ones, closed, facts_of_places, facts_of_targets, paces
 from app.lifecycle import OutdialState, TargetStatus
 from app.outdials import get_many
-from app.records import CALLBACK_RANK, Outdial
+from app.records import CALLBACK_RANK, RESERVED_RANK, Outdial
 from app.sleeping import Clocks
 
 LOOKED_AT_MAX = 100
@@ -31,7 +31,7 @@ LOOKED_AT_TOGETHER_MAX = 2_000
 CHANGES_MAX = 50
 """So often what holds up a target may end, and something else begin."""
 _NEVER = datetime.max.replace(tzinfo=UTC)
-_RANKS = range(CALLBACK_RANK + 1)
+_RANKS = range(RESERVED_RANK, CALLBACK_RANK + 1)
 _OF_GROUP = f"{store.range_key('zone_group', 'rank')} = {store.range_key('owner.number', 'level.rank')}"
 _LEVELS = " UNION ALL ".join(f"SELECT {rank} AS rank" for rank in _RANKS)
 
@@ -209,7 +209,25 @@ def _moment(row: Mapping[str, Any], clocks: Clocks | None, begins: datetime, *, 
         return None
     places = facts_of_places(row, clocks)
     # DUE_AT: until then no claim looks at it, though what held it up may have ended
-    at: datetime | None = max(row["due_at"], row["next_try_at"], row["now_at"], begins)
+    first = max(row["due_at"], row["next_try_at"], row["now_at"], begins)
+    moment = _free_at(row, places, clocks, first, keeps_order=keeps_order)
+    callback = rows.callback(row["callback"])
+    if moment is None or callback is None or not callback.is_reserved:
+        return moment
+    # for anybody: its window begins when its dialer can claim it
+    ends_at = callback.ends_at or max(moment, first) + timedelta(seconds=callback.window_seconds)
+    return _free_at(row, places, clocks, max(first, ends_at), keeps_order=keeps_order)
+
+
+def _free_at(
+    row: Mapping[str, Any],
+    places: Mapping[int, PlaceFacts],
+    clocks: Clocks | None,
+    at: datetime | None,
+    *,
+    keeps_order: bool,
+) -> datetime | None:
+    """The first moment from an instant on at which a destination may be called."""
     for _ in range(CHANGES_MAX):
         if at is None:
             break
@@ -227,7 +245,12 @@ def _standing(
     """Whether a destination may be called at an instant; if not, when the next thing ends that holds one up."""
     ends: list[datetime] = []
     for index, place in places.items():
-        if place.is_invalid or place.is_used_up or (place.is_suppressed and place.suppressed_until is None):
+        if (
+            not place.is_offered
+            or place.is_invalid
+            or place.is_used_up
+            or (place.is_suppressed and place.suppressed_until is None)
+        ):
             continue
         held = [until for until in (place.suppressed_until, place.capped_until) if until is not None and until > at]
         if held:

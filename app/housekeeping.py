@@ -12,12 +12,26 @@ from functools import partial
 
 import structlog
 
-from app import attempts, customers, db, events, idempotency, imports, metrics, outdials, rates, stats, suppressions
+from app import (
+    attempts,
+    customers,
+    db,
+    events,
+    idempotency,
+    imports,
+    metrics,
+    outdials,
+    rates,
+    reserving,
+    stats,
+    suppressions,
+)
 from app.errors import Unavailable
 
 SWEEP_EVERY_SECONDS = 1.0
 """Expired leases must be ended within 5 seconds."""
 JUDGE_EVERY_SECONDS = 1.0
+RESERVE_EVERY_SECONDS = 1.0
 SEARCH_EVERY_SECONDS = 1.0
 PRUNE_EVERY_SECONDS = 60.0
 PRUNE_EVENTS_MAX = 1_000
@@ -49,6 +63,7 @@ def chores(*, event_retention_hours: int, import_retention_days: int) -> list[Ch
     """All repeated tasks."""
     listed = [
         Chore("end expired leases", _sweep, SWEEP_EVERY_SECONDS),
+        Chore("begin and end the windows of callbacks", _reserve, RESERVE_EVERY_SECONDS),
         Chore("judge breakers", outdials.judge_breakers, JUDGE_EVERY_SECONDS),
         Chore("finish exhausted targets", _search, SEARCH_EVERY_SECONDS),
         Chore("sort targets by time zone", _sort, SEARCH_EVERY_SECONDS),
@@ -129,6 +144,10 @@ async def _open_epochs() -> None:
 async def _sweep() -> None:
     while await attempts.sweep():
         pass
+
+
+async def _reserve() -> None:
+    await reserving.step()  # one step in each round: what is held back is looked at again and again
 
 
 async def _search() -> None:

@@ -624,6 +624,7 @@ class Migration(SqlMigration):
                 CONSTRAINT target_rank_is_priority CHECK (rank = priority OR callback IS NOT NULL),
                 CONSTRAINT target_callback_has_rank CHECK (rank IN (-1, 10) OR callback IS NULL),
                 CONSTRAINT target_callback_has_mask CHECK ((callback IS NULL) = (callback_mask IS NULL)),
+                CONSTRAINT target_only_reserved_is_checked CHECK (rank = -1 OR callback_check_at IS NULL),
                 CONSTRAINT target_callback_is_ahead CHECK (callback IS NULL OR status <> 'DONE'),
                 PRIMARY KEY (customer_id, id),
                 FOREIGN KEY (customer_id, outdial_id) REFERENCES outdial (customer_id, id)
@@ -644,7 +645,7 @@ class Migration(SqlMigration):
             """
             CREATE INDEX target_reserved
                 ON target (outdial_id, (callback ->> 'dialer'), COALESCE(wakes_at, next_try_at), id)
-                WHERE rank = -1 AND status = 'IDLE' AND tm_delete IS NULL
+                WHERE callback_check_at IS NOT NULL AND status = 'IDLE' AND tm_delete IS NULL
             """,
             """
             CREATE INDEX target_reserved_check ON target (callback_check_at)

@@ -182,6 +182,7 @@ BAD_TARGETS = {
     "a negative try count": "try_count_3 = -1",
     "a priority of 10": "priority = 10, rank = 10",
     "another rank than the priority, without a callback": "rank = priority + 1",
+    "a time to look at a callback that is kept for nobody": "callback_check_at = tm_create",
     "a callback without its rank": "callback = '{}', callback_mask = 1",
     "a callback without the destinations that it may call": "callback = '{}', rank = 10",
     "no destination": "destination_0 = NULL",

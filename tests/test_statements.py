@@ -26,6 +26,7 @@ TEMPORARY = re.compile(r"staged_\w+")
 ACROSS_CUSTOMERS = (
     "SELECT customer_id FROM customer WHERE customer_id >",
     "SELECT id, customer_id, outdial_id FROM attempt WHERE state IN ('CLAIMED', 'DIALING') AND expires_at <=",
+    "SELECT id, customer_id, outdial_id FROM target WHERE rank = -1 AND status = 'IDLE'",
     "SELECT id, customer_id FROM outdial WHERE exhausted_to IS NOT NULL",
     "SELECT id, customer_id FROM outdial WHERE sorted_to IS NOT NULL",
     "SELECT customer_id, outdial_id FROM outdial_breaker AS breaker WHERE is_watched = 1",

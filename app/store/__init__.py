@@ -32,7 +32,7 @@ from app.store.grouping import sort
 from app.store.locks import lock_outdial, lock_outdial_and_look, lock_targets, read_revoked
 from app.store.lulling import wake_at
 from app.store.pacing import usages
-from app.store.saving import save
+from app.store.saving import keep_callbacks, save
 from app.store.staged import save_staged, suppressed_rows
 from app.store.suppressions import add as add_suppressions
 from app.store.suppressions import (
@@ -59,6 +59,7 @@ __all__ = [
     "closed",
     "counting",
     "due_topic",
+    "keep_callbacks",
     "lock_attempts",
     "lock_outdial",
     "lock_outdial_and_look",

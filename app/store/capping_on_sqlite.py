@@ -58,13 +58,24 @@ def due_targets(
     suppressed: Suppressed | None,
     hours: Known | None,
     parameter: Parameters,
+    *,
+    dialer: str | None,
 ) -> str:
-    """The due targets without caps, of those who are awake, each with its next index."""
+    """The due targets without caps, of those who are awake, each with its next index.
+
+    If a dialer is given, the callbacks that are kept for it come first.
+    """
+    bound = due.bound_of(most)
     if hours is None or hours.zones is None:
-        return due.on_sqlite(limit, due.bound_of(most), now, capping.looking(limits, suppressed))
-    awake = _by_zone(parameter(list(hours.zones)), keeps_order=hours.keeps_order)
-    looked = capping.looking(limits, suppressed, awake=awake)
-    return due.awake_on_sqlite(limit, due.bound_of(most), now, looked, groups=parameter(list(hours.groups)))
+        looked = capping.looking(limits, suppressed)
+        found = due.on_sqlite(limit, bound, now, looked)
+    else:
+        awake = _by_zone(parameter(list(hours.zones)), keeps_order=hours.keeps_order)
+        looked = capping.looking(limits, suppressed, awake=awake)
+        found = due.awake_on_sqlite(limit, bound, now, looked, groups=parameter(list(hours.groups)))
+    if dialer is None:
+        return found
+    return due.own_first_on_sqlite(limit, bound, now, looked, found, dialer=parameter(dialer))
 
 
 # ---------------------------------------------------------------- under caps
@@ -79,6 +90,8 @@ class _Shape(NamedTuple):
     has_suppressions: bool
     is_by_zone: bool
     keeps_order: bool
+    is_for_dialer: bool
+    """Whether callbacks that are kept for the dialer come first."""
     is_whole: bool
     """Whether everything is judged, not only what is listed first."""
 
@@ -128,6 +141,8 @@ def _looking(shape: _Shape) -> tuple[str, tuple[Any, ...]]:
         listed = due.awake_on_sqlite(most, bound, now, read, groups=parameter("groups"))
     else:
         listed = due.on_sqlite(most, bound, now, read)
+    if shape.is_for_dialer:
+        listed = due.own_first_on_sqlite(most, bound, now, read, listed, dialer=parameter("dialer"))
     values = ", ".join(capping.judged(said.limits, said.suppressed, said.capped, said.awake))
     target = "target ON target.id = {0}.id AND target.customer_id = $1"
     condition = "1 = 1" if shape.is_whole else looked.condition
@@ -160,7 +175,7 @@ async def take_place(
     now: datetime,
     hours: Known | None,
     *,
-    ids_of: tuple[str, str],
+    ids_of: tuple[str, str, str | None],
     limit: int,
     looks: int,
 ) -> list[dict[str, Any]]:
@@ -171,12 +186,13 @@ async def take_place(
         owner: the outdial's row.
         now: the instant.
         hours: what is known of its calling hours, if it has any.
-        ids_of: the customer's id and the outdial's.
+        ids_of: the customer's id and the outdial's, and the dialer's name if it may have callbacks of its own.
         limit: how many to take.
         looks: at how many to look first; more than it takes, if the pace allows fewer.
     """
+    dialer = ids_of[2]
     listed = rows.caps(owner["caps"])
-    given = _given(owner, now, hours, listed, ids_of)
+    given = _given(owner, now, hours, listed, ids_of[:2]) | {"dialer": dialer}
     for size in capping.wider(looks):
         shape = _Shape(
             due.bound_of(size),
@@ -184,6 +200,7 @@ async def take_place(
             has_suppressions=bool(owner["has_suppressions"]),
             is_by_zone="zones" in given,
             keeps_order=hours is not None and hours.keeps_order,
+            is_for_dialer=dialer is not None,
             is_whole=False,
         )
         given["size"] = size

@@ -59,6 +59,7 @@ def values(
     leases: Sequence[Mapping[str, Any]],
     marks: Sequence[due.Mark],
     hours: Known,
+    dialer: str | None,
     rows_max: int,
 ) -> list[Any]:
     """The values of the statement's parameters.
@@ -70,6 +71,7 @@ def values(
         leases: one for each target that may be taken.
         marks: where to begin.
         hours: what is known of the calling hours.
+        dialer: the caller's name.
         rows_max: at how many rows it looks.
     """
     given: dict[Any, Any] = {
@@ -83,6 +85,7 @@ def values(
         "open_until": hours.open_until,
         "slot": counters.slot(),
         "shift": clock.shift,
+        "dialer": dialer,
     }
     given["since"], given["first"] = (db.array_value([mark[place] for mark in marks]) for place in (0, 1))
     if hours.zones is None:
@@ -129,8 +132,9 @@ def _as_known(shape: Shape, now: str, parameter: Parameters) -> tuple[str, str]:
     is_awake = f"{holds} AND {now} < {open_until}"
     if not shape.is_by_zone:
         is_awake = f"(NOT has_hours OR ({is_awake}))"
-    is_capped, is_paced, is_broken = shape.traits
-    return holds, f"{is_awake} AND has_caps = {is_capped} AND has_pace = {is_paced} AND is_broken = {int(is_broken)}"
+    is_capped, is_paced, is_broken, is_reserved = shape.traits
+    limited = f"has_caps = {is_capped} AND has_pace = {is_paced} AND is_broken = {int(is_broken)}"
+    return holds, f"{is_awake} AND {limited} AND has_reserved = {int(is_reserved)}"
 
 
 @lru_cache(maxsize=SHAPES_KEPT)
@@ -151,7 +155,8 @@ def text(shape: Shape) -> tuple[str, tuple[Any, ...]]:
     returning = ", ".join([taking.TAKEN.qualified, "lease.dialer", "lease.lease_seconds", *shown_columns(shape.kind)])
     expires = f"{now} + make_interval(secs => {seconds})"
     source = f"placed JOIN {db.rowset(lease, _PLACES, 'lease')} ON lease.place = placed.place"
-    paced = pacing.at_once(limit, now, condition, **shape.traits._asdict())
+    is_capped, is_paced, is_broken, is_reserved = shape.traits
+    paced = pacing.at_once(limit, now, condition, is_capped=is_capped, is_paced=is_paced, is_broken=is_broken)
     capped = destinations.Capped("$1", "$2", (capping.CAP,), "cap", db.later) if shape.traits.is_capped else None
     permitted = permits.at_once(capped, parameter, is_by_zone=shape.is_by_zone)
     begun = taking.beginning(
@@ -176,13 +181,20 @@ def text(shape: Shape) -> tuple[str, tuple[Any, ...]]:
         cap, counted = f"cap AS MATERIALIZED ({capping.caps(now)}),", f"{capping.COUNTED},"
         parts["slept"] = _putting_to_sleep(capped, now, is_script=shape.is_script)
     since, first = parameter("since"), parameter("first")
-    if by_zone is None:
-        taken_from = due.after_marks(paced.limit, shape.bound, now, looked, condition, since=since, first=first)
-    else:
-        groups = parameter("groups")
-        taken_from = due.awake_on_postgres(
-            paced.limit, shape.bound, now, looked, condition, groups=groups, since=since, first=first
+    groups = None if by_zone is None else parameter("groups")
+
+    def others(limit: str) -> str:
+        if groups is None:
+            return due.after_marks(limit, shape.bound, now, looked, condition, since=since, first=first)
+        return due.awake_on_postgres(
+            limit, shape.bound, now, looked, condition, groups=groups, since=since, first=first
         )
+
+    if is_reserved:
+        dialer = parameter("dialer")
+        taken_from = due.own_first(paced.limit, shape.bound, now, looked, condition, others, dialer=dialer)
+    else:
+        taken_from = others(paced.limit)
     if capped is not None:
         taken_from = capping.judging(taken_from, limits, suppressed, capped, by_zone)
     written = ", ".join(f"{name} AS ({sql})" for name, sql in parts.items())
@@ -196,7 +208,7 @@ def text(shape: Shape) -> tuple[str, tuple[Any, ...]]:
                 calling_hours IS NOT NULL AS has_hours,
                 CASE WHEN {holds} THEN NULL ELSE calling_hours END AS calling_hours,
                 policy_version, on_unknown_time_zone, keep_order, time_zone, caps, caps <> '[]' AS has_caps,
-                pacing, {pacing.HAS_PACE} AS has_pace, {pacing.is_running(now)} AS is_running, is_broken,
+                pacing, {pacing.HAS_PACE} AS has_pace, {pacing.is_running(now)} AS is_running, is_broken, has_reserved,
                 {permitted.of_owner} AS allowed
             FROM outdial WHERE customer_id = $1 AND id = $2
         ),
@@ -205,7 +217,7 @@ def text(shape: Shape) -> tuple[str, tuple[Any, ...]]:
         {written}
         SELECT begun.*{shown}, owner.state AS outdial_state, owner.tm_delete AS gone_at, known.input_hash, known.answer,
             owner.has_hours, {hours_of_owner}, owner.has_suppressions, owner.has_caps, owner.has_pace,
-            owner.is_broken, {paced.shown} {counted} {due.REACHED}
+            owner.has_reserved, owner.is_broken, {paced.shown} {counted} {due.REACHED}
         FROM owner LEFT JOIN known ON TRUE {due.REACHED_FROM} LEFT JOIN begun ON TRUE {join} ORDER BY begun.id
     """
     return sql, tuple(parameter.values)

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import islice
-from typing import Any
+from typing import Any, TypeAlias
 
 from app import db, idempotency, ids, pacing, rows
 from app.db import Transaction
@@ -39,6 +39,8 @@ from app.stored import StoredTarget, stored_target
 from app.turns import working_for
 
 Fetch = Callable[..., Awaitable[list[db.Row]]]
+_Line: TypeAlias = tuple[str, str, str | None]
+"""Whose claims are done together: the customer, the outdial, and the dialer if it has callbacks of its own."""
 
 GATHERED_TARGETS_MAX = 50
 """Of the claims on an outdial that are one unit of work."""
@@ -81,19 +83,25 @@ async def take_due(wish: Wish) -> Taken:
     Nothing is taken from an outdial that is paused or deleted, nor if the key is known. If nothing is due, the key is
     not stored.
     """
+    # callbacks that are kept for one dialer are no other's
+    dialer = wish.dialer if looks.is_reserved(wish.outdial_id) else None
+    of = (wish.customer_id, wish.outdial_id, dialer)
     if wish.key is None:
-        return await _together.ask((wish.customer_id, wish.outdial_id), wish)
-    [taken] = await _take_all((wish.customer_id, wish.outdial_id), [wish])
+        return await _together.ask(of, wish)
+    [taken] = await _take_all(of, [wish])
     return taken
 
 
-async def _take_all(owner: tuple[str, str], wishes: Sequence[Wish]) -> list[Taken]:
+async def _take_all(of: _Line, wishes: Sequence[Wish]) -> list[Taken]:
     """The claims on one outdial, the first one first. One with a key is alone."""
-    working_for.set(owner[0])
-    await lulling.lull(*owner)
-    look: Look | None = looks.first(owner[1], sum(wish.limit for wish in wishes))
+    customer_id, outdial_id, _ = of
+    working_for.set(customer_id)
+    await lulling.lull(customer_id, outdial_id)
+    look: Look | None = looks.first(outdial_id, sum(wish.limit for wish in wishes))
     taken: list[Taken] = []
     while look is not None:
+        if look.traits.is_reserved and len({wish.dialer for wish in wishes}) > 1:
+            return [taken for wish in wishes for taken in await _take_all(of, [wish])]
         taken, look = await _look(wishes, look)
     return taken
 
@@ -106,7 +114,7 @@ async def _look(wishes: Sequence[Wish], look: Look) -> tuple[list[Taken], Look |
     return await db.transaction(_take, wishes, look)
 
 
-_together: Gathering[tuple[str, str], Wish, Taken] = Gathering(
+_together: Gathering[_Line, Wish, Taken] = Gathering(
     _take_all,
     size=lambda wish: wish.limit,
     size_max=GATHERED_TARGETS_MAX,
@@ -322,6 +330,7 @@ def _taking_at_once(
         leases=leases,
         marks=marks,
         hours=hours,
+        dialer=wish.dialer,
         rows_max=look.rows,
     )
 
@@ -333,7 +342,7 @@ async def _take_in_steps(tx: Transaction, wish: Wish) -> Taken:
     owner = await tx.fetch(
         f"""
         SELECT state, tm_delete, max_try_counts, lease_seconds, {HAS_SUPPRESSIONS} AS has_suppressions,
-            {awake.POLICY}, caps, pacing, starts_at, ends_at, is_broken
+            {awake.POLICY}, caps, pacing, starts_at, ends_at, has_reserved, is_broken
         FROM outdial WHERE customer_id = $1 AND id = $2
         """,
         wish.customer_id,
@@ -381,9 +390,16 @@ async def _take_open(
 ) -> Taken:
     """Take up to `limit` targets that are due from an outdial that is open."""
     state = OutdialState(owner["state"])
+    dialer = wish.dialer if owner["has_reserved"] else None
     placed = (
         await capping_on_sqlite.take_place(
-            tx, owner, instant, hours, ids_of=(wish.customer_id, wish.outdial_id), limit=limit, looks=wish.limit
+            tx,
+            owner,
+            instant,
+            hours,
+            ids_of=(wish.customer_id, wish.outdial_id, dialer),
+            limit=limit,
+            looks=wish.limit,
         )
         if owner["caps"] != "[]"
         else None
@@ -396,7 +412,7 @@ async def _take_open(
     returning = ", ".join([taking.TAKEN.qualified, *shown_columns(kind)])
     if placed is None:
         limits, suppressed = capping_on_sqlite.rules(owner, now, parameter)
-        looked = capping_on_sqlite.due_targets(most, limit, now, limits, suppressed, hours, parameter)
+        looked = capping_on_sqlite.due_targets(most, limit, now, limits, suppressed, hours, parameter, dialer=dialer)
         chosen = due.placing(looked)
     else:
         listed = db.rowset(parameter(db.rows_value(placed)), _PLACED, "given")

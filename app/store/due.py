@@ -14,7 +14,7 @@ locked. If that is rolled back, they are due since an instant in the past, and n
 
 import time
 from collections import OrderedDict
-from collections.abc import Collection, Hashable, Iterable, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias
@@ -78,8 +78,8 @@ class Looked:
     """With their names, beside the id, the rank and since when it is due."""
 
 
-def _values(looked: Looked) -> str:
-    return ", ".join(["id", "rank", f"{DUE_AT} AS due_at", *looked.values])
+def _values(looked: Looked, *, rank: str = "rank") -> str:
+    return ", ".join(["id", rank, f"{DUE_AT} AS due_at", *looked.values])
 
 
 def _branch(rank: str, condition: str, bound: int, looked: Looked, *, is_locked: bool = True) -> str:
@@ -166,6 +166,65 @@ def on_sqlite(limit: str, bound: int, now: str, looked: Looked) -> str:
 
 
 # ---------------------------------------------------------------- by time zones
+
+
+# ---------------------------------------------------------------- kept for one dialer
+
+OWN_RANK = CALLBACK_RANK + 1
+"""Of callbacks that are kept for the dialer, in its claims: above all."""
+
+
+def _own(now: str, bound: int, looked: Looked, *, dialer: str) -> str:
+    """The due callbacks that are kept for a dialer. However many are kept for others, none of them is read."""
+    lock = db.for_update("FOR UPDATE SKIP LOCKED")
+    # Not by the rank: tables that were not counted might be read by the index of all that is due.
+    return f"""
+        SELECT {_values(looked, rank=f"{OWN_RANK} AS rank")} FROM target
+        WHERE customer_id = $1 AND outdial_id = $2 AND status = '{TargetStatus.IDLE}' AND tm_delete IS NULL
+          AND callback_check_at IS NOT NULL AND (callback ->> 'dialer') = {db.typed(dialer, "text")}
+          AND {DUE_AT} <= {now} AND {looked.condition}
+        ORDER BY {DUE_AT}, id LIMIT {bound} {lock}
+    """
+
+
+def own_first(
+    limit: str, most: int, now: str, looked: Looked, condition: str, others: Callable[[str], str], *, dialer: str
+) -> str:
+    """The due callbacks that are kept for a dialer, then others, on PostgreSQL.
+
+    Args:
+        limit: as of `after_marks`.
+        most: likewise.
+        now: likewise.
+        looked: likewise.
+        condition: likewise.
+        others: what is due otherwise, given how many to take, in SQL.
+        dialer: the parameter with its name.
+    """
+    own = _own(now, bound_of(most), looked, dialer=dialer)
+    return f"""
+        WITH own AS MATERIALIZED (SELECT ready.* FROM ({own}) AS ready WHERE {condition} LIMIT {limit}),
+        other AS MATERIALIZED ({others(f"(SELECT {limit} - count(*) FROM own)")})
+        SELECT * FROM own UNION ALL SELECT * FROM other
+    """
+
+
+def own_first_on_sqlite(limit: str, bound: int, now: str, looked: Looked, others: str, *, dialer: str) -> str:
+    """Likewise on SQLite.
+
+    Args:
+        limit: as of `on_sqlite`.
+        bound: likewise.
+        now: likewise.
+        looked: likewise.
+        others: what is due otherwise.
+        dialer: the parameter with its name.
+    """
+    return f"""
+        SELECT * FROM (
+            SELECT * FROM ({_own(now, bound, looked, dialer=dialer)}) UNION ALL SELECT * FROM ({others})
+        ) ORDER BY rank DESC, due_at, id LIMIT {limit}
+    """
 
 
 def range_key(group: str, rank: str) -> str:

@@ -1,8 +1,9 @@
 """What a claim sends to PostgreSQL: at how many targets it looks, and what it takes the outdial to be.
 
-An outdial without caps and without a pace pays for neither: the claim's statement has no such part, and shares its
-locks. So it is for a breaker, as long as it is closed. Which parts and locks a claim needs is known from the claim
-before. If that was wrong, the statement takes nothing, and the claim is sent again with what it has found.
+An outdial without caps, without a pace and without callbacks for one dialer pays for none of them: the claim's
+statement has no such part, and shares its locks. So it is for a breaker, as long as it is closed. Which parts and locks
+a claim needs is known from the claim before. If that was wrong, the statement takes nothing, and the claim is sent
+again with what it has found.
 """
 
 from collections import OrderedDict
@@ -26,6 +27,8 @@ class Traits(NamedTuple):
     """A pace that limits claims."""
     is_broken: bool = False
     """A breaker that is not closed."""
+    is_reserved: bool = False
+    """Callbacks that were kept for one dialer."""
 
 
 _PLAIN = Traits()
@@ -49,17 +52,22 @@ def first(outdial_id: str, rows: int) -> Look:
     return Look(outdial_id, rows, _known.get(outdial_id, _PLAIN))
 
 
+def is_reserved(outdial_id: str) -> bool:
+    """Whether an outdial is taken to have callbacks that are kept for one dialer."""
+    return _known.get(outdial_id, _PLAIN).is_reserved
+
+
 def following(look: Look, found: Sequence[db.Row]) -> Look | None:
     """What to send after an answer; None if that was it.
 
     Args:
         look: what was sent.
-        found: rows with `has_caps`, `has_pace`, `is_broken`, `id` (null if nothing was taken) and, with caps, `looked`:
-            how many it looked at.
+        found: rows with `has_caps`, `has_pace`, `is_broken`, `has_reserved`, `id` (null if nothing was taken) and, with
+            caps, `looked`: how many it looked at.
     """
     if not found:
         return None
-    traits = Traits(*(bool(found[0][name]) for name in ("has_caps", "has_pace", "is_broken")))
+    traits = Traits(*(bool(found[0][name]) for name in ("has_caps", "has_pace", "is_broken", "has_reserved")))
     if traits != look.traits:
         _note(look.outdial_id, traits)
         return replace(look, traits=traits, turns=look.turns + 1) if look.turns < TURNS_MAX else None

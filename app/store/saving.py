@@ -1,10 +1,11 @@
 """Writes changes: targets, attempts, counters and events, on PostgreSQL in one statement."""
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from operator import attrgetter
 from typing import Any
 
-from app import events, rows, tables
+from app import db, events, rows, tables
 from app.changes import Change, Event, counted
 from app.db import Transaction
 from app.listing import Parameters
@@ -112,8 +113,46 @@ def saving(
         _updating_attempts(attempts, parameter),
         counters.moving_all(counted(changes, attempts_made), parameter),
         events.appending(told, parameter) if told else None,
+        _reserving(changes, parameter),
     ]
     return parameter, [sql for sql in writings if sql is not None]
+
+
+def _reserving(changes: Sequence[Change[Any]], parameter: Parameters) -> str | None:
+    """Notes that outdials have callbacks that are kept for one dialer: see `looks.Traits`."""
+    kept = {
+        change.after.outdial_id
+        for change in changes
+        if change.after.callback is not None
+        and change.after.callback.is_reserved
+        and (change.before is None or change.after.callback is not change.before.callback)
+    }
+    if not kept:
+        return None
+    condition = "customer_id = $1 AND has_reserved = 0"
+    if not db.is_postgres():
+        return f"UPDATE outdial SET has_reserved = 1 WHERE {condition} AND id = {parameter(db.Each(sorted(kept)))}"
+    return f"UPDATE outdial SET has_reserved = 1 WHERE {condition} AND id {db.any_of(parameter(sorted(kept)))}"
+
+
+async def keep_callbacks(tx: Transaction, given: Sequence[tuple[Target, datetime | None]]) -> None:
+    """Write what becomes of callbacks, without an event. The version stays.
+
+    Args:
+        tx: a unit of work that has locked the targets, all of one customer.
+        given: targets with their callbacks, and when to look at each again.
+    """
+    if not given:
+        return
+    targets = [target for target, _ in given]
+    columns = tables.TARGET_ROW.only("rank", "callback", "callback_check_at")
+    made = {"id": [target.id for target in targets], **rows.callback_columns(targets)}
+    made["callback_check_at"] = [check_at for _, check_at in given]
+    parameter = Parameters([targets[0].customer_id])
+    await tx.send([updating("UPDATE target", made, columns, parameter)], parameter.values)
+    for target in targets:
+        if target.callback is not None and not target.callback.is_reserved:
+            tx.wake(due.topic(target.outdial_id))  # now it is due for anybody, since an instant in the past
 
 
 def _is_a_step(change: Change[Any]) -> bool:

@@ -1,5 +1,7 @@
 """Targets: the people or places to reach."""
 
+from app.targets.calling_back import cancel as cancel_callback
+from app.targets.calling_back import schedule as schedule_callback
 from app.targets.changing import cancel_many, update_many
 from app.targets.creating import create, create_many
 from app.targets.many import CHANGED_TARGETS_MAX
@@ -10,6 +12,7 @@ from app.targets.writing import cancel, delete, update
 __all__ = [
     "CHANGED_TARGETS_MAX",
     "cancel",
+    "cancel_callback",
     "cancel_many",
     "counts",
     "create",
@@ -18,6 +21,7 @@ __all__ = [
     "get_many",
     "pages",
     "reset",
+    "schedule_callback",
     "update",
     "update_many",
     "walk",

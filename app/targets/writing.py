@@ -29,11 +29,11 @@ async def update(
     Raises:
         Rejected: INVALID, NOT_FOUND, or CONFLICT if the version is another.
     """
-    target_id = _known_id(target_id)
+    target_id = known_id(target_id)
     return await db.transaction(_update, viewer, target_id, drafts.checked_changes(changes), if_version)
 
 
-def _known_id(target_id: str) -> str:
+def known_id(target_id: str) -> str:
     errors: list[UserError] = []
     parsed = validation.object_id(target_id, errors, "id")
     if errors:
@@ -41,32 +41,32 @@ def _known_id(target_id: str) -> str:
     return parsed
 
 
-async def _lock(tx: Transaction, viewer: Viewer, target_id: str) -> tuple[Outdial, Target, bool]:
+async def lock(tx: Transaction, viewer: Viewer, target_id: str, *path: str) -> tuple[Outdial, Target, bool]:
     """Lock and return a target and its outdial, and whether the customer has ever suppressed an address.
 
     Raises:
-        Rejected: NOT_FOUND.
+        Rejected: NOT_FOUND, with `path`.
     """
     found = await tx.fetch(
         "SELECT outdial_id FROM target WHERE customer_id = $1 AND id = $2", viewer.customer_id, target_id
     )
     if not found:
-        raise _gone()
-    outdial, is_guarded = await store.lock_outdial_and_look(tx, viewer, found[0]["outdial_id"], "id", deleted=True)
+        raise _gone(*path)
+    outdial, is_guarded = await store.lock_outdial_and_look(tx, viewer, found[0]["outdial_id"], *path, deleted=True)
     target = (await store.lock_targets(tx, viewer.customer_id, [target_id]))[target_id]
     if outdial.tm_delete is not None or target.tm_delete is not None:
-        raise _gone()
+        raise _gone(*path)
     return outdial, target, is_guarded
 
 
-def _gone() -> Rejected:
-    return rejected(UserErrorCode.NOT_FOUND, "Target not found.", "id")
+def _gone(*path: str) -> Rejected:
+    return rejected(UserErrorCode.NOT_FOUND, "Target not found.", *path)
 
 
 async def _update(
     tx: Transaction, viewer: Viewer, target_id: str, changes: Mapping[str, Any], if_version: int | None
 ) -> Target:
-    outdial, target, is_guarded = await _lock(tx, viewer, target_id)
+    outdial, target, is_guarded = await lock(tx, viewer, target_id, "id")
     if if_version is not None and if_version != target.version:
         raise rejected(
             UserErrorCode.CONFLICT,
@@ -95,11 +95,11 @@ async def cancel(viewer: Viewer, target_id: str) -> Target:
     Raises:
         Rejected: NOT_FOUND.
     """
-    return await db.transaction(_cancel, viewer, _known_id(target_id))
+    return await db.transaction(_cancel, viewer, known_id(target_id))
 
 
 async def _cancel(tx: Transaction, viewer: Viewer, target_id: str) -> Target:
-    _, target, _ = await _lock(tx, viewer, target_id)
+    _, target, _ = await lock(tx, viewer, target_id, "id")
     if target.status is TargetStatus.DONE:
         return target
     now = await tx.now()
@@ -114,11 +114,11 @@ async def delete(viewer: Viewer, target_id: str) -> Target:
     Raises:
         Rejected: NOT_FOUND.
     """
-    return await db.transaction(_delete, viewer, _known_id(target_id))
+    return await db.transaction(_delete, viewer, known_id(target_id))
 
 
 async def _delete(tx: Transaction, viewer: Viewer, target_id: str) -> Target:
-    _, target, _ = await _lock(tx, viewer, target_id)
+    _, target, _ = await lock(tx, viewer, target_id, "id")
     now = await tx.now()
     after = target
     if target.status is TargetStatus.PROGRESSING:

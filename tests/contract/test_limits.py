@@ -66,6 +66,10 @@ def _code(**code: Json) -> Json:
     return {"code": "SALE", "label": "Sold it", "disposition": "ANSWERED", **code}
 
 
+def _callback(**callback: Json) -> Json:
+    return {"targetId": str(uuid4()), "callback": {"at": "2026-01-01T00:00:00Z", **callback}}
+
+
 def _target(**target: Json) -> Json:
     return {"targets": [{"destination0": {"target": PHONE}, **target}]}
 
@@ -168,6 +172,26 @@ VALUES: dict[str, tuple[str, Make, int]] = {
         )
         for name in ("ringSeconds", "talkSeconds")
     },
+    "note of a callback": (
+        "scheduleCallback",
+        lambda n: _callback(note="x" * n),
+        validation.CALLBACK_NOTE_CHARACTERS_MAX,
+    ),
+    "window of a callback": (
+        "scheduleCallback",
+        lambda n: _callback(windowSeconds=n),
+        validation.CALLBACK_WINDOW_SECONDS_MAX,
+    ),
+    "dialer of a callback": (
+        "scheduleCallback",
+        lambda n: _callback(dialer="x" * n),
+        validation.DIALER_CHARACTERS_MAX,
+    ),
+    "destination of a callback": (
+        "scheduleCallback",
+        lambda n: _callback(destinationIndex=n),
+        lifecycle.DESTINATIONS - 1,
+    ),
     "ids to reset": (
         "resetTargets",
         lambda n: {"targetIds": [str(uuid4()) for _ in range(n)]},
@@ -199,6 +223,12 @@ LEAST: dict[str, tuple[str, Make, int]] = {
         )
         for name in ("ringSeconds", "talkSeconds")
     },
+    "window of a callback": (
+        "scheduleCallback",
+        lambda n: _callback(windowSeconds=n),
+        validation.CALLBACK_WINDOW_SECONDS_MIN,
+    ),
+    "destination of a callback": ("scheduleCallback", lambda n: _callback(destinationIndex=n), 0),
     "result code": ("setResultCodes", lambda n: {"codes": [_code(code="x" * n)]}, 1),
     "label": ("setResultCodes", lambda n: {"codes": [_code(label="x" * n)]}, 1),
 }

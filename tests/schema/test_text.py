@@ -70,7 +70,7 @@ SCOPES = {
         [
             "createOutdial", "updateOutdial", "deleteOutdial", "closeBreaker",
             "createTarget", "createTargets", "updateTarget", "deleteTarget", "cancelTarget", "resetTargets",
-            "updateTargets", "cancelTargets",
+            "updateTargets", "cancelTargets", "scheduleCallback", "cancelCallback",
             "cancelImport", "addSuppressions", "removeSuppressions", "setResultCodes",
         ],
         Scope.WRITE,

@@ -38,7 +38,8 @@ def a_target(outdial: Outdial, **values) -> Target:
         "time_zone": None,
         "destinations": (None, a_destination(), None, None, a_destination("+14155550104")),
         "try_counts": (0, 3, 0, 0, 1), "invalid_destinations": frozenset(), "next_try_at": BORN,
-        "last_attempt_id": None, "version": 1, "tm_create": BORN, "tm_update": BORN, "tm_delete": None,
+        "last_attempt_id": None, "callback": None,
+        "version": 1, "tm_create": BORN, "tm_update": BORN, "tm_delete": None,
     }  # fmt: skip
     return Target(**(defaults | values))
 

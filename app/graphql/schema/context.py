@@ -105,9 +105,8 @@ class Loaders:
     def blocks_of_outdials(self) -> Loader[Sequence[Block]]:
         return self._loader(partial(dialability.blocks_of_outdials, self._viewer))
 
-    @cached_property
-    def blocks_of_targets(self) -> Loader[TargetBlocks]:
-        return self._loader(partial(dialability.blocks_of_targets, self._viewer))
+    def blocks_of_targets(self, dialer: str | None) -> Loader[TargetBlocks]:
+        return self._by_arguments(dialability.blocks_of_targets, dialer=dialer)
 
     @cached_property
     def next_claims(self) -> Loader[datetime | None]:

@@ -346,7 +346,7 @@ describe(
         "EXHAUSTED": ("No usable destination was left because a limit was lowered or a destination was cleared."),
         "SUPPRESSED": "An address was added to the do-not-call list: the attempt on it was revoked, or the target is "
         "finished because it has no other destination left.",
-        "CALLBACK": "A callback was scheduled or canceled, or its window has passed.",
+        "CALLBACK": "A callback was scheduled or canceled by the owner. A dialer's wish comes with COMPLETED.",
         "RESET": "The target returned to IDLE. If count is above 1, targetId is null.",
         "DELETED": "The target was deleted.",
     },

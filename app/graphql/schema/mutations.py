@@ -163,6 +163,32 @@ class Mutation:
 
     @mutation(
         Scope.WRITE,
+        TargetPayload,
+        "Lets a target be called at a time that the person asked for. A DONE target returns to IDLE and keeps its try "
+        "counts. While the target is PROGRESSING, the callback waits for the end of the attempt, and stands whatever "
+        "its result is. Refused if the target is DONE with DO_NOT_CALL, or if the address is on the do-not-call list.",
+    )
+    async def schedule_callback(
+        self, info: Info, wish: Annotated[inputs.ScheduleCallbackInput, INPUT]
+    ) -> Outcome[records.Target | None]:
+        return await outcome(
+            targets.schedule_callback(info.context.viewer, wish.target_id, draft=wish.callback.draft()), refused=None
+        )
+
+    @mutation(
+        Scope.WRITE,
+        TargetPayload,
+        "Cancels the callback of a target, which is then as it was before. A target without one does not change.",
+    )
+    async def cancel_callback(
+        self,
+        info: Info,
+        target_id: Annotated[strawberry.ID, strawberry.argument(name="id", description="The target's id.")],
+    ) -> Outcome[records.Target | None]:
+        return await outcome(targets.cancel_callback(info.context.viewer, parse_id(target_id)), refused=None)
+
+    @mutation(
+        Scope.WRITE,
         ResetTargetsPayload,
         "Returns DONE targets to IDLE and sets their try counts to zero. Their attempts stay on record. Resets at most "
         "10,000 targets in a call: repeat the call while remaining is above 0. Targets that are DONE with DO_NOT_CALL "

@@ -228,13 +228,21 @@ def _numbered(target: records.Target, outdial: records.Outdial | None) -> list[N
     ]
 
 
-def blocks_of_target(target: OfTarget, info: Info) -> Awaitable[Sequence[Block]]:
-    return Later(info.context.loaders.blocks_of_targets.load(target.id), lambda found: found.blocks if found else ())
+def blocks_of_target(
+    target: OfTarget,
+    info: Info,
+    dialer: Annotated[
+        str | None,
+        strawberry.argument(description="Who would claim it, by name. Default: a dialer without a name."),
+    ] = strawberry.UNSET,
+) -> Awaitable[Sequence[Block]]:
+    loader = info.context.loaders.blocks_of_targets(given(dialer))
+    return Later(loader.load(target.id), lambda found: found.blocks if found else ())
 
 
 def blocks_of_destination(place: OfPlace, info: Info) -> Awaitable[Sequence[Block]]:
     return Later(
-        info.context.loaders.blocks_of_targets.load(place.target_id),
+        info.context.loaders.blocks_of_targets(None).load(place.target_id),
         lambda found: found.by_index.get(place.index, ()) if found else (),
     )
 

@@ -34,7 +34,7 @@ from app.graphql.schema.policies import DialPolicy
 from app.graphql.schema.scalars import EventCursor
 from app.graphql.schema.stats import Stats
 from app.lifecycle import DESTINATIONS
-from app.validation import DATA_CHARACTERS_MAX, DETAIL_CHARACTERS_MAX
+from app.validation import CALLBACK_NOTE_CHARACTERS_MAX, DATA_CHARACTERS_MAX, DETAIL_CHARACTERS_MAX
 
 
 @strawberry.interface(
@@ -223,6 +223,27 @@ def _try_count(index: int) -> Any:
     )
 
 
+@strawberry.type(
+    description="The wish to be called at a time. It comes before every priority, even if the limits leave no try. "
+    "Do-not-call list and calling hours still hold."
+)
+class Callback:
+    at: datetime = strawberry.field(description="When to call.")
+    destination_index: int | None = strawberry.field(
+        description="The index of the destination to call. Null: as without a callback."
+    )
+    dialer: str | None = strawberry.field(
+        description="The name of the dialer for which it is kept. Null if any dialer may claim it."
+    )
+    window_seconds: int = strawberry.field(
+        description="How long it is kept for this dialer, in seconds. Then any dialer may claim it."
+    )
+    note: str = text("What the next dialer has to know.", CALLBACK_NOTE_CHARACTERS_MAX)
+    opened_at: datetime | None = strawberry.field(
+        description="When its dialer could first claim it, and its window began. Null before, and without a dialer."
+    )
+
+
 @strawberry.type(description="One person or place to reach, with up to five destinations. They are tried in order.")
 class OutdialTarget(Node):
     outdial_id: strawberry.ID = strawberry.field(description="The outdial it belongs to.")
@@ -271,6 +292,9 @@ class OutdialTarget(Node):
     )
     next_try_at: datetime | None = strawberry.field(
         description="The earliest time of the next claim. Null unless the status is IDLE."
+    )
+    callback: Callback | None = strawberry.field(
+        description="The wish to be called at a time, which has not been kept yet. Null if there is none."
     )
     current_attempt: "Attempt | None" = resolved(
         resolvers.current_attempt,

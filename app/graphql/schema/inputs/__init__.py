@@ -16,6 +16,7 @@ from app.graphql.schema.inputs.codes import (
     ResultCodeInput,
     SetResultCodesInput,
 )
+from app.graphql.schema.inputs.common import CallbackInput
 from app.graphql.schema.inputs.outdials import (
     BreakerInput,
     CallCapInput,
@@ -41,6 +42,7 @@ from app.graphql.schema.inputs.targets import (
     CreateTargetsInput,
     DestinationInput,
     ResetTargetsInput,
+    ScheduleCallbackInput,
     TargetInput,
     UpdateTargetInput,
     UpdateTargetsInput,
@@ -51,6 +53,7 @@ __all__ = [
     "AttemptResultInput",
     "BreakerInput",
     "CallCapInput",
+    "CallbackInput",
     "CallingExceptionInput",
     "CallingHoursInput",
     "CallingTimeInput",
@@ -70,6 +73,7 @@ __all__ = [
     "ResetTargetsInput",
     "ResultCodeInput",
     "RetryRuleInput",
+    "ScheduleCallbackInput",
     "SetResultCodesInput",
     "StartAttemptInput",
     "StartAttemptsInput",

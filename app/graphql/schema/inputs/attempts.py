@@ -10,6 +10,7 @@ from app.graphql.schema.enums import (
     Disposition,
 )
 from app.graphql.schema.fields import at_most, given
+from app.graphql.schema.inputs.common import CallbackInput
 
 
 @in_bulk
@@ -93,6 +94,10 @@ class AttemptResultInput:
         description="How long the parties talked, 0 to 86,400 seconds. Ignored if the attempt has this disposition "
         "already.",
     )
+    callback: CallbackInput | None = strawberry.field(
+        default=UNSET,
+        description="When to call again. Required if the disposition is CALLBACK; other dispositions refuse it.",
+    )
 
 
 @in_bulk
@@ -112,6 +117,7 @@ class CompleteAttemptsInput:
                 given(row.code),
                 ring_seconds=given(row.ring_seconds),
                 talk_seconds=given(row.talk_seconds),
+                callback=None if (wish := given(row.callback)) is None else wish.draft(),
             )
             for row in self.results
         ]

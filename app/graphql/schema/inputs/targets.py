@@ -17,7 +17,7 @@ from app.graphql.schema.enums import (
 )
 from app.graphql.schema.fields import at_most, given
 from app.graphql.schema.filters import TargetFilter
-from app.graphql.schema.inputs.common import changed, numbers
+from app.graphql.schema.inputs.common import CallbackInput, changed, numbers
 from app.lifecycle import DESTINATIONS
 from app.targets.changing import SETTABLE
 from app.targets.creating import CREATE_TARGETS_MAX
@@ -279,3 +279,9 @@ class CancelTargetsInput:
     where: TargetFilter = strawberry.field(description=_WHERE_OF_MANY)
     dry_run: bool = strawberry.field(default=False, description="Only count the targets that would be canceled.")
     idempotency_key: str | None = strawberry.field(default=UNSET, description=_KEY_OF_MANY)
+
+
+@strawberry.input(description="A target and the wish to be called at a time.")
+class ScheduleCallbackInput:
+    target_id: strawberry.ID = strawberry.field(description="The target.")
+    callback: CallbackInput = strawberry.field(description="The wish. It replaces an earlier one of the target.")
