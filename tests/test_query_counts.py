@@ -43,6 +43,7 @@ QUERIES: dict[str, tuple[str, int]] = {
     "outdials": ("query($first: Int) { outdials(first: $first) { nodes { id name } } }", 1),
     "outdials with their pages of targets and attempts under way": (NESTED, 4),
     "progress": ("query($first: Int) { outdials(first: $first) { nodes { progress { total idle attempts } } } }", 2),
+    "breakers": ("query($first: Int) { outdials(first: $first) { nodes { breaker { state calls } } } }", 2),
     "total counts": (
         "query($first: Int) { outdials(first: $first) { totalCount nodes { targets { totalCount nodes { id } } } } }",
         4,
