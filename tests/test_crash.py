@@ -1,8 +1,10 @@
 """A server that is killed and a dialer that vanishes: nothing acknowledged is lost, and no target is stuck."""
 
 import asyncio
+import json
 import random
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from tests.support.waiting import until
 pytestmark = pytest.mark.slow
 
 KILLS = 3
+CALLBACKS = 1_000
 REPORTS = 60
 DIALERS = 8
 LEASE_SECONDS = 5
@@ -107,6 +110,34 @@ async def test_a_kill_during_claims_and_reports_loses_nothing_acknowledged(datab
             assert progress["total"] == len(tables["target"])
             assert (await client.good("claimTargets", outdialId=outdial_id))["attempts"] != []
         await asyncio.to_thread(server.stop)
+    finally:
+        server.kill()
+
+
+async def test_a_kill_loses_no_callback_that_was_acknowledged(database_url: str, tmp_path: Path) -> None:
+    server, customer_id = ServerProcess(database_url, tmp_path), str(uuid4())
+    kept: dict[str, str] = {}
+    try:
+        await server.started()
+        async with Client(server.url, customer_id) as client:
+            outdial_id = (await client.outdial())["id"]
+            waiting = await create(client, outdial_id, CALLBACKS)
+            at = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+
+            async def schedule() -> None:
+                while waiting:
+                    target_id, dialer = waiting.pop(), f"dialer {len(waiting) % 7}"
+                    callback = {"at": at, "dialer": dialer}
+                    query = "mutation($i: ScheduleCallbackInput!) { scheduleCallback(input: $i) { target { id } } }"
+                    data = await client.run(query, i={"targetId": target_id, "callback": callback})
+                    kept[data["scheduleCallback"]["target"]["id"]] = dialer
+
+            await asyncio.gather(*(schedule() for _ in range(DIALERS)))
+        server.kill()
+        stored = {row["id"]: row for row in (await rows.of(database_url, customer_id))["target"]}
+        found = {target_id: json.loads(stored[target_id]["callback"])["dialer"] for target_id in kept}
+        assert found == kept
+        assert len(kept) == CALLBACKS
     finally:
         server.kill()
 

@@ -140,7 +140,7 @@ def _check_outdial(outdial: Row, tables: Tables, *, resets: bool) -> None:
     for target in present:
         assert (target["done_reason"] is not None) == (target["status"] == "DONE"), target
         assert (target["next_try_at"] is not None) == (target["status"] == "IDLE"), target
-        assert target["status"] != "IDLE" or is_usable(target, outdial), target
+        assert target["status"] != "IDLE" or target["callback"] is not None or is_usable(target, outdial), target
         for index in DESTINATIONS:
             made = tried[target["id"], index]
             count = target[f"try_count_{index}"]
