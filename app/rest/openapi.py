@@ -165,7 +165,8 @@ def _parameters(call: Call) -> Iterator[Document]:
 
 
 def _query_parameter(field: Field) -> Document:
-    return {"name": field.name, "in": "query", "description": field.description, "schema": field.schema}
+    required = {"required": True} if field.is_required else {}
+    return {"name": field.name, "in": "query", **required, "description": field.description, "schema": field.schema}
 
 
 def _answer(call: Call) -> Document:

@@ -36,8 +36,10 @@ def _id(text: str, errors: list[UserError], *path: str) -> str | None:
 
 
 _SPAN = (
-    Field("from", _INSTANT, "The first instant, at a full quarter of an hour; of minutes at a full minute.", _instant),
-    Field("to", _INSTANT, "The instant after the last one.", _instant),
+    Field(
+        "from", _INSTANT, "The first instant, at a full quarter of an hour; of minutes at a full minute.", _instant
+    ).required(),
+    Field("to", _INSTANT, "The instant after the last one.", _instant).required(),
     Field(
         "bucket",
         parameters.word_schema(_BUCKETS),

@@ -50,13 +50,22 @@ def map_path_parameters(_context: Any, path_parameters: dict[str, Any] | None) -
     return {name: known[name] for name in path_parameters}
 
 
+_INSTANTS = {"from": "2026-01-01T00:00:00Z", "to": "2026-01-03T12:15:00Z"}
+
+
 @schemathesis.hook
 def map_query(_context: Any, query: dict[str, Any] | None) -> dict[str, Any] | None:
-    """Half of the addresses that are looked for are some."""
-    return query and {
+    """Half of the addresses that are looked for are some, and of the times most are at a full quarter of an hour."""
+    if not query:
+        return query
+    given = {
         name: _ADDRESSES[0]["target"] if name in {"target", "destination"} and len(str(value)) % 2 else value
         for name, value in query.items()
     }
+    if _INSTANTS.keys() <= given.keys() and len(str(given)) % 4:
+        given |= _INSTANTS
+        given.pop("time_zone", None)
+    return given
 
 
 @schemathesis.hook
