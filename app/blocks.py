@@ -185,7 +185,7 @@ def of_target(
         now: the instant.
         is_deleted: whether it is.
         next_index: the destination that a claim would choose.
-        places: its destinations that are set, in their order.
+        places: its destinations that are set, in the order in which they are tried.
         keeps_order: whether a closed destination holds up the next ones.
         wakes_at: until when no claim looks at it, if one has put it to sleep.
         kept: it is a callback that is kept for another dialer.

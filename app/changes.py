@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 from app.frozen import replace
-from app.lifecycle import AttemptState, Disposition, DoneReason, Standing, TargetEventType, TargetStatus
+from app.lifecycle import AttemptState, Disposition, DoneReason, Ruling, Standing, TargetEventType, TargetStatus
 from app.records import Attempt, CalledTarget, Outdial, Target
 from app.rows import REASON_COLUMNS
 
@@ -71,6 +71,12 @@ def changed(
 
 def moved(target: T, standing: Standing) -> T:
     return replace(target, status=standing.status, done_reason=standing.done_reason, next_try_at=standing.next_try_at)
+
+
+def ruled(target: T, ruling: Ruling | None) -> T:
+    """A target whose attempt has ended by itself: its next claim begins where the retry rule says, or else at 0."""
+    first_index = 0 if ruling is None else ruling.first_index
+    return target if target.first_index == first_index else replace(target, first_index=first_index)
 
 
 def canceled(target: T, now: datetime) -> Change[T]:

@@ -21,9 +21,9 @@ class Suppressed:
     has_any: str | None = None
     """A condition: if it is false, nothing is looked up. It is evaluated once for the statement, not for each row."""
 
-    def of(self, index: int) -> str:
-        """A condition: the address of the destination is suppressed."""
-        is_found = f"{self.found('1', f'destination_{index}')} IS NOT NULL"
+    def of(self, destination: str) -> str:
+        """A condition: the address of a destination, which is given as it is stored, is suppressed."""
+        is_found = f"{self.found('1', destination)} IS NOT NULL"
         return f"({is_found})" if self.has_any is None else f"({self.has_any} AND {is_found})"
 
     def found(self, column: str, destination: str) -> str:
@@ -74,29 +74,29 @@ class Capped:
     is_numbered: bool = False
     """Attempts are numbered to find the one that counts: SQLite takes no column of another table as OFFSET."""
 
-    def of(self, index: int) -> str:
-        """A condition: no cap leaves a try at the destination."""
+    def of(self, destination: str) -> str:
+        """A condition: no cap leaves a try at a destination, which is given as it is stored."""
         # not by `until`: on SQLite, what works out an instant has each of its parts twice
-        each = [f"{self._since(cap, index)} IS NOT NULL" for cap in self.caps]
+        each = [f"{self._since(cap, destination)} IS NOT NULL" for cap in self.caps]
         if self.source is None:
             is_held = f"({' OR '.join(each)})"
         else:
             is_held = f"(SELECT 1 FROM {self.source} WHERE {' OR '.join(each)} LIMIT 1) IS NOT NULL"
         return f"({is_held})" if self.has_any is None else f"({self.has_any} AND {is_held})"
 
-    def until(self, index: int) -> str:
-        """A value: the first instant at which the caps leave a try at the destination; null if they do now."""
+    def until(self, destination: str) -> str:
+        """A value: the first instant at which the caps leave a try at a destination; null if they do now."""
         end = "" if self.source is None else f" FROM {self.source}"
-        each = " UNION ALL ".join(f"SELECT {self._until(cap, index)} AS free_at{end}" for cap in self.caps)
+        each = " UNION ALL ".join(f"SELECT {self._until(cap, destination)} AS free_at{end}" for cap in self.caps)
         return f"(SELECT max(each_cap.free_at) FROM ({each}) AS each_cap)"
 
-    def _until(self, cap: Cap, index: int) -> str:
-        return self.later(self._since(cap, index), cap.seconds)
+    def _until(self, cap: Cap, destination: str) -> str:
+        return self.later(self._since(cap, destination), cap.seconds)
 
-    def _since(self, cap: Cap, index: int) -> str:
+    def _since(self, cap: Cap, destination: str) -> str:
         """A value: of the tries that the cap counts there the one whose end leaves one. Null: one is left."""
         of_target = self._last(cap, "attempt.target_id = target.id")
-        of_address = self._last(cap, _is_at(f"destination_{index}"))
+        of_address = self._last(cap, _is_at(destination))
         return f"(CASE {cap.per} WHEN 'TARGET' THEN {of_target} ELSE {of_address} END)"
 
     def used(self, cap: Cap, destination: str, target_id: str) -> str:
@@ -134,10 +134,10 @@ class Capped:
             WHERE numbered.number = {cap.tries}
         )"""
 
-    def may_be_released(self, index: int) -> str:
-        """A condition: an attempt at the address may still give its try back."""
+    def may_be_released(self, destination: str) -> str:
+        """A condition: an attempt at the address of a destination may still give its try back."""
         return f"""((
-            SELECT 1 FROM attempt WHERE attempt.customer_id = {self.customer} AND {_is_at(f"destination_{index}")}
+            SELECT 1 FROM attempt WHERE attempt.customer_id = {self.customer} AND {_is_at(destination)}
             AND attempt.state = 'CLAIMED' LIMIT 1
         ) IS NOT NULL)"""
 
@@ -146,6 +146,11 @@ def _is_at(destination: str) -> str:
     """A condition on an attempt: it was claimed at the address of a destination, which is given as it is stored."""
     return f"""(attempt.destination ->> 'target') = ({destination} ->> 'target')
         AND {space("(attempt.destination ->> 'type')")} = {space(f"({destination} ->> 'type')")}"""
+
+
+def column(index: int) -> str:
+    """The column of a destination."""
+    return f"destination_{index}"
 
 
 def space(type_name: str) -> str:
@@ -183,15 +188,20 @@ def open_to_call(
     index: int, limit: object, suppressed: Suppressed | None, capped: Capped | None = None, *, from_zero: bool = False
 ) -> str:
     """A condition: the destination is usable and neither suppressed nor capped."""
-    held = [] if suppressed is None else [f"NOT {suppressed.of(index)}"]
+    held = [] if suppressed is None else [f"NOT {suppressed.of(column(index))}"]
     if capped is not None:
-        held.append(_no_cap_holds(index, capped))
+        held.append(_no_cap_holds(column(index), capped))
     return " AND ".join([usable(index, limit, from_zero=from_zero), *held])
 
 
-def _no_cap_holds(index: int, capped: Capped) -> str:
-    """A condition: the caps leave a try at the destination, or it is a callback's, which they count and never hold."""
-    return f"(callback_mask IS NOT NULL OR NOT {capped.of(index)})"
+def _no_cap_holds(destination: str, capped: Capped) -> str:
+    """A condition: the caps leave a try there, or it is a callback's, which they count and never hold.
+
+    Args:
+        destination: as it is stored, in SQL.
+        capped: the caps.
+    """
+    return f"(callback_mask IS NOT NULL OR NOT {capped.of(destination)})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,9 +213,9 @@ class Awake:
     keeps_order: bool
     """Whether a closed destination holds up the next ones."""
 
-    def of(self, index: int) -> str:
-        """A condition: the zone of the destination is open."""
-        return f"((zones >> {ZONE_BITS * index}) & {(1 << ZONE_BITS) - 1}) {self.zones}"
+    def of(self, index: object) -> str:
+        """A condition: the zone of a destination, which is given by its index, in SQL, is open."""
+        return f"((zones >> ({ZONE_BITS} * {index})) & {(1 << ZONE_BITS) - 1}) {self.zones}"
 
 
 ZONE_BITS = 12
@@ -236,8 +246,59 @@ def next_index(
         capped: likewise.
         awake: closed ones are passed over, or hold up the others. None if all are open.
     """
+    # Where no retry rule says otherwise, the order is written down. Only this is evaluated then.
+    from_zero = _from_zero(limits, suppressed, capped, awake)
+    return f"CASE WHEN first_index = 0 THEN {from_zero} ELSE {_from_first(limits, suppressed, capped, awake)} END"
+
+
+def has_next(limits: Sequence[object], suppressed: Suppressed | None = None, awake: Awake | None = None) -> str:
+    """A condition: there is a next index.
+
+    Args:
+        limits: as of `next_index`.
+        suppressed: likewise.
+        awake: likewise.
+    """
+    if awake is not None and awake.keeps_order:
+        return f"{next_index(limits, suppressed, awake=awake)} IS NOT NULL"
+    return f"{_from_zero(limits, suppressed, None, awake)} IS NOT NULL"  # wherever they begin, all are looked at
+
+
+def _from_zero(
+    limits: Sequence[object], suppressed: Suppressed | None, capped: Capped | None, awake: Awake | None
+) -> str:
+    """A value: the next index if the order begins at 0."""
     cases = " ".join(_case(index, limits[index], suppressed, capped, awake) for index in range(DESTINATIONS))
     return f"CASE {cases} END"
+
+
+def _from_first(
+    limits: Sequence[object], suppressed: Suppressed | None, capped: Capped | None, awake: Awake | None
+) -> str:
+    """A value: the next index if the order begins at `first_index`.
+
+    The destinations are rows here. To write down each order costs more at each start of a statement than all else.
+    """
+    index, destination, chosen, met = "place.number", "place.destination", "place.number", []
+    if awake is not None and awake.keeps_order:
+        chosen = f"CASE WHEN {awake.of(index)} THEN {index} END"
+    elif awake is not None:
+        met.append(awake.of(index))
+    met += [] if suppressed is None else [f"NOT {suppressed.of(destination)}"]
+    met += [] if capped is None else [_no_cap_holds(destination, capped)]
+    # SQLite takes no column of another table in ORDER BY, and none in VALUES
+    places = " UNION ALL ".join(
+        f"SELECT {index} AS number, {column(index)} AS destination, {_turn(index)} AS turn"
+        f" WHERE {usable(index, limits[index])}"
+        for index in range(DESTINATIONS)
+    )
+    among = f"WHERE {' AND '.join(met)}" if met else ""
+    return f"(SELECT {chosen} FROM ({places}) AS place {among} ORDER BY place.turn LIMIT 1)"
+
+
+def _turn(index: int) -> str:
+    """A value: when the turn of a destination comes, in the order of `lifecycle.in_order`."""
+    return f"({index + DESTINATIONS} - first_index) % {DESTINATIONS}"
 
 
 def _case(index: int, limit: object, suppressed: Suppressed | None, capped: Capped | None, awake: Awake | None) -> str:
@@ -247,7 +308,7 @@ def _case(index: int, limit: object, suppressed: Suppressed | None, capped: Capp
     chosen = f"CASE WHEN {awake.of(index)} THEN {index} END" if awake.keeps_order else str(index)
     # caps are looked up for those alone that may be called otherwise
     may_be_called += "" if awake.keeps_order else f" AND {awake.of(index)}"
-    may_be_called += "" if capped is None else f" AND {_no_cap_holds(index, capped)}"
+    may_be_called += "" if capped is None else f" AND {_no_cap_holds(column(index), capped)}"
     return f"WHEN {may_be_called} THEN {chosen}"
 
 
@@ -262,11 +323,12 @@ def wakes_at(limits: Sequence[object], capped: Capped, *, soon: str) -> str:
     """
     each = [
         f"SELECT CASE WHEN {usable(index, limits[index])}"
-        f" THEN COALESCE(CASE WHEN callback_mask IS NULL THEN {capped.until(index)} END, {soon}) END AS free_at"
+        f" THEN COALESCE(CASE WHEN callback_mask IS NULL THEN {capped.until(column(index))} END, {soon}) END AS free_at"
         for index in range(DESTINATIONS)
     ]
     releases = " OR ".join(
-        f"(destination_{index} IS NOT NULL AND {capped.may_be_released(index)})" for index in range(DESTINATIONS)
+        f"(destination_{index} IS NOT NULL AND {capped.may_be_released(column(index))})"
+        for index in range(DESTINATIONS)
     )
     each.append(f"SELECT CASE WHEN {releases} THEN {soon} END")
     return f"(SELECT min(one.free_at) FROM ({' UNION ALL '.join(each)}) AS one)"
@@ -281,7 +343,7 @@ def ends_at(limits: Sequence[object], suppressed: Suppressed) -> str:
     """
     each = (
         f"SELECT CASE WHEN {usable(index, limits[index])}"
-        f" THEN {suppressed.found('suppression.expires_at', f'destination_{index}')} END AS ends_at"
+        f" THEN {suppressed.found('suppression.expires_at', column(index))} END AS ends_at"
         for index in range(DESTINATIONS)
     )
     return f"(SELECT min(one.ends_at) FROM ({' UNION ALL '.join(each)}) AS one)"
@@ -304,14 +366,14 @@ def any_usable(
 
 def any_suppressed(limits: Sequence[object], suppressed: Suppressed) -> str:
     """A condition: a usable destination is suppressed. In brackets."""
-    each = (f"({usable(index, limits[index])} AND {suppressed.of(index)})" for index in range(DESTINATIONS))
+    each = (f"({usable(index, limits[index])} AND {suppressed.of(column(index))})" for index in range(DESTINATIONS))
     return f"({' OR '.join(each)})"
 
 
 def suppressed_mask(suppressed: Suppressed) -> str:
     """A value: bit n is set if destination n is suppressed."""
     bits = (
-        f"CASE WHEN destination_{index} IS NOT NULL AND {suppressed.of(index)} THEN {1 << index} ELSE 0 END"
+        f"CASE WHEN destination_{index} IS NOT NULL AND {suppressed.of(column(index))} THEN {1 << index} ELSE 0 END"
         for index in range(DESTINATIONS)
     )
     return f"({' + '.join(bits)})"

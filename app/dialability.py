@@ -14,7 +14,7 @@ from app import blocks, breakers, db, destinations, pacing, rows, sleeping, stor
 from app.auth import Viewer
 from app.blocks import Block, BlockReason, Held, PlaceFacts, TargetBlocks
 from app.errors import BadUserInput, UserError
-from app.lifecycle import DESTINATIONS, DoneReason, TargetStatus
+from app.lifecycle import DESTINATIONS, DoneReason, TargetStatus, in_order
 from app.listing import COUNT_SECONDS_MAX
 from app.outdials import breaker_statuses, get_many, progress
 from app.pacing import BreakerState, BreakerStatus, Pacing, Usage
@@ -81,7 +81,7 @@ async def facts_of_targets(viewer: Viewer, target_ids: Sequence[str]) -> list[db
         f"""
         SELECT target.id, target.outdial_id, zones, zone_group, owner.by_zone,
             status, done_reason, next_try_at, {store.DUE_AT} AS due_at, tm_delete, owner.owner_gone_at, invalid_mask,
-            callback, callback_mask,
+            callback, callback_mask, first_index,
             {now} AS now_at, {destinations.next_index(_LIMITS, suppressed, capped)} AS next_index, {of_places}
         FROM target JOIN {_OWNERS} ON owner.owner_id = target.outdial_id
         WHERE target.customer_id = $1 AND target.id {db.any_of("$2")}
@@ -100,11 +100,11 @@ def _of_place(index: int, suppressed: destinations.Suppressed, capped: destinati
     expires = suppressed.found("suppression.expires_at", f"destination_{index}")
     return f"""
         destination_{index} IS NOT NULL AS is_set_{index},
-        destination_{index} IS NOT NULL AND {suppressed.of(index)} AS is_suppressed_{index},
+        destination_{index} IS NOT NULL AND {suppressed.of(f"destination_{index}")} AS is_suppressed_{index},
         {expires} AS suppressed_{index}_until_at,
         {destinations.within_limit(index, _LIMITS[index])} AS is_left_{index},
         CASE WHEN {capped.has_any} AND callback_mask IS NULL AND {destinations.usable(index, _LIMITS[index])}
-            THEN {capped.until(index)} END AS capped_{index}_until_at
+            THEN {capped.until(f"destination_{index}")} END AS capped_{index}_until_at
     """
 
 
@@ -138,8 +138,9 @@ def _next_awake(places: Mapping[int, PlaceFacts], *, keeps_order: bool) -> int |
 
 
 def facts_of_places(row: Mapping[str, Any], clocks: Clocks | None) -> dict[int, PlaceFacts]:
-    """The destinations that are set, of a row of `facts_of_targets`."""
-    return {index: _facts(row, index, clocks) for index in range(DESTINATIONS) if row[f"is_set_{index}"]}
+    """The destinations that are set, of a row of `facts_of_targets`, in the order in which they are tried."""
+    order = in_order(row["first_index"])
+    return {index: _facts(row, index, clocks) for index in order if row[f"is_set_{index}"]}
 
 
 def _facts(row: Mapping[str, Any], index: int, clocks: Clocks | None) -> PlaceFacts:

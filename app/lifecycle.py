@@ -113,6 +113,11 @@ class Verdict(StrEnum):
 NOTHING_SUPPRESSED: Mapping[int, datetime | None] = MappingProxyType({})
 
 
+def in_order(first_index: int) -> Sequence[int]:
+    """The destinations in the order in which they are tried: from the first one on, and after the last comes 0."""
+    return [*range(first_index, DESTINATIONS), *range(first_index)]
+
+
 @dataclass(frozen=True, slots=True)
 class Tries:
     """The facts that decide which destination is next, by index 0 to 4."""
@@ -128,6 +133,8 @@ class Tries:
     """The destinations that must not be called, each until when; None for ever."""
     offered: Sequence[int] | None = None
     """The destinations that a callback may call, whatever the limits say. None: there is none."""
+    first_index: int = 0
+    """Where a retry rule lets the next claim begin."""
 
     def usable(self, index: int) -> bool:
         if not self.set[index] or self.invalid[index]:
@@ -135,8 +142,12 @@ class Tries:
         return self.counts[index] < self.limits[index] if self.offered is None else index in self.offered
 
     def next_index(self) -> int | None:
-        """The lowest destination that is usable and not suppressed: 0 is used up before 1 is tried. None if none is."""
-        open_to_call = (index for index in range(DESTINATIONS) if self.usable(index) and index not in self.suppressed)
+        """The first destination in order that is usable and not suppressed. None if none is.
+
+        Without a retry rule it is the lowest: 0 is used up before 1 is tried.
+        """
+        order = in_order(self.first_index)
+        open_to_call = (index for index in order if self.usable(index) and index not in self.suppressed)
         return next(open_to_call, None)
 
     def done_reason(self) -> DoneReason | None:
@@ -172,12 +183,24 @@ class Ruling:
     is_final: bool = False
     """The target is finished."""
     wait_seconds: int | None = None
-    """Until it is due again. None: as long as without a rule."""
+    """Until it is due again. None: as long as without a rule, or not at all if another address is next."""
     longer_by: float = 0.0
     """By this part of itself the wait is made longer."""
+    first_index: int = 0
+    """The destination at which the next claim begins."""
+    left_index: int | None = None
+    """The destination that was tried, if the next claim begins after it."""
 
-    def wait(self, usual_seconds: int) -> float:
+    def wait(self, usual_seconds: int, tries: Tries) -> float:
+        """Seconds until the target is due again.
+
+        Args:
+            usual_seconds: without a rule.
+            tries: the facts, with the first index of the rule.
+        """
         seconds = usual_seconds if self.wait_seconds is None else self.wait_seconds
+        if self.wait_seconds is None and self.left_index is not None and tries.next_index() != self.left_index:
+            seconds = 0
         return seconds * (1 + self.longer_by)
 
 
@@ -214,9 +237,9 @@ def after_disposition(
     if retry_after_seconds is not None:
         wait: float = retry_after_seconds
     elif disposition is Disposition.INVALID_DESTINATION:
-        wait = ruling.wait(0)  # nobody was called, so there is no need to wait before the next address
+        wait = ruling.wait(0, tries)  # nobody was called, so there is no need to wait before the next address
     else:
-        wait = ruling.wait(retry_interval_seconds)
+        wait = ruling.wait(retry_interval_seconds, tries)
     return idle_or_done(tries, ended_at + timedelta(seconds=wait))
 
 
@@ -255,7 +278,7 @@ def after_lapse(
     is_over = lapsed is AttemptState.UNCONFIRMED and on_unconfirmed is UnconfirmedAction.FINISH
     if ruling is None and is_over:
         return Lapse(lapsed, event, Standing(TargetStatus.DONE, DoneReason.UNCONFIRMED))
-    wait = timedelta(seconds=(ruling or NO_RULING).wait(retry_interval_seconds))
+    wait = timedelta(seconds=(ruling or NO_RULING).wait(retry_interval_seconds, tries))
     return Lapse(lapsed, event, idle_or_done(tries, expired_at + wait))
 
 

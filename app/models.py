@@ -171,6 +171,8 @@ class Target(Model):
     try_count_4 = fields.SmallIntField(default=0)
     invalid_mask = fields.SmallIntField(default=0)
     """Bit n is set if destination n was reported as invalid."""
+    first_index = fields.SmallIntField(default=0)
+    """The destination at which the next claim begins; not 0 only if a retry rule says so."""
     zones = fields.BigIntField(default=0)
     """The number of each destination's time zone in `outdial_zone`, in 12 bits each; 0 if it is not set."""
     zone_group = fields.SmallIntField(default=0)

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from app.lifecycle import AttemptState, Disposition, Ruling
+from app.lifecycle import DESTINATIONS, AttemptState, Disposition, Ruling
 
 RULES_MAX = 20
 CODES_MAX = 50
@@ -33,7 +33,7 @@ class RetryRule:
     """From which matching attempt on since the target was created or last reset."""
     action: RetryAction
     wait_seconds: int | None
-    """None: as long as without the rule; for NEXT_DESTINATION not at all."""
+    """None: as long as without the rule; not at all if NEXT_DESTINATION leads to another address."""
     jitter_percent: int
     """By up to so much the wait is made longer, by chance."""
 
@@ -61,13 +61,13 @@ def judge(rules: Sequence[RetryRule], ended: Ending, earlier: Collection[Ending]
     rule = _first(rules, ended, earlier)
     if rule is None:
         return None
-    wait = rule.wait_seconds
-    if wait is None and rule.action is RetryAction.NEXT_DESTINATION:
-        wait = 0
+    moves_on = rule.action is RetryAction.NEXT_DESTINATION
     return Ruling(
         is_final=rule.action is RetryAction.FINISH,
-        wait_seconds=wait,
+        wait_seconds=rule.wait_seconds,
         longer_by=chance * rule.jitter_percent / 100,
+        first_index=(ended.destination_index + 1) % DESTINATIONS if moves_on else 0,
+        left_index=ended.destination_index if moves_on else None,
     )
 
 

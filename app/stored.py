@@ -153,7 +153,7 @@ _MADE_OF: Mapping[str, tuple[tuple[str, ...], Callable[..., Any]]] = {
         name: ((name,), _itself)
         for name in (
             *("id", "customer_id", "outdial_id", "key", "name", "detail", "data", "priority", "last_attempt_id"),
-            *("version", "time_zone"),
+            *("version", "time_zone", "first_index"),
         )
     },
     **{name: ((name,), _instant) for name in ("next_try_at", "tm_create", "tm_update", "tm_delete")},

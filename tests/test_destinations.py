@@ -23,6 +23,8 @@ KINDS = {
     "max_try_counts": "json",
     "invalid_mask": "integer",
     "callback_mask": "integer",
+    "first_index": "integer",
+    "zones": "bigint",
     **{f"destination_{index}": "json" for index in range(DESTINATIONS)},
     **{f"try_count_{index}": "integer" for index in range(DESTINATIONS)},
 }
@@ -38,6 +40,9 @@ class Row:
     """Of each destination, from now until when; ZERO never began, and None never ends."""
     offered: set[int] | None
     """By a callback; None without one."""
+    first_index: int
+    zones: list[int]
+    """Of each destination: 1 is open, and 2 is closed."""
 
     def tries(self, limits: list[int], *, from_zero: bool) -> Tries:
         return Tries(
@@ -51,7 +56,19 @@ class Row:
                 if lasts is None or lasts > timedelta(0)
             },
             offered=None if from_zero or self.offered is None else sorted(self.offered),
+            first_index=self.first_index,
         )
+
+    def next_awake(self, tries: Tries, *, keeps_order: bool) -> int | None:
+        """By the rules, with calling hours: one after the other."""
+        for step in range(DESTINATIONS):
+            index = (self.first_index + step) % DESTINATIONS
+            if tries.usable(index) and index not in tries.suppressed:
+                if self.zones[index] == 1:
+                    return index
+                if keeps_order:
+                    return None
+        return None
 
 
 ROWS = st.builds(
@@ -66,6 +83,8 @@ ROWS = st.builds(
         max_size=DESTINATIONS,
     ),
     offered=st.none() | st.sets(st.integers(0, DESTINATIONS - 1)),
+    first_index=st.sampled_from((0, 0, 0, 1, 2, 3, 4)),
+    zones=st.lists(st.integers(1, 2), min_size=DESTINATIONS, max_size=DESTINATIONS),
 )
 
 
@@ -106,6 +125,12 @@ async def answers(
         "anew": destinations.any_usable(said, suppressed, from_zero=True),
         "now": destinations.any_usable(said, suppressed),
         "unaware": destinations.next_index(said),
+        "any": destinations.has_next(said, suppressed),
+        **{
+            f"{name}_{keeps_order:d}": text(said, suppressed, awake=destinations.Awake("= 1", keeps_order))
+            for name, text in (("awake", destinations.next_index), ("any_awake", destinations.has_next))
+            for keeps_order in (False, True)
+        },
         "mask": destinations.suppressed_mask(suppressed),
         "barred": destinations.suppressed_mask(replace(suppressed, now=None)),
         **{f"usable_{index}": destinations.usable(index, said[index]) for index in range(DESTINATIONS)},
@@ -117,6 +142,8 @@ async def answers(
             "max_try_counts": row.own_limits,
             "invalid_mask": row.mask,
             "callback_mask": None if row.offered is None else sum(1 << index for index in row.offered),
+            "first_index": row.first_index,
+            "zones": sum(zone << (destinations.ZONE_BITS * index) for index, zone in enumerate(row.zones)),
             **{
                 f"destination_{index}": rows.destination_value(address_of(number, index)) if is_set else None
                 for index, is_set in enumerate(row.is_set)
@@ -156,6 +183,11 @@ def test_statements_choose_what_the_rules_choose(
             counting = [index for index in now.suppressed if row.is_set[index]]
             assert said["mask"] == sum(1 << index for index in counting)
             assert said["barred"] == sum(1 << index for index in counting if now.suppressed[index] is None)
+            for keeps_order in (False, True):
+                wanted = row.next_awake(now, keeps_order=keeps_order)
+                assert said[f"awake_{keeps_order:d}"] == wanted
+                assert bool(said[f"any_awake_{keeps_order:d}"]) == (wanted is not None)
+            assert bool(said["any"]) == (now.next_index() is not None)
             assert bool(said["now"]) == (now.next_index() is not None)
             assert bool(said["anew"]) == (anew.next_index() is not None)
             usable = [bool(said[f"usable_{index}"]) for index in range(DESTINATIONS)]

@@ -39,6 +39,7 @@ tries = st.builds(
     invalid=five(st.booleans()),
     counts=five(st.integers(0, 4)),
     limits=five(st.integers(0, 3)),
+    first_index=st.integers(0, DESTINATIONS - 1),
 )
 
 
@@ -47,13 +48,14 @@ def one_try(*, count: int, limit: int) -> Tries:
 
 
 @given(tries)
-def test_the_lowest_usable_destination_comes_next(known: Tries) -> None:
+def test_the_lowest_usable_destination_from_the_first_one_on_comes_next_and_then_the_lowest(known: Tries) -> None:
     usable = [
         index
         for index in range(DESTINATIONS)
         if known.set[index] and not known.invalid[index] and known.counts[index] < known.limits[index]
     ]
-    assert known.next_index() == (usable[0] if usable else None)
+    behind = [index for index in usable if index >= known.first_index]
+    assert known.next_index() == next(iter([*behind, *usable]), None)
 
 
 @given(tries, st.sampled_from(Disposition), st.integers(0, 1000), st.none() | st.integers(0, 1000))

@@ -79,9 +79,10 @@ def test_the_first_rule_that_matches_decides(
     if rule is None or ruling is None:
         return
     assert ruling.is_final == (rule.action is RetryAction.FINISH)
-    assert ruling.wait_seconds == (
-        0 if rule.wait_seconds is None and rule.action is RetryAction.NEXT_DESTINATION else rule.wait_seconds
-    )
+    assert ruling.wait_seconds == rule.wait_seconds
+    is_next = rule.action is RetryAction.NEXT_DESTINATION
+    assert ruling.left_index == (ended.destination_index if is_next else None)
+    assert ruling.first_index == ([1, 2, 3, 4, 0][ended.destination_index] if is_next else 0)
     assert 0 <= ruling.longer_by <= rule.jitter_percent / 100
     assert (ruling.longer_by > 0) == (rule.jitter_percent * chance > 0)
 

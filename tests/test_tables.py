@@ -102,6 +102,8 @@ DESTINATION = '{"type": "TEL", "target": "+15550100000", "target_name": "", "nam
 FILLED: dict[str, Any] = {
     "max_try_counts": "[3, 3, 3, 3, 3]",
     "caps": "[]",
+    "retry_rules": "[]",
+    "pacing": None,
     "warnings": "[]",
     "on_unconfirmed": "RETRY",
     "on_unknown_time_zone": "SKIP",
@@ -180,7 +182,7 @@ def test_a_staged_row_has_the_columns_and_types_of_targets() -> None:
     assert {name: staging.COLUMNS[name] for name in own} == own
     assert of_targets == tables.TARGET.only(*of_targets).kinds
     decided = {"customer_id", "outdial_id", "status", "done_reason", "next_try_at", "last_attempt_id"}
-    begun = {"callback", "invalid_mask", "version", "tm_create", "tm_update", "tm_delete"}
+    begun = {"callback", "invalid_mask", "first_index", "version", "tm_create", "tm_update", "tm_delete"}
     begun |= {name for name in tables.TARGET.kinds if name.startswith("try_count_")}
     assert set(of_targets) == set(tables.TARGET.kinds) - decided - begun
 

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from app import callbacks, ids, lifecycle, metrics, validation
 from app.attempts.desk import Desk, Task, work_on_desk
 from app.auth import Viewer
-from app.changes import ended, moved
+from app.changes import ended, moved, ruled
 from app.errors import Rejected, UserError, UserErrorCode, invalid
 from app.frozen import replace
 from app.lifecycle import AttemptState, Disposition, DoneReason, TargetEventType, TargetStatus, Verdict
@@ -335,14 +335,15 @@ def _complete(desk: Desk, attempt: Attempt, result: AttemptResult, *path: str) -
         # reported for an earlier attempt: the person must not be called, so the attempt in progress loses its lease
         assert target.last_attempt_id is not None
         desk.put_attempt(ended(desk.attempts[target.last_attempt_id], AttemptState.REVOKED, desk.now))
-    policy = desk.policy(attempt)
+    policy, ruling = desk.policy(attempt), desk.ruling(attempt, attempt.state)
+    target = ruled(target, ruling)
     standing = lifecycle.after_disposition(
         result.disposition,
         desk.tries(target),
         desk.now,
         retry_interval_seconds=policy.retry_interval_seconds,
         retry_after_seconds=result.retry_after_seconds,
-        ruling=desk.ruling(attempt, attempt.state),
+        ruling=ruling,
     )
     if result.disposition is Disposition.DO_NOT_CALL:
         # no late report brings the target back

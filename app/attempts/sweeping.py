@@ -8,7 +8,7 @@ from functools import partial
 from app import callbacks, db, lifecycle, metrics
 from app.attempts.desk import Desk, Task, work_on_desk
 from app.auth import Viewer
-from app.changes import ended
+from app.changes import ended, ruled
 from app.lifecycle import AttemptState
 from app.records import Attempt
 
@@ -59,15 +59,15 @@ def _sweep(attempt_ids: list[str], desk: Desk) -> list[AttemptState]:
 
 def _lapse(desk: Desk, attempt: Attempt) -> AttemptState:
     assert attempt.expires_at is not None
-    target = desk.targets[attempt.target_id]
-    policy = desk.policy(attempt)
+    policy, ruling = desk.policy(attempt), desk.ruling(attempt, lifecycle.lapsed_state(attempt.state))
+    target = ruled(desk.targets[attempt.target_id], ruling)
     lapse = lifecycle.after_lapse(
         attempt.state,
         desk.tries(target),
         attempt.expires_at,
         retry_interval_seconds=policy.retry_interval_seconds,
         on_unconfirmed=policy.on_unconfirmed,
-        ruling=desk.ruling(attempt, lifecycle.lapsed_state(attempt.state)),
+        ruling=ruling,
     )
     lapsed = desk.put_attempt(ended(attempt, lapse.state, attempt.expires_at))
     after = callbacks.after_end(target, attempt.id, lapse.standing, desk.tries(target))

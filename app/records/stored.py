@@ -234,6 +234,8 @@ class CalledTarget:
     destinations: tuple[Destination | None, ...]
     try_counts: tuple[int, ...]
     invalid_destinations: frozenset[int]
+    first_index: int
+    """Where a retry rule lets the next claim begin; 0 without one."""
     next_try_at: datetime | None
     last_attempt_id: str | None
     """The attempt in progress while it is PROGRESSING; None after a reset or cancellation."""
@@ -259,6 +261,7 @@ class CalledTarget:
             counts=self.try_counts,
             limits=policy.max_try_counts if self.max_try_counts is None else self.max_try_counts,
             suppressed=suppressed,
+            first_index=self.first_index,
         )
 
 

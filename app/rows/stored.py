@@ -171,6 +171,7 @@ def target(row: Mapping[str, Any]) -> Target:
         ),
         try_counts=try_counts(row),
         invalid_destinations=indexes_of(row["invalid_mask"]),
+        first_index=row["first_index"],
         next_try_at=row["next_try_at"],
         callback=callback(row["callback"]),
         last_attempt_id=row["last_attempt_id"],
@@ -250,7 +251,7 @@ def _instant(text: str | None) -> datetime | None:
     return None if text is None else datetime.fromisoformat(text)
 
 
-_OF_CALLS = ("id", "next_try_at", "last_attempt_id", "version", "tm_update", "tm_delete")
+_OF_CALLS = ("id", "first_index", "next_try_at", "last_attempt_id", "version", "tm_update", "tm_delete")
 _called = attrgetter(*_OF_CALLS)
 
 
@@ -313,8 +314,8 @@ def _flag(value: int | None) -> bool | None:
 ATTEMPT_VALUES = tuple(field.name for field in fields(Attempt))
 """The columns of an attempt in the order in which `Reader` takes them."""
 CALLED_VALUES = (
-    *("id", "customer_id", "outdial_id", "status", "done_reason", "max_try_counts", "invalid_mask", "next_try_at"),
-    *("last_attempt_id", "version", "tm_update", "tm_delete", "priority", "callback"),
+    *("id", "customer_id", "outdial_id", "status", "done_reason", "max_try_counts", "invalid_mask", "first_index"),
+    *("next_try_at", "last_attempt_id", "version", "tm_update", "tm_delete", "priority", "callback"),
     *(f"{column}_{index}" for column in ("destination", "try_count") for index in range(DESTINATIONS)),
 )
 """Likewise of its target."""
@@ -357,8 +358,8 @@ class Reader:
 
     def called_target(self, values: Sequence[Any]) -> CalledTarget:
         """Of the values of CALLED_VALUES."""
-        target_id, customer_id, outdial_id, status, reason, limits, mask, next_try_at = values[:8]
-        last_attempt_id, version, tm_update, tm_delete, priority, wish, *places = values[8:]
+        target_id, customer_id, outdial_id, status, reason, limits, mask, first_index = values[:8]
+        next_try_at, last_attempt_id, version, tm_update, tm_delete, priority, wish, *places = values[8:]
         return _called_target(
             target_id,
             customer_id,
@@ -369,6 +370,7 @@ class Reader:
             tuple([None if text is None else self._destination(text) for text in places[:DESTINATIONS]]),
             tuple(places[DESTINATIONS:]),
             indexes_of(mask),
+            first_index,
             next_try_at,
             last_attempt_id,
             version,

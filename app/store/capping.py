@@ -14,7 +14,7 @@ from functools import cache
 
 from app import db
 from app.db import Transaction
-from app.destinations import Awake, Cap, Capped, Suppressed, next_index, space, wakes_at
+from app.destinations import Awake, Cap, Capped, Suppressed, has_next, next_index, space, wakes_at
 from app.lifecycle import DESTINATIONS
 from app.store import due
 
@@ -107,16 +107,15 @@ def looking(
     """
     # what is capped holds up no later destination, also if it is closed and the order is kept
     of_any = awake if capped is None or awake is None else replace(awake, keeps_order=False)
-    index = next_index(limits, suppressed, awake=of_any)
-    condition = f"{index} IS NOT NULL"
+    condition = has_next(limits, suppressed, of_any)
     if capped is None:
-        return due.Looked(condition, (f"{index} AS next_index",))
+        return due.Looked(condition, (f"{next_index(limits, suppressed, awake=awake)} AS next_index",))
     return due.Looked(condition, _KEPT if is_kept else ())
 
 
 _KEPT = (
     *(f"{column}_{index}" for column in ("destination", "try_count") for index in range(DESTINATIONS)),
-    *("max_try_counts", "invalid_mask", "callback_mask", "zones"),
+    *("max_try_counts", "invalid_mask", "first_index", "callback_mask", "zones"),
 )
 """The columns of a target that decide which destination may be tried."""
 

@@ -163,6 +163,7 @@ def _is_a_step(change: Change[Any]) -> bool:
         before.status is after.status
         and before.done_reason is after.done_reason  # a late result may change it alone
         and before.invalid_destinations == after.invalid_destinations
+        and before.first_index == after.first_index
         and before.next_try_at is after.next_try_at
         and before.last_attempt_id is after.last_attempt_id
         and before.try_counts is after.try_counts

@@ -49,6 +49,7 @@ def new_target(
         destinations=draft.destinations,
         try_counts=_UNTRIED,
         invalid_destinations=frozenset(),
+        first_index=0,
         next_try_at=standing.next_try_at,
         callback=None,
         last_attempt_id=None,

@@ -100,6 +100,6 @@ async def _decide(
     changes = []
     for target in targets:
         idle = moved(target, Standing(TargetStatus.IDLE, next_try_at=due))
-        fresh = replace(idle, try_counts=(0,) * DESTINATIONS, last_attempt_id=None)
+        fresh = replace(idle, try_counts=(0,) * DESTINATIONS, first_index=0, last_attempt_id=None)
         changes.append(changed(target, fresh, TargetEventType.RESET, facts.now))
     return changes, ()

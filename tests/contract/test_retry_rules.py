@@ -6,14 +6,16 @@ from typing import Any
 
 import pytest
 
-from app import attempts, codes, db, outdials, targets
+from app import attempts, codes, db, dialability, outdials, targets
 from app.auth import Viewer
+from app.blocks import BlockReason
 from app.lifecycle import AttemptState, Disposition, DoneReason, TargetStatus, UnconfirmedAction
-from app.records import Attempt, AttemptResult, PolicyDraft, ResultCodeDraft, Target
+from app.records import Attempt, AttemptResult, CallCap, CapScope, CapSubject, PolicyDraft, ResultCodeDraft, Target
 from app.retrying import RetryAction, RetryRule
 from app.store import desks
 from tests.support import factories as make
 from tests.support import rows
+from tests.support.permitting import daily
 
 RETRY_SECONDS = 300
 LEASE_SECONDS = 60
@@ -270,3 +272,92 @@ async def test_earlier_attempts_are_read_only_if_a_rule_counts_them(viewer: View
         attempt = await make.claim(viewer, outdial_id)
         [row] = await desks.read_desk(db.fetch, viewer.customer_id, [attempt.id])
         assert (row["earlier"] is not None) == is_read
+
+
+# ---------------------------------------------------------------- the next destination
+
+
+async def test_after_a_machine_on_the_mobile_the_office_number_comes_next(viewer: Viewer) -> None:
+    outdial_id = await make_list(
+        viewer, rule(RetryAction.NEXT_DESTINATION, dispositions=(MACHINE,)), limit=2, retry_interval_seconds=0
+    )
+    await make.make_target(viewer, outdial_id, None, "+15550100001", None, "+15550100003")
+    tried = []
+    for disposition in (MACHINE, MACHINE, BUSY, MACHINE):
+        attempt = await make.claim(viewer, outdial_id)
+        tried.append(attempt.destination_index)
+        target, _ = await reported(viewer, attempt, disposition)
+    # after the last one comes the first, and after another result the order is the usual one
+    assert tried == [1, 3, 1, 3]
+    assert target.done_reason is DoneReason.EXHAUSTED
+
+
+async def test_the_next_destination_is_due_at_once_if_the_rule_has_no_wait(viewer: Viewer) -> None:
+    outdial_id = await make_list(
+        viewer,
+        rule(RetryAction.NEXT_DESTINATION, dispositions=(MACHINE,)),
+        rule(RetryAction.NEXT_DESTINATION, dispositions=(BUSY,), wait_seconds=50),
+    )
+    await make.make_target(viewer, outdial_id, make.phone_number(), make.phone_number())
+    waits = [(await reported(viewer, await claim_now(viewer, outdial_id), each))[1] for each in (MACHINE, BUSY)]
+    assert waits == [0, 50]
+
+
+async def test_a_target_without_another_destination_waits_as_without_the_rule(viewer: Viewer) -> None:
+    outdial_id = await make_list(viewer, rule(RetryAction.NEXT_DESTINATION), retry_interval_seconds=70)
+    await make.make_target(viewer, outdial_id, make.phone_number())
+    _, wait = await reported(viewer, await claim_now(viewer, outdial_id), MACHINE)
+    assert wait == 70
+
+
+async def test_a_release_keeps_where_the_next_claim_begins_and_a_reset_does_not(viewer: Viewer) -> None:
+    next_one = rule(RetryAction.NEXT_DESTINATION, dispositions=(MACHINE,))
+    outdial_id = await make_list(viewer, next_one, rule(RetryAction.FINISH, dispositions=(FAILED,)))
+    made = await make.make_target(viewer, outdial_id, *(make.phone_number() for _ in range(3)))
+    await reported(viewer, await make.claim(viewer, outdial_id), MACHINE)
+    for _ in range(2):
+        attempt = await make.claim(viewer, outdial_id)
+        assert attempt.destination_index == 1
+        make.one(await make.release(viewer, attempt.id))
+    attempt = await make.claim(viewer, outdial_id)
+    await reported(viewer, attempt, MACHINE)
+    await targets.cancel(viewer, made.id)
+    await targets.reset(viewer, outdial_id, target_ids=[made.id])
+    assert (await make.claim(viewer, outdial_id)).destination_index == 0
+
+
+async def test_a_claim_passes_over_what_must_not_be_called_from_the_next_destination_on(viewer: Viewer) -> None:
+    outdial_id = await make_list(viewer, rule(RetryAction.NEXT_DESTINATION, wait_seconds=0))
+    made = await make.make_target(viewer, outdial_id, *(make.phone_number() for _ in range(3)))
+    places = [place.target for place in made.destinations if place is not None]
+    await reported(viewer, await make.claim(viewer, outdial_id), MACHINE)
+    await make.suppress(viewer, places[1])
+    await reported(viewer, await make.claim(viewer, outdial_id), Disposition.INVALID_DESTINATION)
+    attempt = await make.claim(viewer, outdial_id)
+    assert attempt.destination_index == 0
+
+
+@pytest.mark.parametrize("keeps_order", [False, True])
+async def test_with_calling_hours_and_caps_the_order_begins_at_the_next_destination(
+    viewer: Viewer, keeps_order: bool
+) -> None:
+    """Of two that are open, and under a cap that still leaves a try at each."""
+    outdial_id = await make_list(
+        viewer,
+        rule(RetryAction.NEXT_DESTINATION, wait_seconds=0),
+        calling_hours=daily(None, 0, 0),
+        keep_order=keeps_order,
+        caps=(CallCap(2, 3600, CapSubject.ADDRESS, CapScope.OUTDIAL),),
+    )
+    numbers = [f"+4930123450{place}" for place in range(3)]
+    made = await make.make_target(viewer, outdial_id, *numbers)
+    tried = []
+    for _ in range(6):
+        assert not (await dialability.blocks_of_targets(viewer, [made.id]))[made.id].blocks
+        attempt = await make.claim(viewer, outdial_id)
+        tried.append(attempt.destination_index)
+        await reported(viewer, attempt, MACHINE)
+    assert tried == [0, 1, 2, 0, 1, 2]
+    assert await attempts.claim(viewer, outdial_id) == []
+    [block] = (await dialability.blocks_of_targets(viewer, [made.id]))[made.id].blocks
+    assert block.reason is BlockReason.CAPPED

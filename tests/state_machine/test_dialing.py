@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -10,12 +11,13 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule, run_state_machine_as_test
 
-from app import attempts, clock, db, foreseeing, outdials, stats, suppressions, targets
+from app import attempts, clock, codes, db, foreseeing, outdials, stats, suppressions, targets
 from app.errors import UserErrorCode
 from app.hours import UnknownTimeZoneAction
 from app.lifecycle import AttemptState, Disposition, DoneReason, OutdialState, TargetStatus, UnconfirmedAction
 from app.pacing import Pacing
-from app.records import CallCap, CapScope, CapSubject, DestinationDraft, PolicyDraft, SuppressionDraft
+from app.records import CallCap, CapScope, CapSubject, DestinationDraft, PolicyDraft, ResultCodeDraft, SuppressionDraft
+from app.retrying import JUDGED_STATES, RetryAction, RetryRule
 from app.store import due, lulling
 from tests.conftest import Databases, Kind
 from tests.state_machine.machine import LEASE_SECONDS, Machine
@@ -24,9 +26,16 @@ from tests.support.folding import FoldingClient
 from tests.support.model import LIVE, ModelAttempt, ModelTarget, Policy
 from tests.support.permitting import DEFAULT_ZONE, LATE, ZONES, Try, daily
 
+
+def _without_wait(rule: RetryRule) -> RetryRule:
+    """A rule that finishes has none."""
+    return replace(rule, wait_seconds=None) if rule.action is RetryAction.FINISH else rule
+
+
 EXAMPLES = 50
 STEPS = 40
 SHRINKING_SECONDS_MAX = 40
+CODE = "CARRIER"
 INTERVALS = st.sampled_from((0, 1_000))
 ACTIONS = st.sampled_from(UnconfirmedAction)
 DISPOSITIONS = [one for one in Disposition if one is not Disposition.CALLBACK]
@@ -42,6 +51,20 @@ CAPS = st.lists(
     ),
     max_size=2,
 ).map(tuple)
+RULES = st.lists(
+    st.builds(
+        RetryRule,
+        states=st.lists(st.sampled_from(sorted(JUDGED_STATES)), max_size=1).map(tuple),
+        dispositions=st.lists(st.sampled_from((Disposition.BUSY, Disposition.FAILED)), max_size=1).map(tuple),
+        codes=st.lists(st.just(CODE), max_size=1).map(tuple),
+        destinations=st.lists(st.integers(0, 2), max_size=2, unique=True).map(tuple),
+        from_nth=st.integers(1, 3),
+        action=st.sampled_from(RetryAction),
+        wait_seconds=st.sampled_from((None, 0, 60)),
+        jitter_percent=st.just(0),
+    ),
+    max_size=3,
+).map(lambda rules: tuple(_without_wait(rule) for rule in rules))
 HOURS = st.sampled_from(
     [None, *(daily(zone, *times) for zone in (None, None, "Asia/Tokyo") for times in ((8, 20), (20, 8), (6, 23)))]
 )
@@ -67,12 +90,15 @@ class Dialing(Machine):
         self.outdial_id = self.run(make.make_outdial(self.viewer, policy=draft, time_zone=DEFAULT_ZONE)).id
         self.elsewhere_id = self.run(make.make_outdial(self.viewer)).id
         self.client = self.run(FoldingClient.join(self.viewer, self.outdial_id))
+        self.run(codes.set_all(self.viewer, drafts=[ResultCodeDraft(CODE, "Carrier", Disposition.FAILED)]))
         self.create(data)
 
     def draw_policy(self, data: st.DataObject, limits: tuple[int, ...]) -> Policy:
         policy = Policy(limits, data.draw(INTERVALS), LEASE_SECONDS, data.draw(ACTIONS))
         if data.draw(st.booleans(), label="caps"):
             policy.caps = data.draw(CAPS)
+        if data.draw(st.booleans(), label="rules"):
+            policy.rules = data.draw(RULES)
         if data.draw(st.booleans(), label="hours"):
             policy.hours = data.draw(HOURS)
             policy.keeps_order, policy.uses_outdial = data.draw(st.booleans()), data.draw(st.booleans())
@@ -94,6 +120,7 @@ class Dialing(Machine):
             "caps": policy.caps,
             "calling_hours": policy.hours,
             "keep_order": policy.keeps_order,
+            "retry_rules": policy.rules,
             "on_unknown_time_zone": action,
             "pacing": policy.pace,
             "starts_at": policy.starts,
@@ -206,7 +233,7 @@ class Dialing(Machine):
         done = self.run(work)
         assert (done.count, done.remaining) == (len(matched), 0)
         for target in matched:
-            target.counts, target.newest = [0] * 5, None
+            target.counts, target.newest, target.first, target.endings = [0] * 5, None, 0, []
             target.status, target.reason, target.due = TargetStatus.IDLE, None, self.due(target)
 
     def pause(self, data: st.DataObject) -> None:
@@ -273,6 +300,7 @@ class Dialing(Machine):
                 made.id, target, index, address, LEASE_SECONDS, made.expires_at, made.claimed_at
             )
             self.attempts.append(target.newest)
+            target.endings.append(target.newest)
 
     def call_elsewhere(self, data: st.DataObject) -> None:
         """Somebody who is on this list is called on another, which holds nobody."""
@@ -333,6 +361,7 @@ class Dialing(Machine):
         attempt = self.pick_attempt(data)
         disposition = data.draw(st.sampled_from(DISPOSITIONS), label="disposition")
         after = data.draw(st.none() | INTERVALS, label="retry after")
+        code = CODE if disposition is Disposition.FAILED and data.draw(st.booleans(), label="code") else None
         target = attempt.target
         counts = attempt.holds(self.now()) or (
             attempt.state in {AttemptState.UNCONFIRMED, AttemptState.DIALING} and target.newest is attempt
@@ -340,7 +369,7 @@ class Dialing(Machine):
         gone = self.is_gone(target)
         wishes = disposition is Disposition.DO_NOT_CALL and attempt.disposition is not disposition
         again = disposition is Disposition.DO_NOT_CALL and target.reason is DoneReason.DO_NOT_CALL
-        batch = self.run(make.complete(self.viewer, attempt.id, disposition, retry_after_seconds=after))
+        batch = self.run(make.complete(self.viewer, attempt.id, disposition, retry_after_seconds=after, code=code))
         if wishes:
             self.listed[attempt.address] = None
             self.wished.add(attempt.address)
@@ -356,6 +385,7 @@ class Dialing(Machine):
         elif attempt.disposition is disposition:
             make.one(batch)
         elif counts and not gone:
+            attempt.code = code
             target.complete(attempt, disposition, self.policy, make.one(batch).ended_at, after)
         else:
             self.was_refused(batch, attempt)

@@ -8,7 +8,7 @@ from app.hours import CallingHours
 from app.lifecycle import AttemptState, Disposition, DoneReason, TargetStatus, UnconfirmedAction
 from app.pacing import Pacing
 from app.records import CallCap
-from app.retrying import Ending, RetryRule
+from app.retrying import Ending, RetryAction, RetryRule
 
 PLACES = range(5)
 LIVE = {AttemptState.CLAIMED, AttemptState.DIALING}
@@ -24,6 +24,7 @@ class Policy:
     caps: tuple[CallCap, ...] = ()
     hours: CallingHours | None = None
     keeps_order: bool = False
+    rules: tuple[RetryRule, ...] = ()
     uses_outdial: bool = False
     """Whether a destination whose zone is not known goes by the outdial's."""
     pace: Pacing = field(default_factory=Pacing)
@@ -42,6 +43,7 @@ class ModelAttempt:
     claimed: datetime
     state: AttemptState = AttemptState.CLAIMED
     disposition: Disposition | None = None
+    code: str | None = None
 
     def holds(self, now: datetime) -> bool:
         return self.state in LIVE and now < self.expires
@@ -87,12 +89,20 @@ class ModelTarget:
     reason: DoneReason | None = None
     counts: list[int] = field(default_factory=lambda: [0] * 5)
     invalid: set[int] = field(default_factory=set)
+    first: int = 0
+    """Where the next claim begins."""
+    endings: list["ModelAttempt"] = field(default_factory=list)
+    """Its attempts since it was created or last reset, the oldest first."""
     newest: ModelAttempt | None = None
     """Its last attempt, if the target was not reset or cancelled since."""
     deleted: bool = False
     listed: dict[str, datetime | None] = field(default_factory=dict)
     """The customer's suppressions: until when each counts."""
     zone: str | None = None
+
+    def order(self) -> list[int]:
+        """In which its destinations are tried."""
+        return [(self.first + step) % 5 for step in PLACES]
 
     def next_open(self, policy: Policy, now: datetime, counts: list[int] | None = None) -> int | None:
         """The next index that may be called now."""
@@ -103,15 +113,12 @@ class ModelTarget:
         """Why there is nothing left to try, ever."""
         if self.next_index(policy) is None:
             return DoneReason.EXHAUSTED
-        kept = [
-            None if address in self.listed and self.listed[address] is None else address for address in self.addresses
-        ]
-        return DoneReason.DO_NOT_CALL if replace(self, addresses=kept).next_index(policy) is None else None
+        return DoneReason.DO_NOT_CALL if self.without_listed().next_index(policy) is None else None
 
     def next_index(self, policy: Policy, counts: list[int] | None = None) -> int | None:
         limits = self.limits or policy.limits
         tried = counts or self.counts
-        for index in PLACES:
+        for index in self.order():
             if self.addresses[index] is not None and index not in self.invalid and tried[index] < limits[index]:
                 return index
         return None
@@ -140,23 +147,57 @@ class ModelTarget:
             wait = 0
             if self.addresses[attempt.index] == attempt.address:
                 self.invalid.add(attempt.index)
+        rule = self.ruled(attempt, policy)
+        if rule is not None and rule.wait_seconds is not None:
+            wait = rule.wait_seconds
+        elif rule is not None and self.moves_on(rule, attempt, policy):
+            wait = 0
         if after is not None:
             wait = after
         if disposition is Disposition.ANSWERED:
             self.finish(DoneReason.ANSWERED)
         elif disposition is Disposition.DO_NOT_CALL:
             self.finish(DoneReason.DO_NOT_CALL)
+        elif rule is not None and rule.action is RetryAction.FINISH:
+            self.finish(DoneReason.FINISHED)
         else:
             self.idle_or_exhausted(policy, ended + timedelta(seconds=wait))
 
     def lapse(self, attempt: ModelAttempt, policy: Policy) -> None:
-        retry = attempt.expires + timedelta(seconds=policy.interval)
-        if attempt.state is AttemptState.CLAIMED:
-            attempt.state = AttemptState.EXPIRED
-            self.idle_or_exhausted(policy, retry)
-            return
-        attempt.state = AttemptState.UNCONFIRMED
-        if policy.action is UnconfirmedAction.RETRY:
-            self.idle_or_exhausted(policy, retry)
-        else:
+        is_dialed = attempt.state is AttemptState.DIALING
+        attempt.state = AttemptState.UNCONFIRMED if is_dialed else AttemptState.EXPIRED
+        rule, wait = self.ruled(attempt, policy), policy.interval
+        if rule is None and is_dialed and policy.action is UnconfirmedAction.FINISH:
             self.finish(DoneReason.UNCONFIRMED)
+            return
+        if rule is not None and rule.action is RetryAction.FINISH:
+            self.finish(DoneReason.FINISHED)
+            return
+        if rule is not None and rule.wait_seconds is not None:
+            wait = rule.wait_seconds
+        elif rule is not None and self.moves_on(rule, attempt, policy):
+            wait = 0
+        self.idle_or_exhausted(policy, attempt.expires + timedelta(seconds=wait))
+
+    def moves_on(self, rule: RetryRule, attempt: ModelAttempt, policy: Policy) -> bool:
+        """Whether the rule leads to another address, so that nobody has to wait."""
+        if rule.action is not RetryAction.NEXT_DESTINATION:
+            return False
+        return self.without_listed().next_index(policy) != attempt.index
+
+    def without_listed(self) -> "ModelTarget":
+        """Without addresses that must never be called."""
+        kept = [
+            None if address in self.listed and self.listed[address] is None else address for address in self.addresses
+        ]
+        return replace(self, addresses=kept)
+
+    def ruled(self, attempt: ModelAttempt, policy: Policy) -> RetryRule | None:
+        """The rule that decides after an attempt that has ended now, the last one of the target."""
+        assert self.endings[-1] is attempt
+        rule = deciding_rule(
+            policy.rules, [Ending(one.state, one.disposition, one.code, one.index) for one in self.endings]
+        )
+        is_next = rule is not None and rule.action is RetryAction.NEXT_DESTINATION
+        self.first = (attempt.index + 1) % 5 if is_next else 0
+        return rule

@@ -12,7 +12,7 @@ from app.hours import CallingHours, CallingWindow, Weekday
 from app.pacing import Pacing
 from app.records import CallCap, CapScope, CapSubject
 from tests.support import pacing
-from tests.support.model import PLACES, ModelTarget, Policy, is_listed
+from tests.support.model import ModelTarget, Policy, is_listed
 
 ZONES = {"+49301234": "Europe/Berlin", "+81312345": "Asia/Tokyo", "+1212555": "America/New_York"}
 """By how a number begins. Others do not tell where they are."""
@@ -105,7 +105,7 @@ class Permits:
 
     def next_index(self, target: ModelTarget, at: datetime, *, with_caps: bool = True) -> int | None:
         """The destination that is called."""
-        for index in PLACES:
+        for index in target.order():
             address = target.addresses[index]
             if address is None or not self.may_be_used(target, index) or is_listed(self.listed, address, at):
                 continue

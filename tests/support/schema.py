@@ -37,7 +37,7 @@ def a_target(outdial: Outdial, **values) -> Target:
         "data": "", "status": TargetStatus.IDLE, "done_reason": None, "priority": 0, "max_try_counts": None,
         "time_zone": None,
         "destinations": (None, a_destination(), None, None, a_destination("+14155550104")),
-        "try_counts": (0, 3, 0, 0, 1), "invalid_destinations": frozenset(), "next_try_at": BORN,
+        "try_counts": (0, 3, 0, 0, 1), "invalid_destinations": frozenset(), "first_index": 0, "next_try_at": BORN,
         "last_attempt_id": None, "callback": None,
         "version": 1, "tm_create": BORN, "tm_update": BORN, "tm_delete": None,
     }  # fmt: skip

@@ -105,7 +105,8 @@ class RetryRule:
     action: RetryAction = strawberry.field(description="What happens to the target.")
     wait_seconds: int | None = strawberry.field(
         description="Seconds from the end of the attempt until the target can be claimed again. Null: for RETRY as "
-        "long as without the rule, for NEXT_DESTINATION none. retryAfterSeconds of a result has precedence."
+        "long as without the rule, for NEXT_DESTINATION none if that is another one. retryAfterSeconds of a result has "
+        "precedence."
     )
     jitter_percent: int = strawberry.field(
         description="The wait is made longer by chance, by at most this share of it in percent, so that what failed "

@@ -133,7 +133,7 @@ class RetryRuleInput:
     wait_seconds: int | None = strawberry.field(
         default=UNSET,
         description="Seconds from the end of the attempt until the target can be claimed again, 0 to 2,592,000. Null: "
-        "for RETRY as long as without the rule, for NEXT_DESTINATION none. FINISH has no wait.",
+        "for RETRY as long as without the rule, for NEXT_DESTINATION none if that is another one. FINISH has no wait.",
     )
     jitter_percent: int = strawberry.field(
         default=0, description="The wait is made longer by chance, by at most this share of it in percent, 0 to 100."
