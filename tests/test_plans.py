@@ -26,6 +26,7 @@ RARE = 20
 """The targets of each status and reason but IDLE, and the attempts of each state but COMPLETED."""
 BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
 BIG = ("target", "attempt")
+_RANKED = tables.TARGET_ROW.only(*tables.TARGET.kinds, "rank")
 LOOKS_MAX = 600
 
 
@@ -57,7 +58,7 @@ def _target(viewer: Viewer, outdial_id: str, number: int, target_id: str) -> dic
     return row | {
         "id": target_id, "customer_id": viewer.customer_id, "outdial_id": outdial_id, "key": f"key-{number}",
         "name": "", "detail": "", "data": "x" * 100, "status": status, "done_reason": reason, "priority": 5, "rank": 5,
-        "destination_0": _destination(f"+4930{number:08}"), "invalid_mask": 0, "version": 1,
+        "destination_0": _destination(f"+4930{number:08}"), "invalid_mask": 0, "first_index": 0, "version": 1,
         "next_try_at": instant if status == "IDLE" else None, "last_attempt_id": live,
         "tm_create": instant, "tm_update": instant,
     }  # fmt: skip
@@ -89,7 +90,7 @@ async def outdial_id(database: str, viewer: Viewer) -> str:
     outdial = await factories.make_outdial(viewer)
     target_ids = [ids.new() for _ in range(LISTED)]
     numbered = list(enumerate(target_ids))
-    await insert(tables.TARGET, [_target(viewer, outdial.id, number, made) for number, made in numbered])
+    await insert(_RANKED, [_target(viewer, outdial.id, number, made) for number, made in numbered])
     await insert(tables.ATTEMPT, [_attempt(viewer, outdial.id, number, made) for number, made in numbered])
     if db.is_postgres():
         await count_rows(set(BIG))
@@ -374,7 +375,7 @@ async def test_a_plan_made_for_an_empty_table_does_not_outlive_its_growth(postgr
         numbered = [(number, ids.new()) for number in range(LISTED)]
         target_id = numbered[0][1]
         await attempts.counts_of_targets(viewer, [target_id])
-        await insert(tables.TARGET, [_target(viewer, outdial.id, *one) for one in numbered])
+        await insert(_RANKED, [_target(viewer, outdial.id, *one) for one in numbered])
         await insert(tables.ATTEMPT, [_attempt(viewer, outdial.id, *one) for one in numbered])
         assert await _fetched_by_a_count(viewer, target_id) >= LISTED
         await count_rows(set(BIG))

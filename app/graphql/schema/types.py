@@ -277,7 +277,10 @@ class OutdialTarget(Node):
     destinations: list[TargetDestination] = resolved(
         resolvers.destinations,
         "The destinations that are set, with their index and tries.",
-        reads=("outdial_id", "destinations", "try_counts", "max_try_counts", "invalid_destinations", "time_zone"),
+        reads=(
+            *("outdial_id", "destinations", "try_counts", "max_try_counts", "invalid_destinations", "first_index"),
+            "time_zone",
+        ),
         items_max=DESTINATIONS,
     )
     time_zone: str | None = strawberry.field(
