@@ -73,6 +73,7 @@ def target_of(tries: Tries, status: TargetStatus = TargetStatus.PROGRESSING) -> 
         destinations=tuple(place if is_set else None for is_set in tries.set),
         try_counts=tuple(tries.counts),
         invalid_destinations=frozenset(index for index in range(DESTINATIONS) if tries.invalid[index]),
+        first_index=tries.first_index,
         next_try_at=NOW if status is TargetStatus.IDLE else None,
         last_attempt_id="attempt",
         version=1,
