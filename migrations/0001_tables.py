@@ -660,6 +660,10 @@ class Migration(SqlMigration):
             CREATE INDEX target_page_reason ON target (outdial_id, done_reason, tm_create, id)
                 WHERE status = 'DONE' AND tm_delete IS NULL
             """,
+            """
+            CREATE INDEX target_page_callback ON target (outdial_id, tm_create, id)
+                WHERE callback IS NOT NULL AND tm_delete IS NULL
+            """,
             # keys, free again once their target is deleted
             """
             CREATE UNIQUE INDEX target_key ON target (customer_id, outdial_id, key)

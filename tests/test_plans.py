@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,11 +13,12 @@ from app import attempts, clock, db, ids, outdials, tables, targets
 from app.auth import Viewer
 from app.lifecycle import LIVE, AttemptState, Disposition, DoneReason, TargetStatus
 from app.pagination import PageRequest, Place
-from app.records import AttemptFilter, AttemptResult, AttemptStart, TargetFilter, TargetOrder
+from app.records import AttemptFilter, AttemptResult, AttemptStart, Callback, TargetFilter, TargetOrder, rank_of
 from app.targets import many
 from tests.support import factories, postgres
 from tests.test_tenancy import live_through_everything
 
+TARGET = tables.TARGET_ROW.but("zones", "zone_group")
 LISTED = 8_000
 """Targets of the outdial, and as many attempts."""
 BESIDE_MAX = 500
@@ -26,7 +27,6 @@ RARE = 20
 """The targets of each status and reason but IDLE, and the attempts of each state but COMPLETED."""
 BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
 BIG = ("target", "attempt")
-_RANKED = tables.TARGET_ROW.only(*tables.TARGET.kinds, "rank")
 LOOKS_MAX = 600
 
 
@@ -54,10 +54,12 @@ def _target(viewer: Viewer, outdial_id: str, number: int, target_id: str) -> dic
         status, live = "PROGRESSING", ids.new()
     elif rare <= len(DoneReason):
         status, reason = "DONE", list(DoneReason)[rare - 1].value
-    row = dict.fromkeys(tables.TARGET.kinds) | {f"try_count_{index}": 0 for index in range(5)}
+    callback = Callback(instant, None, None, 900, "") if rare == len(DoneReason) + 1 else None
+    row = dict.fromkeys(TARGET.kinds) | {f"try_count_{index}": 0 for index in range(5)}
     return row | {
         "id": target_id, "customer_id": viewer.customer_id, "outdial_id": outdial_id, "key": f"key-{number}",
-        "name": "", "detail": "", "data": "x" * 100, "status": status, "done_reason": reason, "priority": 5, "rank": 5,
+        "name": "", "detail": "", "data": "x" * 100, "status": status, "done_reason": reason, "priority": 5,
+        "rank": rank_of(5, callback), "callback": callback and asdict(callback), "callback_mask": callback and 1,
         "destination_0": _destination(f"+4930{number:08}"), "invalid_mask": 0, "first_index": 0, "version": 1,
         "next_try_at": instant if status == "IDLE" else None, "last_attempt_id": live,
         "tm_create": instant, "tm_update": instant,
@@ -90,7 +92,7 @@ async def outdial_id(database: str, viewer: Viewer) -> str:
     outdial = await factories.make_outdial(viewer)
     target_ids = [ids.new() for _ in range(LISTED)]
     numbered = list(enumerate(target_ids))
-    await insert(_RANKED, [_target(viewer, outdial.id, number, made) for number, made in numbered])
+    await insert(TARGET, [_target(viewer, outdial.id, number, made) for number, made in numbered])
     await insert(tables.ATTEMPT, [_attempt(viewer, outdial.id, number, made) for number, made in numbered])
     if db.is_postgres():
         await count_rows(set(BIG))
@@ -178,6 +180,7 @@ ONE_OF_TARGETS: dict[str, TargetFilter] = {
     **{f"status {one}": TargetFilter(statuses=(one,)) for one in TargetStatus},
     **{f"reason {one}": TargetFilter(done_reasons=(one,)) for one in DoneReason},
     **{f"done with {one}": TargetFilter(statuses=(TargetStatus.DONE,), done_reasons=(one,)) for one in DoneReason},
+    "callback": TargetFilter(has_callback=True),
     "key": TargetFilter(key="key-77"),
     "destination": TargetFilter(destination="+493000000077"),
     "destination in another spelling": TargetFilter(destination="0049 30 00000077"),
@@ -375,7 +378,7 @@ async def test_a_plan_made_for_an_empty_table_does_not_outlive_its_growth(postgr
         numbered = [(number, ids.new()) for number in range(LISTED)]
         target_id = numbered[0][1]
         await attempts.counts_of_targets(viewer, [target_id])
-        await insert(_RANKED, [_target(viewer, outdial.id, *one) for one in numbered])
+        await insert(TARGET, [_target(viewer, outdial.id, *one) for one in numbered])
         await insert(tables.ATTEMPT, [_attempt(viewer, outdial.id, *one) for one in numbered])
         assert await _fetched_by_a_count(viewer, target_id) >= LISTED
         await count_rows(set(BIG))

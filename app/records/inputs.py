@@ -187,6 +187,7 @@ class TargetFilter:
     done_reasons: tuple[DoneReason, ...] = ()
     destination: str | None = None
     key: str | None = None
+    has_callback: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

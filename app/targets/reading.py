@@ -98,7 +98,7 @@ async def counts(viewer: Viewer, outdial_ids: Sequence[str], *, where: TargetFil
         LimitExceeded: counting takes too long. It never does if only status and reason are filtered.
     """
     wanted = where or TargetFilter()
-    if wanted.destination is None and wanted.key is None:
+    if (wanted.destination, wanted.key, wanted.has_callback) == (None, None, None):
         counted = await progress(viewer, outdial_ids)
         return {outdial_id: _total(counted[outdial_id], wanted) for outdial_id in outdial_ids}
     return await listing_counts(LISTING, outdial_ids, conditions=conditions_of(viewer, wanted), few=is_of_few(wanted))
@@ -141,6 +141,8 @@ def conditions_of(viewer: Viewer, where: TargetFilter) -> Callable[[Parameters],
         if where.destination is not None:
             spellings = addresses.spellings(validation.sought(where.destination), validation.default_region())
             met.append(f"id {db.any_found(_with_address(customer, parameter(list(spellings))))}")
+        if where.has_callback is not None:
+            met.append(f"callback IS {'NOT ' if where.has_callback else ''}NULL")
         return " AND ".join(met)
 
     return conditions

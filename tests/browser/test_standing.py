@@ -43,6 +43,7 @@ async def test_a_breaker_is_seen_open_and_closed_by_its_button(seen: Sight, clie
     await finish(client, outdial["id"], *["FAILED"] * 5)
     told = re.compile(r"^\s*Open: calls have stopped\. Since .*, when 5 of 5 calls had failed\. At .* one call")
     await expect(breaker).to_contain_text(told)
+    await expect(how(page).locator("[data-field=stops]")).to_have_text("Too many calls failed.")
     assert await barriers(page, axe) == []
     await breaker.get_by_role("button", name="Close the breaker").focus()
     await page.keyboard.press("Enter")

@@ -254,16 +254,22 @@ async def test_total_count_is_exact_under_any_filter(client: Client) -> None:
     await client.good("cancelTarget", ids[0])
     await client.good("deleteTarget", ids[1])
     await client.good("claimTargets", outdialId=outdial_id, limit=5, dialer="one")
+    await client.good("scheduleCallback", targetId=ids[19], callback={"at": "2026-01-01T00:00:00Z", "dialer": "two"})
     query = """query($id: ID!) { outdials { totalCount } outdial(id: $id) {
         all: targets(first: 1) { totalCount }
         idle: targets(first: 1, where: {statuses: [IDLE]}) { totalCount }
         done: targets(first: 1, where: {doneReasons: [CANCELED], statuses: []}) { totalCount }
+        called: targets(first: 1, where: {hasCallback: true}) { totalCount nodes { id } }
+        calledElsewhere: targets(first: 1, where: {hasCallback: true, statuses: [PROGRESSING]}) { totalCount }
+        uncalled: targets(first: 1, where: {hasCallback: false}) { totalCount }
         none: targets(first: 1, where: {key: "none"}) { totalCount }
         attempts { totalCount }
         two: attempts(where: {dialer: "two"}) { totalCount }
     } }"""
     data = await client.run(query, id=outdial_id)
     assert data["outdials"]["totalCount"] == 1
+    assert data["outdial"]["called"]["nodes"] == [{"id": ids[19]}]
     assert {name: found["totalCount"] for name, found in data["outdial"].items()} == {
-        "all": 19, "idle": 13, "done": 1, "none": 0, "attempts": 5, "two": 0,
+        "all": 19, "idle": 13, "done": 1, "called": 1, "calledElsewhere": 0, "uncalled": 18, "none": 0, "attempts": 5,
+        "two": 0,
     }  # fmt: skip

@@ -57,6 +57,8 @@ _MUTATIONS = {  # field: (payload, input type; None if the argument is an id)
     "updateTarget": ("Target", "UpdateTargetInput"),
     "deleteTarget": ("Target", None),
     "cancelTarget": ("Target", None),
+    "scheduleCallback": ("Target", "ScheduleCallbackInput"),
+    "cancelCallback": ("Target", None),
     "resetTargets": ("ResetTargets", "ResetTargetsInput"),
     "updateTargets": ("Targets", "UpdateTargetsInput"),
     "cancelTargets": ("Targets", "CancelTargetsInput"),

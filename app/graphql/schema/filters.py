@@ -65,6 +65,7 @@ class TargetFilter:
         default=UNSET, description="An address in any of the five destinations, in any spelling."
     )
     key: str | None = strawberry.field(default=UNSET, description="The owner's key, in full.")
+    has_callback: bool | None = strawberry.field(default=UNSET, description="Whether they have a callback.")
 
     def where(self) -> records.TargetFilter:
         return records.TargetFilter(
@@ -72,6 +73,7 @@ class TargetFilter:
             done_reasons=_all(self.done_reasons),
             destination=given(self.destination),
             key=given(self.key),
+            has_callback=given(self.has_callback),
         )
 
 

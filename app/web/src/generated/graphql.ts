@@ -95,6 +95,20 @@ export type CallCapInput = {
   windowSeconds: number;
 };
 
+/** The wish to be called at a time. */
+export type CallbackInput = {
+  /** When to call, at most 366 days ahead. A time in the past means now. */
+  at: string;
+  /** The index of the destination to call, 0 to 4. If it is left out: in a result that of the attempt, else as without a callback. Another one is called if it is not set or turned out to be invalid. */
+  destinationIndex?: number | null | undefined;
+  /** The name of the dialer for which it is kept, at most 255 characters. If it is left out, any dialer may claim it. */
+  dialer?: string | null | undefined;
+  /** What the next dialer has to know, at most 1,000 characters. */
+  note?: string;
+  /** How long it is kept for this dialer, in seconds, 60 to 86,400. It begins when the dialer can first claim it. */
+  windowSeconds?: number;
+};
+
 /** A date with windows of its own instead of its weekday's, such as a holiday. */
 export type CallingExceptionInput = {
   /** The date. Each date once. */
@@ -436,6 +450,14 @@ export type RetryRuleInput = {
   waitSeconds?: number | null | undefined;
 };
 
+/** A target and the wish to be called at a time. */
+export type ScheduleCallbackInput = {
+  /** The wish. It replaces an earlier one of the target. */
+  callback: CallbackInput;
+  /** The target. */
+  targetId: string | number;
+};
+
 /** All result codes of the customer. */
 export type SetResultCodesInput = {
   /** The codes in the order in which people choose from them, at most 200. Those that are left out are retired. */
@@ -487,7 +509,7 @@ export type SuppressionSource =
 
 /** What happened to one target or to many targets. */
 export type TargetEventType =
-  /** A callback was scheduled or canceled, or its window has passed. */
+  /** A callback was scheduled or canceled by the owner. A dialer's wish comes with COMPLETED. */
   | 'CALLBACK'
   /** The owner canceled the target. */
   | 'CANCELED'
@@ -524,6 +546,8 @@ export type TargetFilter = {
   destination?: string | null | undefined;
   /** Done for any of these reasons. */
   doneReasons?: Array<DoneReason> | null | undefined;
+  /** Whether they have a callback. */
+  hasCallback?: boolean | null | undefined;
   /** The owner's key, in full. */
   key?: string | null | undefined;
   /** Any of these statuses. */
@@ -745,13 +769,37 @@ export type TargetsQueryVariables = Exact<{
 
 export type TargetsQuery = { outdial: { eventCursor: string, targets: { totalCount: number | null, pageInfo: { hasNextPage: boolean, endCursor: string | null }, nodes: Array<{ id: string, key: string | null, name: string, status: TargetStatus, doneReason: DoneReason | null, priority: number, nextTryAt: string | null, version: number, tryCount0: number, tryCount1: number, tryCount2: number, tryCount3: number, tryCount4: number, destinations: Array<{ index: number, destination: { type: DestinationType, target: string } }> }> } } | null };
 
+export type CallbackFieldsFragment = { at: string, destinationIndex: number | null, dialer: string | null, windowSeconds: number, note: string, openedAt: string | null };
+
+export type CallbacksQueryVariables = Exact<{
+  id: string | number;
+  after?: string | null | undefined;
+}>;
+
+
+export type CallbacksQuery = { outdial: { targets: { totalCount: number | null, pageInfo: { hasNextPage: boolean, endCursor: string | null }, nodes: Array<{ id: string, key: string | null, name: string, status: TargetStatus, callback: { at: string, destinationIndex: number | null, dialer: string | null, windowSeconds: number, note: string, openedAt: string | null } | null, destinations: Array<{ index: number, destination: { target: string } }> }> } } | null };
+
+export type ScheduleCallbackMutationVariables = Exact<{
+  input: ScheduleCallbackInput;
+}>;
+
+
+export type ScheduleCallbackMutation = { scheduleCallback: { userErrors: Array<{ message: string, path: Array<string> }> } };
+
+export type CancelCallbackMutationVariables = Exact<{
+  id: string | number;
+}>;
+
+
+export type CancelCallbackMutation = { cancelCallback: { userErrors: Array<{ message: string, path: Array<string> }> } };
+
 export type TargetQueryVariables = Exact<{
   id: string | number;
   after?: string | null | undefined;
 }>;
 
 
-export type TargetQuery = { target: { detail: string, data: string, timeZone: string | null, maxTryCounts: Array<number> | null, tmCreate: string, tmUpdate: string, tmDelete: string | null, id: string, key: string | null, name: string, status: TargetStatus, doneReason: DoneReason | null, priority: number, nextTryAt: string | null, version: number, tryCount0: number, tryCount1: number, tryCount2: number, tryCount3: number, tryCount4: number, places: Array<{ index: number, tryCount: number, maxTryCount: number, usable: boolean, timeZone: string | null, timeZoneSource: TimeZoneSource, destination: { type: DestinationType, target: string, targetName: string, name: string, detail: string }, blockedBy: Array<{ detail: string, until: string | null }> }>, blockedBy: Array<{ detail: string, until: string | null }>, outdial: { id: string, blockedBy: Array<{ detail: string, until: string | null }> }, attempts: { totalCount: number | null, pageInfo: { hasNextPage: boolean, endCursor: string | null }, nodes: Array<{ id: string, tryNumber: number, destinationIndex: number, state: AttemptState, disposition: Disposition | null, code: string | null, detail: string, dialer: string | null, callId: string | null, claimedAt: string, endedAt: string | null, expiresAt: string | null, destination: { target: string }, permit: { localTime: string | null, timeZone: string | null, timeZoneSource: TimeZoneSource, window: { date: string, from: string, to: string, exception: string | null } | null, caps: Array<{ tries: number, windowSeconds: number, per: CapSubject, over: CapScope, used: number }> } | null }> }, destinations: Array<{ index: number, destination: { type: DestinationType, target: string } }> } | null };
+export type TargetQuery = { target: { detail: string, data: string, timeZone: string | null, maxTryCounts: Array<number> | null, tmCreate: string, tmUpdate: string, tmDelete: string | null, id: string, key: string | null, name: string, status: TargetStatus, doneReason: DoneReason | null, priority: number, nextTryAt: string | null, version: number, tryCount0: number, tryCount1: number, tryCount2: number, tryCount3: number, tryCount4: number, callback: { at: string, destinationIndex: number | null, dialer: string | null, windowSeconds: number, note: string, openedAt: string | null } | null, places: Array<{ index: number, tryCount: number, maxTryCount: number, usable: boolean, timeZone: string | null, timeZoneSource: TimeZoneSource, destination: { type: DestinationType, target: string, targetName: string, name: string, detail: string }, blockedBy: Array<{ detail: string, until: string | null }> }>, blockedBy: Array<{ detail: string, until: string | null }>, outdial: { id: string, timeZone: string | null, blockedBy: Array<{ detail: string, until: string | null }> }, attempts: { totalCount: number | null, pageInfo: { hasNextPage: boolean, endCursor: string | null }, nodes: Array<{ id: string, tryNumber: number, destinationIndex: number, state: AttemptState, disposition: Disposition | null, code: string | null, detail: string, dialer: string | null, callId: string | null, claimedAt: string, endedAt: string | null, expiresAt: string | null, destination: { target: string }, permit: { localTime: string | null, timeZone: string | null, timeZoneSource: TimeZoneSource, window: { date: string, from: string, to: string, exception: string | null } | null, caps: Array<{ tries: number, windowSeconds: number, per: CapSubject, over: CapScope, used: number }> } | null }> }, destinations: Array<{ index: number, destination: { type: DestinationType, target: string } }> } | null };
 
 export type TargetEventsSubscriptionVariables = Exact<{
   outdialId: string | number;
@@ -986,6 +1034,16 @@ export const TargetFieldsFragmentDoc = new TypedDocumentString(`
   }
 }
     `, {"fragmentName":"TargetFields"}) as unknown as TypedDocumentString<TargetFieldsFragment, unknown>;
+export const CallbackFieldsFragmentDoc = new TypedDocumentString(`
+    fragment CallbackFields on Callback {
+  at
+  destinationIndex
+  dialer
+  windowSeconds
+  note
+  openedAt
+}
+    `, {"fragmentName":"CallbackFields"}) as unknown as TypedDocumentString<CallbackFieldsFragment, unknown>;
 export const JobFieldsFragmentDoc = new TypedDocumentString(`
     fragment JobFields on ImportJob {
   id
@@ -1254,6 +1312,61 @@ export const TargetsDocument = new TypedDocumentString(`
     }
   }
 }`) as unknown as TypedDocumentString<TargetsQuery, TargetsQueryVariables>;
+export const CallbacksDocument = new TypedDocumentString(`
+    query Callbacks($id: ID!, $after: String) {
+  outdial(id: $id) {
+    targets(first: 100, after: $after, where: {hasCallback: true}) {
+      totalCount
+      pageInfo {
+        hasNextPage
+        endCursor
+      }
+      nodes {
+        id
+        key
+        name
+        status
+        callback {
+          ...CallbackFields
+        }
+        destinations {
+          index
+          destination {
+            target
+          }
+        }
+      }
+    }
+  }
+}
+    fragment CallbackFields on Callback {
+  at
+  destinationIndex
+  dialer
+  windowSeconds
+  note
+  openedAt
+}`) as unknown as TypedDocumentString<CallbacksQuery, CallbacksQueryVariables>;
+export const ScheduleCallbackDocument = new TypedDocumentString(`
+    mutation ScheduleCallback($input: ScheduleCallbackInput!) {
+  scheduleCallback(input: $input) {
+    userErrors {
+      message
+      path
+    }
+  }
+}
+    `) as unknown as TypedDocumentString<ScheduleCallbackMutation, ScheduleCallbackMutationVariables>;
+export const CancelCallbackDocument = new TypedDocumentString(`
+    mutation CancelCallback($id: ID!) {
+  cancelCallback(id: $id) {
+    userErrors {
+      message
+      path
+    }
+  }
+}
+    `) as unknown as TypedDocumentString<CancelCallbackMutation, CancelCallbackMutationVariables>;
 export const TargetDocument = new TypedDocumentString(`
     query Target($id: ID!, $after: String) {
   target(id: $id) {
@@ -1265,6 +1378,9 @@ export const TargetDocument = new TypedDocumentString(`
     tmCreate
     tmUpdate
     tmDelete
+    callback {
+      ...CallbackFields
+    }
     places: destinations {
       index
       destination {
@@ -1290,6 +1406,7 @@ export const TargetDocument = new TypedDocumentString(`
     }
     outdial {
       id
+      timeZone
       blockedBy {
         detail
         until
@@ -1360,6 +1477,14 @@ export const TargetDocument = new TypedDocumentString(`
       target
     }
   }
+}
+fragment CallbackFields on Callback {
+  at
+  destinationIndex
+  dialer
+  windowSeconds
+  note
+  openedAt
 }`) as unknown as TypedDocumentString<TargetQuery, TargetQueryVariables>;
 export const TargetEventsDocument = new TypedDocumentString(`
     subscription TargetEvents($outdialId: ID!, $after: EventCursor) {

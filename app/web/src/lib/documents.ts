@@ -218,6 +218,69 @@ export const TargetsQuery = graphql(`
   }
 `);
 
+export const CallbackFields = graphql(`
+  fragment CallbackFields on Callback {
+    at
+    destinationIndex
+    dialer
+    windowSeconds
+    note
+    openedAt
+  }
+`);
+
+/** The targets of an outdial that wait for their callback. */
+export const CallbacksQuery = graphql(`
+  query Callbacks($id: ID!, $after: String) {
+    outdial(id: $id) {
+      targets(first: 100, after: $after, where: { hasCallback: true }) {
+        totalCount
+        pageInfo {
+          hasNextPage
+          endCursor
+        }
+        nodes {
+          id
+          key
+          name
+          status
+          callback {
+            ...CallbackFields
+          }
+          destinations {
+            index
+            destination {
+              target
+            }
+          }
+        }
+      }
+    }
+  }
+`);
+
+export const ScheduleCallbackMutation = graphql(`
+  mutation ScheduleCallback($input: ScheduleCallbackInput!) {
+    scheduleCallback(input: $input) {
+      userErrors {
+        message
+        path
+      }
+    }
+  }
+`);
+
+export const CancelCallbackMutation = graphql(`
+  mutation CancelCallback($id: ID!) {
+    cancelCallback(id: $id) {
+      userErrors {
+        message
+        path
+      }
+    }
+  }
+`);
+
 export const TargetQuery = graphql(`
   query Target($id: ID!, $after: String) {
     target(id: $id) {
@@ -229,6 +292,9 @@ export const TargetQuery = graphql(`
       tmCreate
       tmUpdate
       tmDelete
+      callback {
+        ...CallbackFields
+      }
       places: destinations {
         index
         destination {
@@ -254,6 +320,7 @@ export const TargetQuery = graphql(`
       }
       outdial {
         id
+        timeZone
         blockedBy {
           detail
           until

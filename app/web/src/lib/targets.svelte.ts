@@ -25,6 +25,8 @@ export class Targets {
   lag = $state(0);
   /** Grows whenever events were folded in, so that what draws them looks again. */
   beat = $state(0);
+  /** How many events told of a callback. */
+  callbacks = $state(0);
   /** The next rows of the same outdial, such as those of another filter, count on in it. */
   readonly activity: Activity;
 
@@ -90,6 +92,7 @@ export class Targets {
     if (!last) return;
     this.#lag.see(last.occurredAt, Date.now());
     for (const change of changes) this.activity.add(change);
+    this.callbacks += changes.filter(({ type }) => type === "CALLBACK").length;
     if (this.#isReading && this.#meanwhile.length <= WAITING_MAX) this.#meanwhile.push(...changes);
     if (this.#waiting.length + changes.length > WAITING_MAX) {
       this.#waiting = [];

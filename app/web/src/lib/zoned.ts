@@ -6,10 +6,10 @@ export interface Clock {
   whose: string;
 }
 
-/** The clock of an outdial; of this browser if the outdial has no time zone, or one that the browser does not know. */
-export function clockOf(timeZone: string | null | undefined): Clock {
+/** The clock of an outdial, or of another `whose`; of this browser if that has no time zone, or one that the browser does not know. */
+export function clockOf(timeZone: string | null | undefined, whose = "the outdial's time zone"): Clock {
   try {
-    if (timeZone) return { timeZone: new Intl.DateTimeFormat("en", { timeZone }).resolvedOptions().timeZone, whose: "the outdial's time zone" };
+    if (timeZone) return { timeZone: new Intl.DateTimeFormat("en", { timeZone }).resolvedOptions().timeZone, whose };
   } catch {
     // one that is newer than the browser
   }
