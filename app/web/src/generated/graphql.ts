@@ -446,7 +446,7 @@ export type RetryRuleInput = {
   jitterPercent?: number;
   /** How the attempt ended: COMPLETED, EXPIRED or UNCONFIRMED. */
   states?: Array<AttemptState>;
-  /** Seconds from the end of the attempt until the target can be claimed again, 0 to 2,592,000. Null: for RETRY as long as without the rule, for NEXT_DESTINATION none. FINISH has no wait. */
+  /** Seconds from the end of the attempt until the target can be claimed again, 0 to 2,592,000. Null: for RETRY as long as without the rule, for NEXT_DESTINATION none if that is another one. FINISH has no wait. */
   waitSeconds?: number | null | undefined;
 };
 
