@@ -20,6 +20,14 @@ OWNER_COLUMNS = (
     *(column for columns in DESTINATION_COLUMNS for column in columns),
 )
 """What an owner defines for a target: exports write it, imports read it."""
+CALLBACK_COLUMNS = {
+    "at": "callback_at",
+    "destination_index": "callback_destination",
+    "dialer": "callback_dialer",
+    "window_seconds": "callback_window_seconds",
+    "note": "callback_note",
+}
+"""What the person has asked for, by its name in NDJSON's object `callback`: exports write it, imports read it."""
 LEDGER_COLUMNS = (
     "status",
     "done_reason",
@@ -35,7 +43,7 @@ LEDGER_COLUMNS = (
     "tm_update",
 )
 """The result so far: exports write it, imports ignore it, because a new target has no tries."""
-TARGET_COLUMNS = ("id", *OWNER_COLUMNS, *LEDGER_COLUMNS)
+TARGET_COLUMNS = ("id", *OWNER_COLUMNS, *LEDGER_COLUMNS, *CALLBACK_COLUMNS.values())
 """A line of an export of targets."""
 TELEPHONE_TYPES = frozenset({DestinationType.TEL, DestinationType.WHATSAPP})
 

@@ -267,6 +267,7 @@ def target(draft: TargetDraft, errors: list[UserError], *path: str) -> CheckedTa
                 for index, place in enumerate(draft.destinations)
             ]
         ),
+        callback=None if draft.callback is None else callback(draft.callback, errors, *path, "callback"),
     )
     if not any(draft.destinations):
         errors.append(invalid(NO_DESTINATION, *path))

@@ -16,7 +16,7 @@ from app.files import columns, parsing
 from app.files.drafting import CsvRows, NdjsonRows, RejectedRow
 from app.files.parsing import Lines
 from app.lifecycle import DESTINATIONS, TargetStatus
-from app.records import CheckedTarget, Destination, Target
+from app.records import Callback, CheckedTarget, Destination, Target
 
 FORMULA = tuple("=+-@\t\r")
 TEXT = st.text(
@@ -65,6 +65,17 @@ TARGETS = st.builds(
     tm_create=st.just(NOW),
     tm_update=st.just(NOW),
     tm_delete=st.none(),
+    callback=st.none()
+    | st.builds(
+        Callback,
+        at=st.datetimes(datetime(2026, 11, 1), datetime(2026, 12, 24), timezones=st.just(UTC)),  # noqa: DTZ001
+        destination_index=st.none() | st.integers(0, DESTINATIONS - 1),
+        dialer=st.none() | TEXT.filter(bool),
+        window_seconds=st.integers(60, 86_400),
+        note=TEXT,
+        opened_at=st.none() | st.just(NOW),
+        is_for_all=st.booleans(),
+    ),
 )
 
 
@@ -107,10 +118,10 @@ def read(form: Form, text: str) -> list[CheckedTarget]:
 
 
 def said(target: Target | CheckedTarget) -> tuple[object, ...]:
-    return tuple(
-        getattr(target, name)
-        for name in ("key", "name", "detail", "data", "priority", "max_try_counts", "time_zone", "destinations")
-    )
+    fields = ("key", "name", "detail", "data", "priority", "max_try_counts", "time_zone", "destinations")
+    wish = ("at", "destination_index", "dialer", "window_seconds", "note")
+    callback = target.callback and tuple(getattr(target.callback, name) for name in wish)
+    return *(getattr(target, name) for name in fields), callback
 
 
 @pytest.mark.parametrize("form", list(Form))

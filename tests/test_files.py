@@ -19,7 +19,7 @@ from app.db import dialects
 from app.files import columns, drafting, parsing, protocol, reading, staging, worker
 from app.files.columns import ColumnProblem
 from app.files.parsing import FileProblem, Lines
-from app.records import CheckedTarget, Destination, ImportStopReason, RejectCode
+from app.records import CallbackDraft, CheckedTarget, Destination, ImportStopReason, RejectCode
 
 TEXT = st.text(alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
 
@@ -358,6 +358,10 @@ TASKS = st.builds(
     protocol.Task, mapping=st.dictionaries(TEXT, TEXT), needed=st.lists(TEXT),
     settled_line=st.integers(0, 2**53), settled_digest=TEXT, encoding=st.none() | TEXT, region=st.none() | TEXT,
 )  # fmt: skip
+WISHES = st.builds(
+    CallbackDraft, at=st.datetimes(timezones=st.just(UTC)), destination_index=st.none() | st.integers(0, 4),
+    dialer=st.none() | TEXT, window_seconds=st.integers(60, 86_400), note=TEXT,
+)  # fmt: skip
 TARGETS = st.builds(
     CheckedTarget, key=st.none() | TEXT, name=TEXT, detail=TEXT, data=TEXT, priority=st.integers(0, 255),
     max_try_counts=st.none() | st.tuples(*[st.integers(0, 99)] * 5),
@@ -365,6 +369,7 @@ TARGETS = st.builds(
     destinations=st.tuples(*[st.none() | st.builds(
         Destination, type=st.sampled_from(DestinationType), target=TEXT, target_name=TEXT, name=TEXT, detail=TEXT
     )] * 5),
+    callback=st.none() | WISHES,
 )  # fmt: skip
 REJECTED = st.builds(
     drafting.RejectedRow, line_number=st.integers(1, 2**53), column=st.none() | TEXT, code=st.sampled_from(RejectCode),
@@ -375,6 +380,7 @@ CHUNKS = st.builds(
     masks=st.lists(st.integers(0, 31)), limits=st.lists(st.none() | st.lists(st.integers(0, 99))),
     addresses=st.none() | st.lists(st.lists(st.none() | TEXT)), texts=st.lists(TEXT),
     targets=st.none() | st.lists(TARGETS, max_size=3), shapes=st.lists(st.integers(0, 9)),
+    callbacks=st.lists(st.tuples(st.integers(0, 99), TEXT, WISHES), max_size=2),
     shown=st.lists(st.dictionaries(TEXT, TEXT)), rejects=st.lists(REJECTED, max_size=3),
     last_line=st.integers(0, 2**53), digest=TEXT, bulk=st.binary(),
 )  # fmt: skip

@@ -12,7 +12,7 @@ import orjson
 
 from app import sheets
 from app.exports import figures
-from app.records import Attempt, Destination, Permit, PermittedAttempt, Suppression, Target
+from app.records import Attempt, Callback, Destination, Permit, PermittedAttempt, Suppression, Target
 from app.stats import Row
 
 T = TypeVar("T")
@@ -158,7 +158,18 @@ def _target_cells(line: TargetLine) -> list[object]:
         cells += [last.id, last.state.value, last.disposition and last.disposition.value, last.destination_index]
         cells += [_time(last.claimed_at), _time(last.ended_at)]
     cells += [_time(target.tm_create), _time(target.tm_update)]
-    return cells
+    return cells + _callback_cells(target.callback)
+
+
+def _callback_cells(callback: Callback | None) -> list[object]:
+    if callback is None:
+        return [None] * len(sheets.CALLBACK_COLUMNS)
+    texts = {name: sheets.neutralised(getattr(callback, name) or "") for name in ("dialer", "note")}
+    return [*{**_callback_object(callback), **texts}.values()]
+
+
+def _callback_object(callback: Callback) -> dict[str, Any]:
+    return {name: getattr(callback, name) for name in sheets.CALLBACK_COLUMNS} | {"at": _time(callback.at)}
 
 
 def _destination_cells(destination: Destination | None) -> list[object]:
@@ -207,6 +218,7 @@ def _target_object(line: TargetLine) -> dict[str, Any]:
         },
         "tm_create": _time(target.tm_create),
         "tm_update": _time(target.tm_update),
+        "callback": target.callback and _callback_object(target.callback),
     }
 
 

@@ -64,6 +64,11 @@ class Checking:
             addresses=[row.target.addresses for row in rows] if task.compares_addresses else None,
             texts=[carried(row.text) for row in rows],
             targets=[row.target for row in rows] if task.updates else None,
+            callbacks=[
+                (place, target_id, row.target.callback)
+                for place, (target_id, row) in enumerate(zip(part.ids, rows, strict=False))
+                if row.target.callback is not None
+            ],
             shapes=shapes,
             shown=shown,
             rejects=[replace(row, text=carried(row.text)) for row in rejects],

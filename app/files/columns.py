@@ -8,16 +8,17 @@ from types import MappingProxyType
 
 from app.addresses import DestinationType, characters
 from app.lifecycle import DESTINATIONS
-from app.sheets import LEDGER_COLUMNS, OWNER_COLUMNS, restored
+from app.sheets import CALLBACK_COLUMNS, LEDGER_COLUMNS, OWNER_COLUMNS, restored
 
 COLUMNS_MAX = 1_000
 NAMES_SHOWN_MAX = 20
 """The most names in a warning: a file may have hundreds of other columns."""
-FIELDS = frozenset({*OWNER_COLUMNS, "not_before"})
+FIELDS = frozenset({*OWNER_COLUMNS, "not_before", *CALLBACK_COLUMNS.values()})
 _FRIENDLY_PHONES = {"phone": 0, **{f"phone_{number}": number - 1 for number in range(1, DESTINATIONS + 1)}}
 _FRIENDLY_TYPES = {"email": DestinationType.EMAIL, "sip": DestinationType.SIP}
 _NESTED = {f"destination_{index}": index for index in range(DESTINATIONS)}
-"""Objects, only in NDJSON."""
+_OBJECTS = _NESTED.keys() | {"callback"}
+"""Only in NDJSON."""
 NAMES = FIELDS | _FRIENDLY_PHONES.keys() | _FRIENDLY_TYPES.keys()
 """The names that a column may have, or be mapped to."""
 LINE, REASON = "import_line", "import_reason"
@@ -109,7 +110,7 @@ def resolve(names: Sequence[str], mapping: Mapping[str, str], *, nested: bool = 
     Args:
         names: as the file has them.
         mapping: from `parse_mapping`; has precedence over a column's name.
-        nested: whether `destination_0` may be a whole object.
+        nested: whether `destination_0` and `callback` may be whole objects.
 
     Raises:
         ColumnProblem: two columns fill one field, or there are too many.
@@ -159,7 +160,7 @@ def _index(name: str) -> int | None:
 
 
 def _field(name: str, taken: set[int], types: dict[int, DestinationType], *, nested: bool) -> str | None:
-    if name in FIELDS or (nested and name in _NESTED):
+    if name in FIELDS or (nested and name in _OBJECTS):
         return name
     if name in _FRIENDLY_PHONES:
         index = _FRIENDLY_PHONES[name]
@@ -176,9 +177,11 @@ def _field(name: str, taken: set[int], types: dict[int, DestinationType], *, nes
 
 
 def _overlaps(found: str, filled: Mapping[str, str]) -> bool:
-    """Whether columns have both a whole destination and a part of it."""
-    if found in _NESTED:
+    """Whether columns have both a whole object and a part of it."""
+    if found in _OBJECTS:
         return any(name.startswith(f"{found}_") for name in filled)
+    if found.startswith("callback_"):
+        return "callback" in filled
     return found.startswith("destination_") and found[: len("destination_0")] in filled
 
 

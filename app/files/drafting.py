@@ -1,21 +1,21 @@
-"""Turns a record of a file into a target that can be stored, or into its errors. Pure, except for one setting."""
+"""Turns a record of a file into a target that can be stored, or into its errors. Pure but for a setting and a clock."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Self
 
 import orjson
 
-from app import addresses, sheets, validation
+from app import addresses, clock, sheets, validation
 from app.addresses import DestinationType
 from app.errors import UserError, invalid
 from app.files import columns, rejects
 from app.files.columns import ColumnProblem, Columns
 from app.files.parsing import Record
 from app.lifecycle import DESTINATIONS
-from app.records import CheckedTarget, DestinationDraft, RejectCode, TargetDraft
+from app.records import CallbackDraft, CheckedTarget, DestinationDraft, RejectCode, TargetDraft
 
 ROW_CHARACTERS_MAX = 2_000
 """The part of a row that is stored for display. It usually has an address."""
@@ -156,7 +156,12 @@ def _unmended(record: Record, reason: object) -> RejectedRow:
 
 
 def _flattened(given: dict[str, Any]) -> str | None:
-    """Flatten nested destinations. Returns the name of one that is not an object."""
+    """Flatten nested destinations, and a callback. Returns the name of one that is not an object."""
+    wish = given.pop("callback", None)
+    if wish is not None and not isinstance(wish, dict):
+        return "callback"
+    if wish is not None:
+        given |= {name: wish.get(part) for part, name in sheets.CALLBACK_COLUMNS.items()}
     for index in range(DESTINATIONS):
         nested = given.pop(f"destination_{index}", None)
         if nested is None:
@@ -175,6 +180,7 @@ class _Reading:
     """How values of a format are read. Each function reports errors under the field's name."""
 
     priority: Callable[[Any, list[UserError]], Any]
+    whole: Callable[[Any, list[UserError], str], int | None]
     limits: Callable[[Any, list[UserError]], Any]
 
 
@@ -190,7 +196,7 @@ def _row(
         data=_data(given, extra, errors),
         priority=reading.priority(given.get("priority"), errors),
         max_try_counts=reading.limits(given.get("max_try_counts"), errors),
-        not_before=_instant(given.get("not_before"), errors),
+        not_before=_instant(given.get("not_before"), errors, "not_before"),
         time_zone=given.get("time_zone"),
         destinations=tuple(
             [
@@ -200,6 +206,7 @@ def _row(
                 for index in range(DESTINATIONS)
             ]
         ),
+        callback=_callback(given, reading, errors),
     )
     target = validation.target(draft, errors)
     if not errors:
@@ -214,6 +221,8 @@ def _reject(
 
     def column(error: UserError) -> str | None:
         name = "_".join(error.path[:2]) if error.path and error.path[0].startswith("destination_") else None
+        if error.path and error.path[0] == "callback":
+            name = sheets.CALLBACK_COLUMNS[error.path[1]]
         name = name or (error.path[0] if error.path else None)
         return None if name is None else shown.get(name, name)
 
@@ -308,7 +317,7 @@ def _type(value: Any, named: DestinationType | None, errors: list[UserError], *p
     return kind or DestinationType.TEL
 
 
-def _instant(value: Any, errors: list[UserError]) -> datetime | None:
+def _instant(value: Any, errors: list[UserError], *path: str) -> datetime | None:
     if value is None or value == "":
         return None
     try:
@@ -316,9 +325,27 @@ def _instant(value: Any, errors: list[UserError]) -> datetime | None:
     except (ValueError, AttributeError):
         instant = None
     if instant is None or instant.tzinfo is None:
-        errors.append(invalid("Must be a time with its zone, such as 2026-01-31T09:00:00Z.", "not_before"))
+        errors.append(invalid("Must be a time with its zone, such as 2026-01-31T09:00:00Z.", *path))
         return None
     return instant
+
+
+def _callback(given: Mapping[str, Any], reading: _Reading, errors: list[UserError]) -> CallbackDraft | None:
+    at, index, dialer, seconds, note = (given.get(name) for name in sheets.CALLBACK_COLUMNS.values())
+    if all(value is None or value == "" for value in (at, index, dialer, seconds, note)):
+        return None
+    before = len(errors)
+    instant = _instant(at, errors, "callback", "at")
+    if instant is None and len(errors) == before:
+        errors.append(invalid("Give the time of the callback, or leave its other columns empty.", "callback", "at"))
+    if instant is not None and instant > clock.now() + validation.CALLBACK_AHEAD:
+        errors.append(invalid(validation.TOO_FAR_AHEAD, "callback", "at"))
+    place = reading.whole(index, errors, "destination_index")
+    window = reading.whole(seconds, errors, "window_seconds")
+    if instant is None or len(errors) > before:
+        return None
+    draft = CallbackDraft(instant, place, dialer, note="" if note is None else note)
+    return draft if window is None else replace(draft, window_seconds=window)
 
 
 def _priority_of_text(value: str | None, errors: list[UserError]) -> Any:
@@ -341,6 +368,20 @@ def _limits_of_text(value: str | None, errors: list[UserError]) -> Any:
         return _limits(text, errors)
 
 
+def _whole_of_text(value: str | None, errors: list[UserError], part: str) -> int | None:
+    text = (value or "").strip()
+    if not text:
+        return None
+    if text.isascii() and text.isdecimal() and len(text) <= len("00000"):
+        return int(text)
+    errors.append(invalid("Must be a whole number.", "callback", part))
+    return None
+
+
+def _whole(value: Any, _errors: list[UserError], _part: str) -> Any:
+    return None if value == "" else value
+
+
 def _priority(value: Any, _errors: list[UserError]) -> Any:
     return 0 if value is None else value
 
@@ -352,5 +393,5 @@ def _limits(value: Any, errors: list[UserError]) -> Any:
     return None
 
 
-_CSV = _Reading(_priority_of_text, _limits_of_text)
-_NDJSON = _Reading(_priority, _limits)
+_CSV = _Reading(_priority_of_text, _whole_of_text, _limits_of_text)
+_NDJSON = _Reading(_priority, _whole, _limits)

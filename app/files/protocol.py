@@ -18,7 +18,7 @@ import orjson
 from app import rows
 from app.files.drafting import RejectedRow
 from app.files.parsing import Record
-from app.records import CheckedTarget, ImportStopReason, RejectCode
+from app.records import CallbackDraft, CheckedTarget, ImportStopReason, RejectCode
 
 HEADER = struct.Struct(">cII")
 """Kind, length of the JSON, length of the bytes."""
@@ -106,6 +106,8 @@ class Chunk:
     """The rows as they are in the file, as far as they are stored if rejected."""
     targets: Sequence[CheckedTarget] | None
     """The rows' values; None if rows replace nothing."""
+    callbacks: Sequence[tuple[int, str, CallbackDraft]]
+    """Of the rows that have one: the row's place, its id, and the callback."""
     shapes: Sequence[int]
     """Which member of `shown` has the file's names of the row's fields."""
     shown: Sequence[Mapping[str, str]]
@@ -246,6 +248,7 @@ def _chunk_json(chunk: Chunk) -> dict[str, Any]:
         "addresses": chunk.addresses,
         "texts": chunk.texts,
         "targets": None if chunk.targets is None else [_target_json(target) for target in chunk.targets],
+        "callbacks": chunk.callbacks,
         "shapes": chunk.shapes,
         "shown": chunk.shown,
         "rejects": chunk.rejects,
@@ -259,6 +262,7 @@ def _chunk_json(chunk: Chunk) -> dict[str, Any]:
 def _chunk(said: dict[str, Any], bulk: bytes) -> Chunk:
     if said["targets"] is not None:
         said["targets"] = [_target(given) for given in said["targets"]]
+    said["callbacks"] = [(row, target_id, _callback(given)) for row, target_id, given in said["callbacks"]]
     said["rejects"] = [
         RejectedRow(row["line_number"], row["column"], RejectCode(row["code"]), row["message"], row["text"])
         for row in said["rejects"]
@@ -277,6 +281,7 @@ def _target_json(target: CheckedTarget) -> dict[str, Any]:
         "not_before": target.not_before,
         "time_zone": target.time_zone,
         "destinations": [rows.destination_value(value) for value in target.destinations],
+        "callback": target.callback,
     }
 
 
@@ -292,4 +297,9 @@ def _target(given: dict[str, Any]) -> CheckedTarget:
         not_before=None if instant is None else datetime.fromisoformat(instant),
         time_zone=given["time_zone"],
         destinations=tuple(rows.destination_of(value) for value in given["destinations"]),
+        callback=None if given["callback"] is None else _callback(given["callback"]),
     )
+
+
+def _callback(given: dict[str, Any]) -> CallbackDraft:
+    return CallbackDraft(**given | {"at": datetime.fromisoformat(given["at"])})

@@ -113,6 +113,7 @@ async def _commit(
             is_staged=is_guarded,
             now=now,
         )
+        await _call_back(tx, outdial, chunk, decided.created, now, is_guarded=is_guarded)
         unchanged = await _update(tx, outdial, chunk, decided.updated, now, is_guarded=is_guarded)
     suppressed = sum(row in masks and masks[row][0] == chunk.masks[row] for row in (*decided.created, *decided.updated))
     kept = await keeping.keep(tx, run, decided.rejects, kept_characters=held.kept_characters, now=now)
@@ -212,6 +213,23 @@ def _untried(mask: int, for_ever: int, limits: Sequence[int]) -> Tries:
     )
 
 
+async def _call_back(
+    tx: Transaction, outdial: Outdial, chunk: Chunk, created: Sequence[int], now: datetime, *, is_guarded: bool
+) -> None:
+    """Schedule the callbacks of new targets."""
+    wanted = set(created)
+    wishes = {target_id: draft for row, target_id, draft in chunk.callbacks if row in wanted}
+    if not wishes:
+        return
+    targets = await store.lock_targets(tx, outdial.customer_id, wishes)
+    counting = NONE_COUNTING
+    if is_guarded:
+        places = [one.place for target in targets.values() for one in target.destinations if one is not None]
+        counting = await store.counting(tx, outdial.customer_id, places, now)
+    changes = [drafts.asked(targets[one], outdial, draft, now, counting) for one, draft in wishes.items()]
+    await store.save(tx, [change for change in changes if change is not None])
+
+
 async def _update(
     tx: Transaction, outdial: Outdial, chunk: Chunk, updated: Sequence[int], now: datetime, *, is_guarded: bool
 ) -> int:
@@ -236,16 +254,21 @@ async def _changes(
         places = [place.place for listed in given for place in listed if place is not None]
         counting = await store.counting(tx, outdial.customer_id, places, now)
     changes: list[Change[Target]] = []
+    unchanged = 0
     for place, row in enumerate(updated):
         if place % COMPARED_AT_ONCE == 0:
             await asyncio.sleep(0)  # let other requests run
         key = chunk.keys[row]
         assert key is not None
-        change = drafts.updated(targets[key], outdial, drafts.replacing(chunk.targets[row]), now, counting)
-        if change is not None:
-            changes.append(change)
-            targets[key] = change.after
-    return changes, len(updated) - len(changes)
+        draft = chunk.targets[row]
+        change = drafts.updated(targets[key], outdial, drafts.replacing(draft), now, counting)
+        target = targets[key] if change is None else change.after
+        wish = drafts.asked(target, outdial, draft.callback, now, counting) if draft.callback else None
+        made = [each for each in (change, wish) if each is not None]
+        changes += made
+        unchanged += not made
+        targets[key] = made[-1].after if made else target
+    return changes, unchanged
 
 
 async def _compare(

@@ -36,7 +36,7 @@ _ADDRESSES = {
     name for name in NAMES if name.endswith(("_target", "_type")) or name.startswith(("phone", "email", "sip"))
 }
 _MAPPING = {
-    **dict.fromkeys((*(NAMES - _ADDRESSES), *LEDGER_COLUMNS, "id", "outdial_id", "source"), ""),
+    **dict.fromkeys((*(NAMES - _ADDRESSES), *LEDGER_COLUMNS, "id", "outdial_id", "source", "callback"), ""),
     **_OURS,
 }
 """What else a file of targets has is passed over, so that such a file suppresses all of its addresses."""

@@ -44,6 +44,19 @@ class DestinationDraft:
 
 
 @dataclass(frozen=True, slots=True)
+class CallbackDraft:
+    at: datetime
+    destination_index: int | None = None
+    dialer: str | None = None
+    window_seconds: int = 900
+    note: str = ""
+
+    def callback(self, now: datetime, destination_index: int | None) -> Callback:
+        """The callback of a checked draft. A time in the past means now."""
+        return Callback(max(self.at, now), destination_index, self.dialer, self.window_seconds, self.note)
+
+
+@dataclass(frozen=True, slots=True)
 class TargetDraft:
     key: str | None = None
     name: str = ""
@@ -54,6 +67,7 @@ class TargetDraft:
     not_before: datetime | None = None
     time_zone: str | None = None
     destinations: tuple[DestinationDraft | None, ...] = (None,) * DESTINATIONS
+    callback: CallbackDraft | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +83,8 @@ class CheckedTarget:
     not_before: datetime | None
     time_zone: str | None
     destinations: tuple[Destination | None, ...]
+    callback: CallbackDraft | None = None
+    """Of a file alone."""
 
     @property
     def addresses(self) -> list[str | None]:
@@ -147,19 +163,6 @@ class SuppressionBatch:
 class AttemptStart:
     attempt_id: str
     call_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class CallbackDraft:
-    at: datetime
-    destination_index: int | None = None
-    dialer: str | None = None
-    window_seconds: int = 900
-    note: str = ""
-
-    def callback(self, now: datetime, destination_index: int | None) -> Callback:
-        """The callback of a checked draft. A time in the past means now."""
-        return Callback(max(self.at, now), destination_index, self.dialer, self.window_seconds, self.note)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any
 
 from app import callbacks, ids, validation
@@ -12,13 +13,23 @@ from app.errors import Rejected, UserError, invalid
 from app.lifecycle import (
     DESTINATIONS,
     NOTHING_SUPPRESSED,
+    DoneReason,
     Standing,
     TargetEventType,
     TargetStatus,
     Tries,
     idle_or_done,
 )
-from app.records import NONE_COUNTING, CheckedTarget, Counting, Destination, Outdial, Target, suppressed_among
+from app.records import (
+    NONE_COUNTING,
+    CallbackDraft,
+    CheckedTarget,
+    Counting,
+    Destination,
+    Outdial,
+    Target,
+    suppressed_among,
+)
 
 
 def new_target(
@@ -176,6 +187,29 @@ def updated(
             event_type = FINISHING[after.done_reason]
     return None if after == target else changed(target, after, event_type, now)
 
+
+def asked(
+    target: Target, outdial: Outdial, draft: CallbackDraft, now: datetime, counting: Counting = NONE_COUNTING
+) -> Change[Target] | None:
+    """What a file's callback makes of a target; None if it changes nothing, or if the person must not be called.
+
+    Args:
+        target: as it is.
+        outdial: its outdial.
+        draft: the callback, checked.
+        now: the instant.
+        counting: the suppressions that count of its addresses.
+    """
+    if target.done_reason is DoneReason.DO_NOT_CALL:
+        return None
+    wish, was = draft.callback(now, draft.destination_index), target.callback
+    if was is not None and _wish(replace(was, at=max(was.at, now))) == _wish(wish):
+        return None
+    tries = target.tries(outdial.dial_policy, suppressed_among(target.destinations, counting))
+    return changed(target, callbacks.scheduled(target, wish, tries), TargetEventType.CALLBACK, now)
+
+
+_wish = attrgetter("at", "destination_index", "dialer", "window_seconds", "note")
 
 _PLAIN = {"name", "detail", "data", "priority", "max_try_counts", "time_zone"}
 

@@ -4,7 +4,7 @@ import asyncio
 import csv
 import io
 import json
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 from uuid import uuid4
 
@@ -184,6 +184,56 @@ async def test_what_export_writes_import_reads(client: Client, outdial: str) -> 
         assert [{name: row[name] for name in OWN + LEDGER} for row in await table(client, twice)] == [
             {name: row[name] for name in OWN + LEDGER} for row in again
         ]
+
+
+CALLBACK = ("callback_at", "callback_destination", "callback_dialer", "callback_window_seconds", "callback_note")
+
+
+async def test_callbacks_go_out_and_in_again_and_wrong_ones_are_rejected(client: Client) -> None:
+    outdial = (await client.outdial())["id"]
+    at = (datetime.now(UTC) + timedelta(days=2)).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    far = (datetime.now(UTC) + timedelta(days=367)).isoformat()
+    lines = [
+        f"key,phone,{','.join(CALLBACK)}",
+        f"a,+15550100001,{at},0,ann,600,ask for =Bo",
+        f"b,+15550100002,{at},,,,",
+        "c,+15550100003,,,,,",
+        "d,+15550100004,,,ann,,",
+        f"e,+15550100005,{at},5,,,",
+        f"f,+15550100006,{at},,,59,",
+        f"g,+15550100007,{far},,,,",
+        "h,+15550100008,tomorrow,,,,",
+    ]
+    job = await importing.taken(client, outdial, "\n".join(lines).encode())
+    assert importing.counts(job) == (8, 3, 0, 0, 5)
+    assert importing.rejects(job) == [
+        (5, "callback_at", "invalid"),
+        (6, "callback_destination", "invalid"),
+        (7, "callback_window_seconds", "invalid"),
+        (8, "callback_at", "invalid"),
+        (9, "callback_at", "invalid"),
+    ]
+    written = {row["key"]: tuple(row[name] for name in CALLBACK) for row in await table(client, outdial)}
+    wanted = {"a": (at, "0", "ann", "600", "ask for =Bo"), "b": (at, "", "", "900", ""), "c": ("", "", "", "", "")}
+    assert written == wanted
+    assert {row["key"]: row["next_try_at"] for row in await table(client, outdial)} | {"c": ""} == {
+        "a": at,
+        "b": at,
+        "c": "",
+    }
+    for kind, form in ((importing.CSV, "csv"), (importing.NDJSON, "ndjson")):
+        file = (await export(client, outdial, format=form)).content
+        copy = (await client.outdial())["id"]
+        await importing.taken(client, copy, file, kind=kind)
+        assert {row["key"]: tuple(row[name] for name in CALLBACK) for row in await table(client, copy)} == wanted
+        again = await importing.taken(client, copy, file, kind=kind, on_duplicate_key="update")
+        assert importing.counts(again) == (3, 0, 0, 3, 0)
+    moved = f"key,phone,callback_at,callback_note\na,+15550100001,{at},other\nc,+15550100003,{at},\n".encode()
+    dry = await importing.taken(client, outdial, moved, on_duplicate_key="update", dry_run="true")
+    job = await importing.taken(client, outdial, moved, on_duplicate_key="update")
+    assert importing.counts(dry) == importing.counts(job) == (2, 0, 2, 0, 0)
+    notes = {row["key"]: (row["callback_at"], row["callback_note"]) for row in await table(client, outdial)}
+    assert notes == {"a": (at, "other"), "b": (at, ""), "c": (at, "")}
 
 
 async def test_its_headers_say_what_it_is(client: Client, outdial: str) -> None:
