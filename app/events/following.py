@@ -252,9 +252,18 @@ async def _start(customer_id: str, outdial_id: str, after: str | None) -> tuple[
     return cursor_position, None
 
 
-async def ends(viewer: Viewer, outdial_ids: Sequence[str], *, upto: Position) -> dict[str, Position]:
-    """The end of the log of each of the viewer's outdials, as far as a position of the customer's log."""
-    return await log.ends(viewer.customer_id, outdial_ids, upto=upto)
+async def ends(
+    viewer: Viewer, outdial_ids: Sequence[str], *, upto: Position, fetch: log.Fetch | None = None
+) -> dict[str, Position]:
+    """The end of the log of each of the viewer's outdials, as far as a position of the customer's log.
+
+    Args:
+        viewer: the caller.
+        outdial_ids: of the customer.
+        upto: the position.
+        fetch: of the transaction that the caller is in, if there is one.
+    """
+    return await log.ends(viewer.customer_id, outdial_ids, upto=upto, fetch=fetch)
 
 
 async def _end(customer_id: str, outdial_id: str, seen: Horizon) -> Position:

@@ -8,9 +8,9 @@ the order of commits: of two changes to one target, `version` says which is newe
 Transaction ids count in one cluster, so positions sort by the customer's epoch first (`epochs`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 import orjson
 
@@ -22,6 +22,8 @@ from app.lifecycle import Disposition, DoneReason, OutdialEventType, TargetEvent
 from app.listing import Parameters
 from app.records import OutdialEvent, TargetEvent
 from app.tables import TARGET_EVENT
+
+Fetch: TypeAlias = Callable[..., Awaitable[list[db.Row]]]
 
 _GIVEN = TARGET_EVENT.but("customer_id").kinds
 
@@ -154,19 +156,27 @@ async def read(
     return [_event(row) for row in rows]
 
 
-async def ends(customer_id: str, outdial_ids: Sequence[str], *, upto: Position) -> dict[str, Position]:
+async def ends(
+    customer_id: str, outdial_ids: Sequence[str], *, upto: Position, fetch: Fetch | None = None
+) -> dict[str, Position]:
     """The position of each outdial's last event up to a horizon, also if that event has been removed since.
 
     Readers and cursors stay there, and not at the horizon itself. The transaction of an event that can be seen is on
     disk. That of a higher id may not be, or may never have written: after a crash PostgreSQL gives such ids out again,
     and a reader that was beyond them would miss what they write.
 
+    Args:
+        customer_id: the customer.
+        outdial_ids: of the customer.
+        upto: the horizon.
+        fetch: a transaction's. Who has a connection must not wait for another one.
+
     Returns:
         By outdial. Unknown ones are left out.
     """
     if not db.is_postgres():
         return dict.fromkeys(outdial_ids, upto)  # numbers and rows are of one file
-    found = await db.fetch(
+    found = await (fetch or db.fetch)(
         f"""
         SELECT outdial.id, last.epoch, last.tx, last.seq, pruned_epoch, pruned_tx, pruned_seq
         FROM outdial LEFT JOIN LATERAL (

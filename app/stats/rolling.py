@@ -136,7 +136,7 @@ async def _prepare(fetch: Fetch, customer_id: str, outdial_id: str, upto: Positi
     place = await positions.place_of(fetch, customer_id, outdial_id)
     sheet = Sheet(fetch, customer_id)
     if place.at is None:  # what is in the ledger already is read from there
-        end = (await events.ends(_system(customer_id), [outdial_id], upto=upto))[outdial_id]
+        end = (await events.ends(_system(customer_id), [outdial_id], upto=upto, fetch=fetch))[outdial_id]
         return _Step(customer_id, outdial_id, sheet, Place(end, _BEGINNING), is_last=False, is_all=False)
     found = await positions.news(fetch, customer_id, outdial_id, place.at, limit=STEP_EVENTS_MAX)
     if found.lost_upto is not None:

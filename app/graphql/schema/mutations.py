@@ -41,7 +41,8 @@ async def _claim(info: Info, wish: inputs.ClaimTargetsInput) -> records.AttemptB
         idempotency_key=given(wish.idempotency_key),
         reads=reads_within(info, "target", "OutdialTarget"),
     )
-    return records.AttemptBatch(claimed, (), claimed.throttled_until)
+    # a plain list: compiled operations take no other
+    return records.AttemptBatch(list(claimed), (), claimed.throttled_until)
 
 
 @strawberry.type(
