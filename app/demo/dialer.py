@@ -14,7 +14,7 @@ import uuid
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -52,11 +52,15 @@ async def call(attempt: Attempt) -> Result | None:
     again, but ask the telephone for the call with the attempt's id. After None the outdial's `onUnconfirmed` decides.
     """
     odds = {"ANSWERED": 41, "NO_ANSWER": 25, "MACHINE": 15, "BUSY": 15, "INVALID_DESTINATION": 3, "DO_NOT_CALL": 1}
+    odds["CALLBACK"] = 3
     dice = random.Random(attempt["id"])  # noqa: S311 - this telephone is simulated; it knows each call by its id
     result: Result = {"disposition": dice.choices(list(odds), list(odds.values()))[0]}
     seconds = dice.uniform(1, 3) + (3 if result["disposition"] in {"ANSWERED", "MACHINE"} else 0)
     if attempt["state"] != "DIALING":
         await asyncio.sleep(seconds)
+    if result["disposition"] == "CALLBACK":  # the person wants to be called later, by the same dialer
+        at = datetime.now(UTC) + timedelta(seconds=dice.uniform(10, 30))
+        result["callback"] = {"at": at.isoformat(), "dialer": attempt["dialer"], "note": "has no time just now"}
     if codes := attempt["codes"].get(result["disposition"]):
         result["code"] = dice.choice(codes)  # a person would choose after the call
     return result
