@@ -18,6 +18,7 @@ from app.stats import cells
 from tests.stats import slow
 from tests.support import factories as make
 from tests.support import rows
+from tests.support.breaking import ModelBreaker
 from tests.support.folding import FoldingClient, progress_of, targets_of
 from tests.support.model import ENDED, LIVE, ModelAttempt, ModelTarget, Policy, is_listed
 from tests.support.permitting import LATE, ZONES, Permits, Try
@@ -53,6 +54,7 @@ class Machine(RuleBasedStateMachine):
         self.paused = False
         self.deleted = False
         self.client: FoldingClient | None = None
+        self.breaker = ModelBreaker()
 
     # ------------------------------------------------------------ what must hold
 
@@ -108,6 +110,15 @@ class Machine(RuleBasedStateMachine):
             self.run(self.client.catch_up())
         rows.check(self.run(rows.of(self.url, self.viewer.customer_id)), resets=True)
         self.run(self.figures_are_those_of_the_ledger())
+        told = self.run(
+            db.fetch(
+                "SELECT type FROM outdial_event WHERE customer_id = $1 AND type IN ('BREAKER_OPENED', 'BREAKER_CLOSED')"
+                " ORDER BY epoch, tx, seq",
+                self.viewer.customer_id,
+            )
+        )
+        turns = ["BREAKER_OPENED", "BREAKER_CLOSED"] * self.breaker.changes
+        assert [row["type"] for row in told] == turns[: self.breaker.changes]
         ledger = self.run(attempts.get_many(self.viewer, [attempt.id for attempt in self.attempts]))
         for attempt in self.attempts:
             made = ledger[attempt.id]
@@ -147,9 +158,9 @@ class Machine(RuleBasedStateMachine):
         With caps it looks at as many as it may take, and at more only if it can take none of these.
         """
         permits = self.permits()
-        if permits.is_list_held(now):
+        allowed = min(permits.allowed(now, limit), self.breaker.allowed(now, limit))
+        if permits.is_list_held(now) or not allowed:
             return []
-        allowed = permits.allowed(now, limit)
         due = {target.id: self.asleep.get(target.id, target.due) for target in self.idle()}
         waiting = [target for target in self.idle() if target.due is not None and due[target.id] <= now]
         waiting = [target for target in waiting if permits.next_index(target, now, with_caps=False) is not None]
@@ -192,15 +203,20 @@ class Machine(RuleBasedStateMachine):
         models = [
             (
                 {target.id for target in self.idle() if permits.may_be_claimed(target, at) and not self.deleted},
-                self.deleted or self.paused or permits.is_list_held(at),
+                self.deleted or self.paused or permits.is_list_held(at) or not self.breaker.allowed(at, 1),
             )
             for at in (begun, self.now())
         ]
         assert (free, bool(of_list)) in models
         assert counted.claimable in {
-            0 if self.deleted or permits.is_list_closed(at) or not permits.is_running(at) else len(model)
+            0 if self.deleted or self.is_closed(permits, at) else len(model)
             for at, (model, _) in zip((begun, self.now()), models, strict=True)
         }
+
+    def is_closed(self, permits: Permits, at: datetime) -> bool:
+        """For a time that is foreseen."""
+        is_broken = self.breaker.paused_until is not None and not self.breaker.is_over(at)
+        return permits.is_list_closed(at) or not permits.is_running(at) or is_broken
 
     # ------------------------------------------------------------ what follows from a step
 

@@ -15,13 +15,15 @@ from app import attempts, clock, codes, db, foreseeing, outdials, stats, suppres
 from app.errors import UserErrorCode
 from app.hours import UnknownTimeZoneAction
 from app.lifecycle import AttemptState, Disposition, DoneReason, OutdialState, TargetStatus, UnconfirmedAction
-from app.pacing import Pacing
+from app.outdials import judging
+from app.pacing import Breaker, BreakerState, Pacing
 from app.records import CallCap, CapScope, CapSubject, DestinationDraft, PolicyDraft, ResultCodeDraft, SuppressionDraft
 from app.retrying import JUDGED_STATES, RetryAction, RetryRule
 from app.store import due, lulling
 from tests.conftest import Databases, Kind
 from tests.state_machine.machine import LEASE_SECONDS, Machine
 from tests.support import factories as make
+from tests.support.breaking import FAILING
 from tests.support.folding import FoldingClient
 from tests.support.model import LIVE, ModelAttempt, ModelTarget, Policy
 from tests.support.permitting import DEFAULT_ZONE, LATE, ZONES, Try, daily
@@ -38,7 +40,6 @@ SHRINKING_SECONDS_MAX = 40
 CODE = "CARRIER"
 INTERVALS = st.sampled_from((0, 1_000))
 ACTIONS = st.sampled_from(UnconfirmedAction)
-DISPOSITIONS = [one for one in Disposition if one is not Disposition.CALLBACK]
 """Callbacks have tests of their own."""
 LIMITS = st.lists(st.integers(0, 2), min_size=5, max_size=5).map(tuple)
 CAPS = st.lists(
@@ -73,8 +74,17 @@ PACES = st.builds(
     max_open_attempts=st.none() | st.integers(1, 3),
     claims_per_second=st.none() | st.sampled_from((0.001, 0.01, 0.013, 2.5)),
 )
+BREAKERS = st.builds(
+    Breaker,
+    failure_percent=st.sampled_from((1, 50)),
+    window_seconds=st.sampled_from((40, 3_600)),
+    min_calls=st.integers(1, 2),
+    pause_seconds=st.sampled_from((30, 700)),
+)
 FROM_NOW = st.none() | st.sampled_from((-1_000, 400, 5_000))
 """Seconds until a list starts, and from then until it ends."""
+RESULTS = [disposition for disposition in Disposition if disposition is not Disposition.CALLBACK]
+"""Without a callback."""
 TIME_ZONES = st.none() | st.sampled_from(sorted(ZONES.values()))
 PLACES = st.lists(st.booleans(), min_size=5, max_size=5).filter(any)
 
@@ -88,6 +98,7 @@ class Dialing(Machine):
         self.policy = self.draw_policy(data, (2,) * 5)
         draft = self.drafted(self.policy)
         self.outdial_id = self.run(make.make_outdial(self.viewer, policy=draft, time_zone=DEFAULT_ZONE)).id
+        self.breaker.set_policy(self.policy.pace.breaker, self.now())
         self.elsewhere_id = self.run(make.make_outdial(self.viewer)).id
         self.client = self.run(FoldingClient.join(self.viewer, self.outdial_id))
         self.run(codes.set_all(self.viewer, drafts=[ResultCodeDraft(CODE, "Carrier", Disposition.FAILED)]))
@@ -104,6 +115,8 @@ class Dialing(Machine):
             policy.keeps_order, policy.uses_outdial = data.draw(st.booleans()), data.draw(st.booleans())
         if data.draw(st.booleans(), label="pace"):
             policy.pace = data.draw(PACES)
+        if data.draw(st.sampled_from((False, False, True)), label="breaker"):
+            policy.pace = replace(policy.pace, breaker=data.draw(BREAKERS))
         if data.draw(st.sampled_from((False, False, True)), label="schedule"):
             starts, lasts = data.draw(FROM_NOW), data.draw(st.none() | st.sampled_from((1_500, 50_000)))
             policy.starts = None if starts is None else self.now() + timedelta(seconds=starts)
@@ -137,6 +150,7 @@ class Dialing(Machine):
         actions += [self.pass_time] * 3 + [self.sweep, self.update, self.cancel, self.reset, self.create, self.count]
         actions += [self.change_policy, self.pause, self.delete, self.catch_up]
         actions += [self.suppress, self.suppress, self.unlist, self.call_elsewhere, self.look_ahead]
+        actions += [self.judge, self.judge, self.judge, self.close_breaker] if self.policy.pace.breaker else []
         actions += [self.delete_outdial] if len(self.attempts) > 9 else []
         data.draw(st.sampled_from(actions), label="action")(data)
 
@@ -257,6 +271,7 @@ class Dialing(Machine):
         self.run(make.finish_exhausted())
         self.run(make.sort_by_zone())
         self.policy = policy
+        self.breaker.set_policy(policy.pace.breaker, self.now())
         for target in self.targets:
             self.finish_if_over(target)
 
@@ -301,6 +316,8 @@ class Dialing(Machine):
             )
             self.attempts.append(target.newest)
             target.endings.append(target.newest)
+        if self.breaker.state is BreakerState.OPEN and claimed:
+            self.breaker.begin(self.attempts[-1])
 
     def call_elsewhere(self, data: st.DataObject) -> None:
         """Somebody who is on this list is called on another, which holds nobody."""
@@ -318,7 +335,7 @@ class Dialing(Machine):
             assert found is None
             return
         now = self.now()
-        wanted = self.permits().first_claim(self.idle(), now)
+        wanted = self.permits().first_claim(self.idle(), now, self.breaker.paused_until)
         assert (found is None) == (wanted is None)
         if found is not None and wanted is not None:
             assert abs(max(found, now) - wanted) <= LATE
@@ -359,7 +376,8 @@ class Dialing(Machine):
 
     def complete(self, data: st.DataObject) -> None:
         attempt = self.pick_attempt(data)
-        disposition = data.draw(st.sampled_from(DISPOSITIONS), label="disposition")
+        results = RESULTS if self.policy.pace.breaker is None else [*RESULTS, *[Disposition.FAILED] * len(RESULTS)]
+        disposition = data.draw(st.sampled_from(results), label="disposition")
         after = data.draw(st.none() | INTERVALS, label="retry after")
         code = CODE if disposition is Disposition.FAILED and data.draw(st.booleans(), label="code") else None
         target = attempt.target
@@ -377,6 +395,8 @@ class Dialing(Machine):
             make.one(batch)
         elif not gone and disposition is Disposition.DO_NOT_CALL and not counts:
             made = make.one(batch)
+            if target.status is TargetStatus.PROGRESSING:
+                self.breaker.ended(self.now(), has_failed=False)
             attempt.state, attempt.disposition = made.state, made.disposition
             if target.newest is not attempt:
                 target.revoke()
@@ -386,6 +406,8 @@ class Dialing(Machine):
             make.one(batch)
         elif counts and not gone:
             attempt.code = code
+            if target.status is TargetStatus.PROGRESSING:
+                self.breaker.ended(self.now(), has_failed=disposition in FAILING)
             target.complete(attempt, disposition, self.policy, make.one(batch).ended_at, after)
         else:
             self.was_refused(batch, attempt)
@@ -435,7 +457,26 @@ class Dialing(Machine):
         self.run(make.sweep())
         for attempt in self.attempts:
             if attempt.state in LIVE and attempt.expires <= now:
+                if attempt.state is AttemptState.DIALING:
+                    self.breaker.ended(now, has_failed=True)
                 attempt.target.lapse(attempt, self.policy)
+
+    # ------------------------------------------------------------ the breaker
+
+    def judge(self, _data: st.DataObject) -> None:
+        make.pass_time(judging.REST_SECONDS)
+        self.run(outdials.judge_breakers())
+        if not self.deleted:
+            found = self.run(outdials.breaker_statuses(self.viewer, [self.outdial_id]))
+            self.breaker.judge(found[self.outdial_id], self.now())
+
+    def close_breaker(self, _data: st.DataObject) -> None:
+        work = outdials.close_breaker(self.viewer, self.outdial_id)
+        if self.deleted:
+            self.refused(work, UserErrorCode.NOT_FOUND)
+            return
+        self.run(work)
+        self.breaker.close()
 
 
 @pytest.mark.slow
@@ -448,13 +489,18 @@ def test_counts_add_up_and_folding_every_event_gives_what_a_fresh_read_gives(
     monkeypatch.setattr(lulling, "REST_SECONDS", 0.0)
     # A failure is to be told before the test's own timeout; Hypothesis would look for a shorter one for 300 seconds.
     monkeypatch.setattr("hypothesis.internal.conjecture.engine.MAX_SHRINKING_SECONDS", SHRINKING_SECONDS_MAX)
+    run(Dialing, kind, databases)
+
+
+def run(machine: type[Machine], kind: Kind, databases: Databases) -> None:
+    """All examples of a machine, on one database."""
     with asyncio.Runner() as runner:
         database = databases.fresh(kind)
         url = runner.run(database.__aenter__())
         runner.run(db.connect(url))
         try:
-            Dialing.runner, Dialing.url = runner, url
-            run_state_machine_as_test(Dialing, settings=settings(max_examples=EXAMPLES, stateful_step_count=STEPS))
+            machine.runner, machine.url = runner, url
+            run_state_machine_as_test(machine, settings=settings(max_examples=EXAMPLES, stateful_step_count=STEPS))
         finally:
             runner.run(db.close())
             runner.run(database.__aexit__(None, None, None))

@@ -126,7 +126,9 @@ class Permits:
         """Nobody of it may be called, even if it is due."""
         return self.next_index(target, at) is None
 
-    def first_claim(self, targets: Iterable[ModelTarget], now: datetime) -> datetime | None:
+    def first_claim(
+        self, targets: Iterable[ModelTarget], now: datetime, not_before: datetime | None = None
+    ) -> datetime | None:
         """The first moment at which one can be claimed if nothing happens until then: each that may be one is tried.
 
         Nobody knows when a call ends, so open attempts do not count.
@@ -137,6 +139,8 @@ class Permits:
         instants |= {each.at + timedelta(seconds=cap.window_seconds) for each in self.tries for cap in self.policy.caps}
         if self.policy.starts is not None:
             instants.add(self.policy.starts)
+        if not_before is not None:
+            instants.add(not_before)
         if rate.claims_per_second is not None:
             _, window = pacing.window_of(rate.claims_per_second)
             instants |= {claimed + window for claimed, _ in self.claims}
@@ -147,7 +151,7 @@ class Permits:
             while begin < last:
                 begin += half
                 instants.add(begin)
-        for at in sorted(instant for instant in instants if instant >= now):
+        for at in sorted(instant for instant in instants if instant >= max(now, not_before or now)):
             is_open = self.is_running(at) and not self.is_list_closed(at) and pacing.may_claim(rate, self.claims, at, 1)
             if is_open and any(self.may_be_claimed(target, at) for target in waiting):
                 return at
