@@ -23,6 +23,7 @@ OWN = ["key", "name", "detail", "data", "priority", "max_try_counts", "time_zone
 OWN += [
     f"destination_{index}_{part}" for index in range(5) for part in ("type", "target", "target_name", "name", "detail")
 ]
+CALLBACK = [f"callback_{name}" for name in ("at", "destination", "dialer", "window_seconds", "note")]
 LEDGER = ["status", "done_reason", *(f"try_count_{index}" for index in range(5))]
 
 
@@ -68,7 +69,7 @@ async def outdial(client: Client) -> str:
 
 async def test_a_file_says_what_is_known_of_each_target(client: Client, outdial: str) -> None:
     first, second, third = await table(client, outdial)
-    assert [*first] == ["id", *OWN, *LEDGER, "next_try_at", *LAST, "tm_create", "tm_update"]
+    assert [*first] == ["id", *OWN, *LEDGER, "next_try_at", *LAST, "tm_create", "tm_update", *CALLBACK]
     assert {name: first[name] for name in OWN[:6]} == {
         "key": "'=key",
         "name": "'-Ana\r\n\"x\", 'y'",

@@ -27,6 +27,7 @@ DEPTH = 3
 GOOD_INPUT: dict[str, dict[str, Any]] = {"TargetInput": {"destination0": {"target": "+15550100001"}}}
 GOOD_SCALAR: dict[str, Any] = {"String": "text", "Int": 1, "Boolean": False, "DateTime": "2030-01-01T00:00:00Z"}
 GOOD_SCALAR |= {"Date": "2030-01-01", "LocalTime": "09:00"}
+GOOD_ARGUMENT: dict[Any, Any] = {("to",): "2030-01-02T00:00:00Z"}
 Path = tuple[str, ...]
 
 
@@ -143,7 +144,7 @@ def _value(path: Path, given: Any, ids: dict[Path, str], usual: Any) -> Any:
         return next(iter(given.values))
     if given.name == "ID":
         return ids[path] if path in ids else usual(path)
-    return GOOD_SCALAR[given.name]
+    return GOOD_ARGUMENT.get(path) or GOOD_SCALAR[given.name]
 
 
 def selection(schema: GraphQLSchema, output: Any, depth: int = DEPTH) -> str:
