@@ -47,7 +47,7 @@ def failing(rounds: list[int], faults: list[Exception]) -> Callable[[], Awaitabl
 async def test_every_chore_has_a_name_of_its_own(database: str) -> None:
     listed = housekeeping.chores(event_retention_hours=1, import_retention_days=1)
     names = [chore.name for chore in listed]
-    assert len(set(names)) == len(names) == (13 if db.is_postgres() else 11)
+    assert len(set(names)) == len(names) == (14 if db.is_postgres() else 12)
     assert all(name.replace(" ", "").isalpha() for name in names)
 
 

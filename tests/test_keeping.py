@@ -25,8 +25,9 @@ async def reject(viewer: Viewer, run: Run, first_line: int, *texts: str) -> None
         RejectedRow(first_line + place, None, RejectCode.INVALID, "No.", text) for place, text in enumerate(texts)
     ]
     chunk = Chunk(
-        lines=[], keys=[], masks=[], limits=[], addresses=None, texts=[], targets=None, shapes=[], shown=[],
-        rejects=rejects, column_names=["phone"], delimiter=",", last_line=first_line + len(texts), digest="d", bulk=b"",
+        lines=[], keys=[], masks=[], limits=[], addresses=None, texts=[], targets=None, callbacks=[], shapes=[],
+        shown=[], rejects=rejects, column_names=["phone"], delimiter=",", last_line=first_line + len(texts), digest="d",
+        bulk=b"",
     )  # fmt: skip
     await chunks.commit(viewer, run, chunk, options=ImportOptions())
 

@@ -74,8 +74,8 @@ async def test_rows_of_an_upload_that_lost_its_job_are_not_stored(database: str,
     second = await jobs.begin(viewer, outdial.id, options=ImportOptions(), idempotency_key="k")
     assert (second.job.id, second.number, second.is_over) == (first.job.id, first.number + 1, False)
     chunk = Chunk(
-        lines=[], keys=[], masks=[], limits=[], addresses=None, texts=[], targets=None, callbacks=[], shapes=[], shown=[],
-        rejects=[RejectedRow(2, None, RejectCode.MALFORMED, "No.", "x")], column_names=["x"], delimiter=",",
+        lines=[], keys=[], masks=[], limits=[], addresses=None, texts=[], targets=None, callbacks=[], shapes=[],
+        shown=[], rejects=[RejectedRow(2, None, RejectCode.MALFORMED, "No.", "x")], column_names=["x"], delimiter=",",
             last_line=2, digest="d", bulk=b"",
     )  # fmt: skip
     with pytest.raises(Superseded):

@@ -159,8 +159,8 @@ class Documents:
 
 
 def _parse(query: str) -> DocumentNode:
-    if refusal := forms.refusal_of_texts(query, None):
-        raise refusal
+    if fault := forms.fault_of_texts(query, None):
+        raise LimitExceeded(fault)
     try:
         return parse(query, max_tokens=forms.QUERY_TOKENS_MAX)
     except GraphQLSyntaxError as error:

@@ -77,8 +77,8 @@ class Execution:
     def knows(self, operation: Operation) -> bool:
         """Whether `prepare` is quick: the document is remembered, or there is none, or the request is refused."""
         query = operation.query
-        refusal = forms.refusal_of_texts(query, operation.operation_name)
-        return query is None or refusal is not None or query in self._documents.kept
+        fault = forms.fault_of_texts(query, operation.operation_name)
+        return query is None or fault is not None or query in self._documents.kept
 
     async def prepare_new(self, operation: Operation, viewer: Viewer) -> Prepared:
         """As `prepare`, for an operation whose document is not known: it is read when its customer's turn comes.
@@ -118,8 +118,8 @@ class Execution:
             self.limiter.charge(viewer.customer_id, costs.points(fields=0, document=len(operation.query or "")))
 
     def _prepare(self, operation: Operation, viewer: Viewer, document: Document | None) -> Prepared:
-        if refused := forms.refusal_of_texts(operation.query, operation.operation_name):
-            raise masking.refuse(refused)
+        if fault := forms.fault_of_texts(operation.query, operation.operation_name):
+            raise masking.refuse(LimitExceeded(fault))
         if operation.query is None:
             raise masking.refuse_persisted_query()
         document = document or self._documents.of(operation.query)

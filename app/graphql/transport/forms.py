@@ -40,15 +40,15 @@ REPEATED_FIELDS_MAX = 10_000
 Comparing so many takes about a tenth of a second."""
 
 
-def refusal_of_texts(query: str | None, operation_name: str | None) -> LimitExceeded | None:
-    """Why a request is refused before anything looks at its texts; None if they are short enough.
+def fault_of_texts(query: str | None, operation_name: str | None) -> str | None:
+    """Why a request exceeds a limit before anything looks at its texts; None if they are short enough.
 
     Of 8 MiB, it takes half a second to search the one for names, and to look for the other holds the loop, too.
     """
     if query is not None and len(query) > QUERY_CHARACTERS_MAX:
-        return LimitExceeded(f"The document is too long: at most {QUERY_CHARACTERS_MAX:,} characters.")
+        return f"The document is too long: at most {QUERY_CHARACTERS_MAX:,} characters."
     if operation_name is not None and len(operation_name) > REQUESTED_NAME_CHARACTERS_MAX:
-        return LimitExceeded(f"operationName is too long: at most {REQUESTED_NAME_CHARACTERS_MAX} characters.")
+        return f"operationName is too long: at most {REQUESTED_NAME_CHARACTERS_MAX} characters."
     return None
 
 
