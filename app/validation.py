@@ -14,7 +14,7 @@ from app import addresses, hours, ids, retrying, zones
 from app.addresses import characters
 from app.errors import BadUserInput, UserError, invalid
 from app.hours import CallingHours
-from app.lifecycle import DESTINATIONS, UnconfirmedAction
+from app.lifecycle import DESTINATIONS, Disposition, UnconfirmedAction
 from app.pacing import Breaker, Pacing
 from app.records import (
     CallbackDraft,
@@ -337,6 +337,8 @@ def retry_rules(given: Sequence[RetryRule], errors: list[UserError], *path: str)
 
 
 def _retry_rule(rule: RetryRule, errors: list[UserError], *path: str) -> None:
+    _at_most(len(retrying.JUDGED_STATES), rule.states, errors, *path, "states")
+    _at_most(len(Disposition), rule.dispositions, errors, *path, "dispositions")
     for index, state in enumerate(rule.states):
         if state not in retrying.JUDGED_STATES:
             errors.append(invalid("Must be COMPLETED, EXPIRED or UNCONFIRMED.", *path, "states", str(index)))

@@ -158,16 +158,7 @@ async def _note(tx: Transaction, customer_id: str) -> None:
 
 _TARGET = (
     *("customer_id", "id", "outdial_id", "key", "name", "detail", "data", "status", "priority", "rank"),
-    *(
-        "destination_0",
-        "destination_1",
-        "try_count_0",
-        "zones",
-        "zone_group",
-        "next_try_at",
-        "wakes_at",
-        "last_attempt_id",
-    ),
+    *("destination_0", "destination_1", "try_count_0", "zones", "zone_group", "next_try_at", "wakes_at"),
     *("last_attempt_id", "last_index", "version", "tm_create", "tm_update"),
 )
 _ATTEMPT = (

@@ -16,6 +16,7 @@ from app.graphql.schema.context import Context
 from app.graphql.transport import masking
 from app.graphql.transport.execution import Execution, Operation, Payload
 from app.graphql.transport.masking import NotExecuted
+from app.lifecycle import Disposition
 from tests.support import factories as make
 from tests.support.bothways import BothWays
 
@@ -92,6 +93,32 @@ LISTS: dict[str, tuple[str, Callable[[str], dict[str, Any]], Any, int]] = {
         {"from": "09:00", "to": "10:00"},
         3,
     ),
+    "DialPolicyInput.retryRules": (
+        (
+            "mutation($id: ID!, $it: DialPolicyInput!) "
+            f"{{ updateOutdial(input: {{id: $id, dialPolicy: $it}}) {{ {ERRORS} }} }}"
+        ),
+        lambda _: {},
+        {"action": "RETRY"},
+        20,
+    ),
+    **{
+        f"RetryRuleInput.{name}": (
+            (
+                "mutation($id: ID!, $it: RetryRuleInput!) "
+                f"{{ updateOutdial(input: {{id: $id, dialPolicy: {{retryRules: [$it]}}}}) {{ {ERRORS} }} }}"
+            ),
+            lambda _: {"action": "RETRY"},
+            item,
+            most,
+        )
+        for name, item, most in (
+            ("states", "EXPIRED", 3),
+            ("dispositions", "BUSY", len(Disposition)),
+            ("codes", "SALE", 50),
+            ("destinations", 1, 5),
+        )
+    },
     "AddSuppressionsInput.suppressions": (
         f"mutation($it: AddSuppressionsInput!) {{ addSuppressions(input: $it) {{ {ERRORS} }} }}",
         lambda _: {},
