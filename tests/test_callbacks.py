@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -160,6 +161,7 @@ async def test_nobody_else_gets_a_callback_within_its_window(database: str, view
     assert {target_id: got[target_id] for target_id in kept} == kept
 
 
+@pytest.mark.slow
 async def test_callbacks_of_others_do_not_slow_a_claim(postgres_url: str, viewer: Viewer) -> None:
     """However many are kept for another dialer, a claim reads none of them."""
     await db.connect(postgres_url, pool_size=1)

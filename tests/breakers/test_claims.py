@@ -188,6 +188,7 @@ async def test_a_server_that_knows_nothing_of_it_takes_nothing(database: str, br
 CAP = CallCap(9, 3_600, CapSubject.ADDRESS, CapScope.CUSTOMER)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "policy",
     [

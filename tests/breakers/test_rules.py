@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -105,6 +106,7 @@ def test_a_breaker_is_judged_as_if_all_calls_were_looked_at(breaker: Breaker, st
         assert len(kept.buckets) <= BUCKETS_MAX + 2 + 3  # calls that ended up to two seconds ago, and one bucket cut
 
 
+@pytest.mark.slow
 @given(policies, st.lists(st.tuples(st.floats(0, 5_000), st.booleans()), max_size=60))
 def test_a_breaker_never_opens_on_fewer_calls_than_its_least_number(breaker: Breaker, ended: list) -> None:
     calls = [Call(START + timedelta(seconds=after), has_failed) for after, has_failed in ended]

@@ -127,6 +127,7 @@ def test_buckets_are_made_of_the_longest_cells_that_fit(
     assert (found[0].span.begins_at, found[-1].span.ends_at) == whole
 
 
+@pytest.mark.slow
 @given(quarters, st.integers(1, 96 * 5), st.sampled_from([None, *Bucket]), st.sampled_from([None, *Grouping]))
 @example(datetime(2026, 1, 1, tzinfo=UTC), 96 * 3, Bucket.DAY, None)
 def test_no_cell_is_in_two_buckets_and_none_is_left_out(
