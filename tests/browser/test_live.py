@@ -13,7 +13,7 @@ import httpx
 import pytest
 from playwright.async_api import Browser, Page, expect
 
-from app.demo.dialer import Attempt, Dialer
+from app.demo.dialer import Attempt, Dialer, Result
 from tests.conftest import Databases, Kind
 from tests.support.browsing import Sight, becomes, connection, counts, rows, sight, until
 from tests.support.factories import phone_number
@@ -29,12 +29,12 @@ STATES = """query($ids: [ID!]!) { nodes(ids: $ids) { id ... on OutdialTarget {
   status tryCount0 tryCount1 tryCount2 tryCount3 tryCount4 } } }"""
 
 
-async def call(attempt: Attempt) -> str:
+async def call(attempt: Attempt) -> Result:
     """As the demo's telephone ends calls, but soon."""
     odds = {"ANSWERED": 41, "NO_ANSWER": 25, "MACHINE": 15, "BUSY": 15, "INVALID_DESTINATION": 3, "DO_NOT_CALL": 1}
     dice = random.Random(attempt["id"])
     await asyncio.sleep(dice.uniform(0.02, 0.1))
-    return dice.choices(list(odds), list(odds.values()))[0]
+    return {"disposition": dice.choices(list(odds), list(odds.values()))[0]}
 
 
 @asynccontextmanager
