@@ -7,7 +7,7 @@ The row, the counts and the event always agree, because they are made from the s
 - `desks`: what reports work on, with or without locks.
 - `creating`: new targets, all at once.
 - `saving`: writes changes, with one event each or one for all.
-- `claims`: takes due targets, with all that a claim writes.
+- `claims`, `claims_on_sqlite`: take due targets, with all that a claim writes; `wishes`: what dialers ask for.
 - `awake`: what claims know of calling hours.
 - `capping`, `capping_on_sqlite`: how claims look for targets at which caps leave a try.
 - `looks`: what a claim takes an outdial to have, and its locks.
@@ -23,7 +23,7 @@ The row, the counts and the event always agree, because they are made from the s
 from app.store.awake import closed, of_zone, opening
 from app.store.capping import of_owners as caps_of_owners
 from app.store.capping import wake_up
-from app.store.claims import Taken, Wish, take_due
+from app.store.claims import take_due
 from app.store.creating import save_new
 from app.store.desks import CODE, POLICY, lock_attempts, read_desk, save_unchanged
 from app.store.due import DUE_AT, range_key
@@ -45,6 +45,7 @@ from app.store.suppressions import (
     settled,
 )
 from app.store.suppressions import new as new_suppression
+from app.store.wishes import Taken, Wish
 
 __all__ = [
     "CODE",

@@ -1,80 +1,43 @@
 """Claims: takes due targets, and writes their attempts, counts and events, with the idempotency key.
 
-On PostgreSQL that is one statement after the locks, and both take one trip. SQLite, which is in this process and allows
-no writing statement inside another, runs the same parts one after the other.
+On PostgreSQL that is one statement after the locks, and both take one trip. For SQLite see `claims_on_sqlite`.
 """
 
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import datetime
 from itertools import islice
 from typing import Any, TypeAlias
 
-from app import db, idempotency, ids, pacing, rows
+from app import db, idempotency, ids, rows
 from app.db import Transaction
 from app.errors import Unavailable
 from app.gathering import Gathering
 from app.lifecycle import OutdialState
-from app.listing import Parameters
 from app.records import Attempt
 from app.store import (
     awake,
     capping,
-    capping_on_sqlite,
     claim_statement,
-    counters,
+    claims_on_sqlite,
     due,
     grouping,
     looks,
     lulling,
-    permits,
-    probing,
-    taking,
 )
 from app.store import pacing as pace
-from app.store.claim_statement import ATTEMPT, COUNTED, HAS_SUPPRESSIONS, Shape, shown_columns
+from app.store.claim_statement import ATTEMPT, Shape
 from app.store.looks import Look
-from app.stored import StoredTarget, stored_target
+from app.store.wishes import Fetch, Taken, Wish, attempts_of, kind_for
+from app.stored import StoredTarget
 from app.turns import working_for
 
-Fetch = Callable[..., Awaitable[list[db.Row]]]
 _Line: TypeAlias = tuple[str, str, str | None]
 """Whose claims are done together: the customer, the outdial, and the dialer if it has callbacks of its own."""
 
 GATHERED_TARGETS_MAX = 50
 """Of the claims on an outdial that are one unit of work."""
-_FEW = stored_target(frozenset({"id", "outdial_id", "key", "name", "priority", "tm_create"}))
-"""Targets with what most dialers read of them. There are few such classes, because each makes another statement."""
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """What a dialer asks for."""
-
-    customer_id: str
-    outdial_id: str
-    limit: int
-    dialer: str | None
-    lease_seconds: int | None
-    key: idempotency.Key | None
-    reads: frozenset[str] | None = None
-    """What is read of the targets, as `stored.stored_target` takes it; None if they are not wanted."""
-
-
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """What came of it."""
-
-    state: OutdialState | None
-    """The outdial's; None if there is no such outdial."""
-    known: idempotency.Stored | None
-    """An earlier claim with the same key. Nothing was taken then."""
-    attempts: Sequence[Attempt]
-    """New ones, with their targets if these are wanted; or those of the earlier claim as they are now, without, if its
-    input was the same."""
-    throttled_until: datetime | None = None
-    """When more may be claimed, if the pace of the outdial has held back some."""
 
 
 async def take_due(wish: Wish) -> Taken:
@@ -138,7 +101,7 @@ async def _take(tx: Transaction, wishes: Sequence[Wish], look: Look) -> tuple[li
     if db.is_postgres():
         taken, following = await _take_at_once(tx, wishes, look)
     else:
-        taken = [await _take_in_steps(tx, one) for one in wishes]
+        taken = [await claims_on_sqlite.take(tx, one) for one in wishes]
     known = [await _with_known(tx.fetch, one, of_one) for one, of_one in zip(wishes, taken, strict=True)]
     return known, following
 
@@ -147,33 +110,14 @@ async def _with_known(fetch: Fetch, wish: Wish, taken: Taken) -> Taken:
     """With the attempts of the earlier claim."""
     if wish.key is None or taken.known is None or taken.known.input_hash != wish.key.input_hash:
         return taken
-    return replace(taken, attempts=await _attempts(fetch, wish.customer_id, taken.known.answer))
-
-
-async def _attempts(fetch: Fetch, customer_id: str, attempt_ids: Sequence[str]) -> list[Attempt]:
-    """In the order of their ids, which is that of the claim."""
-    found = await fetch(
-        f"SELECT {ATTEMPT} FROM attempt WHERE customer_id = $1 AND id {db.any_of('$2')} ORDER BY id",
-        customer_id,
-        list(attempt_ids),
-    )
-    reader = rows.Reader()
-    return [reader.attempt(tuple(row.values())) for row in found]
-
-
-def _kind(wishes: Sequence[Wish]) -> type[StoredTarget] | None:
-    """The targets that all wishes can read; None if none wants them."""
-    wanted = [wish.reads for wish in wishes if wish.reads is not None]
-    if not wanted:
-        return None
-    return _FEW if all(reads.issubset(_FEW.LAYOUT) for reads in wanted) else StoredTarget
+    return replace(taken, attempts=await attempts_of(fetch, wish.customer_id, taken.known.answer))
 
 
 # ---------------------------------------------------------------- PostgreSQL
 
 
 async def _take_in_one_trip(wishes: Sequence[Wish], look: Look) -> tuple[list[Taken], Look | None]:
-    leases, kind, wish = _leases(wishes), _kind(wishes), wishes[0]
+    leases, kind, wish = _leases(wishes), kind_for(wishes), wishes[0]
 
     async def take(sql: str, values: list[Any]) -> list[db.Row]:
         return await _in_one_trip(wish, look, sql, values)
@@ -228,7 +172,7 @@ async def _as_the_hours_say(
 
 
 async def _take_at_once(tx: Transaction, wishes: Sequence[Wish], look: Look) -> tuple[list[Taken], Look | None]:
-    leases, kind = _leases(wishes), _kind(wishes)
+    leases, kind = _leases(wishes), kind_for(wishes)
 
     async def take(sql: str, values: list[Any]) -> list[db.Row]:
         return await tx.fetch(sql, *values)
@@ -333,130 +277,3 @@ def _taking_at_once(
         dialer=wish.dialer,
         rows_max=look.rows,
     )
-
-
-# ---------------------------------------------------------------- SQLite
-
-
-async def _take_in_steps(tx: Transaction, wish: Wish) -> Taken:
-    owner = await tx.fetch(
-        f"""
-        SELECT state, tm_delete, max_try_counts, lease_seconds, {HAS_SUPPRESSIONS} AS has_suppressions,
-            {awake.POLICY}, caps, pacing, starts_at, ends_at, has_reserved, is_broken
-        FROM outdial WHERE customer_id = $1 AND id = $2
-        """,
-        wish.customer_id,
-        wish.outdial_id,
-    )
-    if not owner:
-        return Taken(None, None, ())
-    lulling.note(wish.outdial_id, has_suppressions=bool(owner[0]["has_suppressions"]))
-    instant = await tx.now()
-    known = None if wish.key is None else await idempotency.find(tx, wish.key, instant)
-    state = None if owner[0]["tm_delete"] is not None else OutdialState(owner[0]["state"])
-    is_running = pacing.is_running(owner[0]["starts_at"], owner[0]["ends_at"], instant)
-    if known is not None or state is not OutdialState.ACTIVE or not is_running:
-        return Taken(state, known, ())
-
-    async def read() -> list[db.Row]:
-        return await tx.fetch(grouping.READING, wish.customer_id, wish.outdial_id)
-
-    has_hours = owner[0]["calling_hours"] is not None
-    hours = await awake.look(wish.outdial_id, owner[0], instant, read) if has_hours else None
-    if hours is not None and not hours.is_open:
-        return Taken(state, None, ())
-    allowed = await _allowed(tx, wish, owner[0], instant)
-    if allowed is None or allowed.targets >= wish.limit:
-        return await _take_open(tx, wish, owner[0], instant, hours, limit=wish.limit)
-    if allowed.targets == 0:
-        return Taken(state, None, (), allowed.more_at)
-    taken = await _take_open(tx, wish, owner[0], instant, hours, limit=allowed.targets)
-    return replace(taken, throttled_until=allowed.more_at) if len(taken.attempts) == allowed.targets else taken
-
-
-async def _allowed(tx: Transaction, wish: Wish, owner: db.Row, now: datetime) -> pacing.Allowance | None:
-    """What the pace and the breaker allow; None if they do not limit claims."""
-    asked, of_pace, of_breaker = rows.pacing(owner["pacing"]), None, None
-    if asked is not None and asked.limits_claims:
-        usage = await pace.usage(tx, wish.customer_id, wish.outdial_id, asked, now)
-        of_pace = pacing.allowance(asked, usage, now)
-    if owner["is_broken"]:
-        of_breaker = await probing.allowed(tx, wish.customer_id, wish.outdial_id, now)
-    return pacing.least(of_pace, of_breaker)
-
-
-async def _take_open(
-    tx: Transaction, wish: Wish, owner: db.Row, instant: datetime, hours: awake.Known | None, *, limit: int
-) -> Taken:
-    """Take up to `limit` targets that are due from an outdial that is open."""
-    state = OutdialState(owner["state"])
-    dialer = wish.dialer if owner["has_reserved"] else None
-    placed = (
-        await capping_on_sqlite.take_place(
-            tx,
-            owner,
-            instant,
-            hours,
-            ids_of=(wish.customer_id, wish.outdial_id, dialer),
-            limit=limit,
-            looks=wish.limit,
-        )
-        if owner["caps"] != "[]"
-        else None
-    )
-    parameter = Parameters([wish.customer_id, wish.outdial_id])
-    given, most, now = parameter([ids.new() for _ in range(limit)]), parameter(limit), parameter(instant)
-    # a join would compare each place with each attempt
-    attempt_id = f"json_extract({given}, '$[' || (placed.place - 1) || ']')"
-    kind = _kind([wish])
-    returning = ", ".join([taking.TAKEN.qualified, *shown_columns(kind)])
-    if placed is None:
-        limits, suppressed = capping_on_sqlite.rules(owner, now, parameter)
-        looked = capping_on_sqlite.due_targets(most, limit, now, limits, suppressed, hours, parameter, dialer=dialer)
-        chosen = due.placing(looked)
-    else:
-        listed = db.rowset(parameter(db.rows_value(placed)), _PLACED, "given")
-        chosen = f"placed AS MATERIALIZED (SELECT * FROM {listed})"
-    marking = taking.marking("placed", now=now, attempt_id=attempt_id, returning=returning)
-    taken = await tx.fetch(f"WITH {chosen} {marking}", *parameter.values)
-    if not taken:
-        return Taken(state, None, ())
-    seconds = owner["lease_seconds"] if wish.lease_seconds is None else wish.lease_seconds
-    await _write_taken(tx, wish, [row["id"] for row in taken], instant, seconds, owner, hours)
-    attempt_ids = sorted(row["last_attempt_id"] for row in taken)
-    if owner["is_broken"]:
-        await probing.begin(tx, wish.customer_id, wish.outdial_id, attempt_ids[0])
-    await idempotency.keep(tx, wish.key, attempt_ids, instant)
-    tx.wake(wish.outdial_id)
-    made = await _attempts(tx.fetch, wish.customer_id, attempt_ids)
-    if kind is None:
-        return Taken(state, None, made)
-    targets = {row["id"]: kind(tuple(row.values())[len(taking.TAKEN.kinds) :]) for row in taken}
-    return Taken(state, None, [rows.with_target(attempt, targets[attempt.target_id]) for attempt in made])
-
-
-_PLACED = {"id": "uuid", "next_index": "integer", "place": "integer"}
-
-
-async def _write_taken(
-    tx: Transaction,
-    wish: Wish,
-    target_ids: Sequence[str],
-    now: datetime,
-    seconds: int,
-    owner: db.Row,
-    hours: awake.Known | None,
-) -> None:
-    ids_of = [wish.customer_id, wish.outdial_id, list(target_ids)]
-    taken = f"(SELECT {taking.TAKEN} FROM target WHERE customer_id = $1 AND id {db.any_of('$3')}) AS taken"
-    parameter = Parameters([*ids_of, now, now + timedelta(seconds=seconds), wish.dialer, seconds])
-    capped = capping_on_sqlite.caps(rows.caps(owner["caps"]), now, parameter) if owner["caps"] != "[]" else None
-    permit = permits.on_sqlite(owner, hours, capped, parameter)
-    await tx.fetch(
-        taking.beginning(taken, now="$4", expires="$5", dialer="$6", seconds="$7", permit=permit), *parameter.values
-    )
-    await tx.fetch(
-        counters.moving(COUNTED, slot="$4", source=f"{taken} WHERE 1 = 1"),
-        *(*ids_of, counters.slot()),
-    )
-    await tx.fetch(taking.telling(taken, now="$4"), *ids_of, now)
