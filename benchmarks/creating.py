@@ -171,7 +171,7 @@ def loads(outdial: Outdial, count: int, *, keys: bool, events: bool, as_text: bo
     targets = new_targets(outdial, count, keys=keys)
     columns = rows.target_columns(targets)
     made = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-    kinds = dict(tables.TARGET.kinds)
+    kinds = dict(tables.TARGET_ROW.only(*tables.TARGET.kinds, "rank").kinds)
     found = [Load("target", list(kinds), [values(row, kinds, as_text=as_text) for row in made])]
     if events:
         kinds = {"epoch": "integer", "tx": "bigint", **tables.TARGET_EVENT.kinds}
