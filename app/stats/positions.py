@@ -64,14 +64,22 @@ async def waiting(customer_id: str, among: Collection[str] | None) -> tuple[list
     return [row["id"] for row in found if row["is_waiting"]], [row["id"] for row in found]
 
 
-async def place_of(fetch: Fetch, customer_id: str, outdial_id: str) -> Place:
+async def place_of(fetch: Fetch, customer_id: str, outdial_id: str) -> Place | None:
+    """How far an outdial is counted. None if there is no such outdial: the database is another one, or was restored."""
     found = await fetch(
-        "SELECT epoch, tx, seq, filled_to_at FROM stats_place WHERE customer_id = $1 AND outdial_id = $2",
+        """
+        SELECT epoch, tx, seq, filled_to_at
+        FROM outdial LEFT JOIN stats_place AS place
+            ON place.customer_id = outdial.customer_id AND place.outdial_id = outdial.id
+        WHERE outdial.customer_id = $1 AND outdial.id = $2
+        """,
         *(customer_id, outdial_id),
     )
     if not found:
-        return Place(None, None)
+        return None
     row = found[0]
+    if row["epoch"] is None:
+        return Place(None, None)
     return Place(Position(row["epoch"], row["tx"], row["seq"]), row["filled_to_at"])
 
 

@@ -125,15 +125,24 @@ async def _step_alone(tx: Transaction, customer_id: str, outdial_id: str, upto: 
     """A step, unless another process is at work for this customer."""
     lock = db.named_lock("'stats ' || CAST(customer_id AS text)", tries=True)
     found = await tx.fetch(f"SELECT {lock} AS is_ours FROM customer WHERE customer_id = $1", customer_id)
-    if not found or not found[0]["is_ours"]:
+    if not found:
+        return _nothing(tx.fetch, customer_id, outdial_id)
+    if not found[0]["is_ours"]:
         return None
     step = await _prepare(tx.fetch, customer_id, outdial_id, upto)
     await _store(tx, step)
     return step
 
 
+def _nothing(fetch: Fetch, customer_id: str, outdial_id: str) -> _Step:
+    """A step that stores nothing, because there is nothing to count."""
+    return _Step(customer_id, outdial_id, Sheet(fetch, customer_id), None, is_last=True, is_all=True)
+
+
 async def _prepare(fetch: Fetch, customer_id: str, outdial_id: str, upto: Position) -> _Step:
     place = await positions.place_of(fetch, customer_id, outdial_id)
+    if place is None:
+        return _nothing(fetch, customer_id, outdial_id)
     sheet = Sheet(fetch, customer_id)
     if place.at is None:  # what is in the ledger already is read from there
         end = (await events.ends(_system(customer_id), [outdial_id], upto=upto, fetch=fetch))[outdial_id]

@@ -1,8 +1,10 @@
 """The roll-up: what is kept is what a slow sum over the ledger says, whatever happened, in any order of work."""
 
 import asyncio
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 import pytest
 
@@ -251,3 +253,12 @@ async def test_a_customer_sees_its_own_figures_alone(database: str, viewer: View
     assert (await stats.of_campaign(viewer, campaign, wanted)).total.attempts == 3
     assert (await stats.of_campaign(other, campaign, wanted)).total.attempts == 5
     assert (await stats.of_outdials(other, [outdial.id], request=wanted))[outdial.id].total.attempts == 0
+
+
+async def test_what_another_database_had_is_forgotten(database: str) -> None:
+    """The database may be another one than before, or an older copy of it: wake-ups of the old one are remembered."""
+    del database
+    await stats.roll_up()
+    woken.wait(str(uuid4()), str(uuid4()), time.monotonic())
+    await stats.roll_up()
+    assert woken.since() is None
