@@ -58,6 +58,7 @@ async def names(client: Client, outdial_id: str) -> list[str]:
     return [node["name"] for node in nodes]
 
 
+@pytest.mark.slow
 async def test_a_sqlite_file_is_backed_up_while_it_is_served_and_restored(databases: Databases, tmp_path: Path) -> None:
     backup, restore = backup_and_restore("On SQLite")
     database = tmp_path / "outdial.db"

@@ -191,6 +191,7 @@ async def run(*arguments: str, folder: Path, **environment: str) -> tuple[int | 
     return process.returncode, out.decode(), err.decode()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("end", ["", "/"])
 async def test_files_go_in_and_out_below_it(proxy: ReverseProxy, client: Client, tmp_path: Path, end: str) -> None:
     outdial = (await client.outdial(name="Spring"))["id"]
@@ -203,6 +204,7 @@ async def test_files_go_in_and_out_below_it(proxy: ReverseProxy, client: Client,
     assert "+12125550142" in out
 
 
+@pytest.mark.slow
 async def test_the_printed_links_lead_below_it(sqlite_template: Path, tmp_path: Path) -> None:
     settings = {
         "OUTDIAL_BASE_PATH": BASE,

@@ -93,6 +93,7 @@ tried = st.builds(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     many=st.lists(tried, min_size=1, max_size=12),

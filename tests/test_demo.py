@@ -172,6 +172,7 @@ async def _drain(subscription: Subscription) -> None:
         await subscription.next()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 async def test_it_stops_at_once_and_leaves_nothing(demo: Demo, number: signal.Signals) -> None:
     introduction = await demo.introduction()

@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -162,6 +163,7 @@ async def answers(
     return [dict(row) for row in found]
 
 
+@pytest.mark.slow
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(many=st.lists(ROWS, min_size=1, max_size=200), limits=FIVE_COUNTS, as_parameters=st.booleans())
 def test_statements_choose_what_the_rules_choose(

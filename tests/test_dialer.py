@@ -185,6 +185,7 @@ async def test_a_fault_in_one_call_ends_no_other(client: Client, telephone: Tele
     }
 
 
+@pytest.mark.slow
 async def test_results_have_a_code_that_fits_and_count_without_one_that_was_retired_meanwhile(
     client: Client, telephone: Telephone, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -252,6 +253,7 @@ async def test_a_paused_list_is_called_no_further_until_it_goes_on(client: Clien
     assert await outcome(client, outdial_id) == ({"ANSWERED": 30}, 30)
 
 
+@pytest.mark.slow
 async def test_it_says_why_nothing_can_be_called_and_waits_until_something_can(
     client: Client, telephone: Telephone, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -396,6 +398,7 @@ def processes() -> Iterator[list[DialerProcess]]:
         process.kill()
 
 
+@pytest.mark.slow
 async def test_killed_and_started_again_it_sees_to_what_it_left(
     client: Client, tmp_path: Path, processes: list[DialerProcess]
 ) -> None:

@@ -75,6 +75,7 @@ def test_each_further_worker_needs_more(tmp_path: Path) -> None:
     assert (code, "cannot use the database" in err) == (1, True)
 
 
+@pytest.mark.slow
 def test_a_server_with_as_many_as_it_needs_serves(database_url: str, tmp_path: Path) -> None:
     mine = {"Authorization": f"Bearer {token(str(uuid4()))}"}
     with ServerProcess(database_url, tmp_path, descriptors=descriptors.SERVER_FILES_MIN) as server:

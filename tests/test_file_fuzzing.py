@@ -177,6 +177,7 @@ VALUES: st.SearchStrategy[Any] = st.recursive(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(st.lists(st.dictionaries(NAMES | st.text(max_size=9), VALUES, max_size=5), max_size=4), TASKS)
 def test_whatever_an_object_holds_it_is_taken_or_rejected(objects: list[dict[str, Any]], task: protocol.Task) -> None:

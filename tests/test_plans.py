@@ -327,6 +327,7 @@ async def test_reports_read_the_rows_of_their_attempts_alone(viewer: Viewer, out
     assert [text for text in of_the_customer if text.startswith(tuple(f"SEARCH {name} " for name in BIG))] == []
 
 
+@pytest.mark.slow
 async def test_changes_of_many_read_the_targets_that_they_change(
     viewer: Viewer, outdial_id: str, plans: Plans, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -83,6 +83,7 @@ def file(tmp_path: Path, sqlite_template: Path) -> Path:
 # ---------------------------------------------------------------- one server
 
 
+@pytest.mark.slow
 def test_a_second_server_of_a_file_is_refused_with_the_others_process_id(file: Path, tmp_path: Path) -> None:
     url = f"sqlite:///{file}"
     with ServerProcess(url, tmp_path) as server:
@@ -117,6 +118,7 @@ def test_a_file_is_the_same_by_every_path_that_leads_to_it(
                 db.claim(f"sqlite:///{path}")
 
 
+@pytest.mark.slow
 def test_a_server_that_was_killed_blocks_nobody(file: Path, tmp_path: Path) -> None:
     server = ServerProcess(f"sqlite:///{file}", tmp_path).start()
     server.kill()
@@ -212,6 +214,7 @@ def test_a_file_that_is_read_only_is_not_served(file: Path, monkeypatch: pytest.
 # ---------------------------------------------------------------- encodings
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII", "EUC_KR"])
 def test_a_database_that_is_not_utf8_is_refused(postgres_server: str, tmp_path: Path, encoding: str) -> None:
     name = f"outdial_test_{encoding.lower()}"

@@ -224,6 +224,7 @@ CREATE = {"query": 'mutation { createOutdial(input: {name: "saved"}) { outdial {
 SAVED = {"data": {"createOutdial": {"outdial": {"name": "saved"}}}}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["socket", "stream"])
 def test_a_mutation_in_progress_at_sigterm_is_saved_and_answered(database_url: str, tmp_path: Path, way: str) -> None:
     server = ServerProcess(database_url, tmp_path).start()

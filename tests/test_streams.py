@@ -195,6 +195,7 @@ async def miss_nothing(postgres_url: str, tmp_path: Path) -> None:
             server.kill()
 
 
+@pytest.mark.slow
 async def test_a_subscriber_that_does_not_read_holds_up_nobody_and_loses_nothing(
     client: Client, service: ServerProcess
 ) -> None:

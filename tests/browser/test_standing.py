@@ -4,6 +4,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from playwright.async_api import Locator, Page, expect
 
 from tests.browser.test_outdial import finish, opened, people
@@ -60,6 +61,7 @@ async def test_who_may_only_read_sees_the_breaker_and_cannot_close_it(seen: Sigh
     assert await page.get_by_role("button", name="Close the breaker").count() == 0
 
 
+@pytest.mark.slow
 async def test_a_start_and_an_end_are_said_on_the_outdials_page(seen: Sight, client: Client) -> None:
     now = datetime.now(UTC)
     outdial = await client.outdial(

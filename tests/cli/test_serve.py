@@ -111,6 +111,7 @@ def test_serve_answers_where_it_says_and_ends_when_told(tmp_path):
     assert "Traceback" not in err
 
 
+@pytest.mark.slow
 def test_workers_are_processes_that_share_a_port_and_the_metrics(tmp_path, postgres_server, postgres_template):
     async def database(urls):
         urls.append(await postgres.create_database(postgres_server, postgres_template))

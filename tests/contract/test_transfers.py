@@ -278,6 +278,7 @@ async def test_what_keeps_a_file_out_is_said_in_words(
     assert owner.token not in out + err
 
 
+@pytest.mark.slow
 async def test_a_cut_connection_costs_and_doubles_no_row(
     owner: Client, near: ServerProcess, outdial: str, tmp_path: Path
 ) -> None:
