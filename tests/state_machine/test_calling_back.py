@@ -19,7 +19,7 @@ from tests.support import factories as make
 from tests.support.folding import FoldingClient, targets_of
 
 EXAMPLES, STEPS = 80, 25
-RETRY_SECONDS, LEASE_SECONDS, WINDOW_SECONDS, LIMIT = 100, 60, 300, 2
+RETRY_SECONDS, LEASE_SECONDS, WINDOW_SECONDS, LIMIT = 100, 60, 300, 1
 CLOSE = timedelta(seconds=20)
 """Instants that only the database knows are at most so far from the model's."""
 PLACES = (0, 1)
@@ -146,7 +146,9 @@ class CallingBack(RuleBasedStateMachine):
 
     @rule(data=st.data(), wish=WISHES)
     def schedule(self, data: st.DataObject, wish: dict[str, Any]) -> None:
-        person = self.pick(data)
+        self.schedule_for(self.pick(data), wish)
+
+    def schedule_for(self, person: Person, wish: dict[str, Any]) -> None:
         work = targets.schedule_callback(self.viewer, person.id, draft=self.draft(wish))
         wanted = wish["index"]
         sought = person.offers(None) if wanted is None else [wanted]
@@ -311,6 +313,15 @@ class CallingBack(RuleBasedStateMachine):
                 wish.opened = now if person.next_index() is not None else None
             elif wish.opened + timedelta(seconds=WINDOW_SECONDS) <= now:
                 wish.is_for_all = True
+
+    @rule(data=st.data(), index=st.none() | st.sampled_from(PLACES), dialer=DIALERS, is_late=st.booleans())
+    def let_a_window_begin(self, data: st.DataObject, index: int | None, dialer: str | None, is_late: bool) -> None:
+        """Steps that seldom come one after the other by chance; perhaps until the window is over."""
+        self.schedule_for(self.pick(data), {"ahead": -50, "index": index, "dialer": "ann"})
+        self.pass_time(70)
+        if is_late:
+            self.pass_time(570)
+        self.claim(dialer)
 
     # ------------------------------------------------------------ helpers
 
