@@ -42,7 +42,7 @@ class Owned:
             "campaignId": self.campaign,
             "ids": self.outdial,
         }
-        if path[-1] == "id" and "import" in field.lower():
+        if path[-1] == "id" and takes_import(field):
             return self.import_job
         if path[-1] == "id":
             return self.target if "target" in field.lower() else self.outdial
@@ -50,17 +50,27 @@ class Owned:
         return kinds[path[-1]]
 
 
-async def own(client: Client) -> Owned:
+def takes_import(field: str) -> bool:
+    """Whether the `id` that the field takes is an import's."""
+    return "import" in field.lower()
+
+
+async def own(client: Client, *, has_import: bool = True) -> Owned:
+    """One of each kind; without an import its id is nobody's. The call under way lasts for the longest walk."""
     campaign = str(uuid4())
     outdial = await client.outdial(name=SECRET, detail=SECRET, data=SECRET, campaignId=campaign)
     target = await client.target(outdial["id"], name=SECRET, detail=SECRET, data=SECRET, key=SECRET)
-    [attempt] = (await client.good("claimTargets", outdialId=outdial["id"], dialer=SECRET))["attempts"]
+    [attempt] = (await client.good("claimTargets", outdialId=outdial["id"], dialer=SECRET, leaseSeconds=3600))[
+        "attempts"
+    ]
     await client.good("startAttempts", attempts=[{"attemptId": attempt["id"], "callId": SECRET}])
     await client.target(outdial["id"], name=SECRET, destination0={"target": phone_number(), "name": SECRET})
-    job = await importing.taken(
-        client, outdial["id"], f"key,phone\n{SECRET},nobody\n", file_name=SECRET, key=str(uuid4())
-    )
-    return Owned(outdial["id"], target["id"], attempt["id"], campaign, job["id"])
+    job_id = str(uuid4())
+    if has_import:
+        rejected = f"key,phone\n{SECRET},nobody\n"
+        job = await importing.taken(client, outdial["id"], rejected, file_name=SECRET, key=str(uuid4()))
+        job_id = job["id"]
+    return Owned(outdial["id"], target["id"], attempt["id"], campaign, job_id)
 
 
 @pytest.fixture
@@ -93,7 +103,7 @@ async def test_no_field_takes_an_id_where_this_walk_does_not_go(schema: GraphQLS
 async def answer_for(client: Client, schema: GraphQLSchema, slot: walker.Slot, given: str) -> Any:
     """The answer to a call that names an id in one place and, where it must, the caller's own in the others."""
     # Fresh ones for each: what was done to the last ones must not tell one answer from the other.
-    mine = await own(client)
+    mine = await own(client, has_import=takes_import(slot.field))
     ids = {slot.path: given}
     call = walker.call(schema, slot.root, slot.field, ids, lambda path: mine.usual(slot.field, path))
     answer = await answer_to(client, call)
