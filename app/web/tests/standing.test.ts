@@ -1,11 +1,14 @@
 import { expect, test } from "vitest";
-import { breaker, pace, stops, type Standing } from "../src/lib/standing";
+import { awaited, breaker, pace, stops, type Standing } from "../src/lib/standing";
 
 const now = Date.parse("2026-11-25T12:00:00Z");
 const GIVEN = { failurePercent: 50, windowSeconds: 60, minCalls: 20, pauseSeconds: 300 };
 const standing = (more: Partial<Standing>): Standing => ({
   id: "1",
   blockedBy: [],
+  nextClaimAt: null,
+  progress: { progressing: 0 },
+  newest: { nodes: [] },
   breaker: { state: "CLOSED", openedAt: null, pausedUntil: null, calls: 0, failures: 0 },
   dialPolicy: { pacing: null },
   ...more,
@@ -39,4 +42,19 @@ test("a breaker is said with its calls, since when it is open, and what comes ne
   );
   expect(with_({ ...opened, state: "OPEN", pausedUntil: "2026-11-25T11:59:00Z" })).toMatch(/The next call shows whether they still fail\.$/);
   expect(with_({ ...opened, state: "PROBING" }, null)).toMatch(/^Open: calls have stopped, but for one that is under way\. Since .* had failed\.$/); // the policy has none any more
+});
+
+test("what is waited for is said though nothing holds the outdial: a time, or a dialer", () => {
+  const due = "2026-11-25T11:40:00Z";
+  const claimed = (claimedAt: string) => ({ nodes: [{ claimedAt }] });
+  const said = (more: Partial<Standing>): string => awaited(standing({ nextClaimAt: due, ...more }), now);
+  expect(said({ nextClaimAt: null })).toBe("");
+  expect(said({})).toBe("Targets can be called, but no dialer has claimed one yet.");
+  expect(said({ nextClaimAt: "2026-11-25T11:59:30Z" })).toBe("");
+  expect(said({ newest: claimed("2026-11-25T11:48:00Z") })).toBe("Targets can be called, but no dialer has claimed one for 12 minutes.");
+  expect(said({ newest: claimed("2026-11-25T09:00:00Z") })).toBe("Targets can be called, but no dialer has claimed one for 3 hours.");
+  expect(said({ newest: claimed("2026-11-25T11:59:30Z") })).toBe("");
+  expect(said({ blockedBy: [{ reason: "PAUSED", detail: "", until: null }] })).toBe("");
+  expect(said({ nextClaimAt: "2026-11-25T12:30:00Z" })).toMatch(/^No target can be called before 25 Nov 2026, .*:30:00 \(in 30 min\.\)\.$/);
+  expect(said({ nextClaimAt: "2026-11-25T12:30:00Z", progress: { progressing: 1 } })).toBe("");
 });

@@ -745,12 +745,30 @@ export type PolicyQueryVariables = Exact<{
 
 export type PolicyQuery = { outdial: { id: string, timeZone: string | null, dialPolicy: { maxTryCounts: Array<number>, retryIntervalSeconds: number, leaseSeconds: number, onUnconfirmed: UnconfirmedAction, onUnknownTimeZone: UnknownTimeZoneAction, keepOrder: boolean, startsAt: string | null, endsAt: string | null, caps: Array<{ tries: number, windowSeconds: number, per: CapSubject, over: CapScope }>, callingHours: { timeZone: string | null, windows: Array<{ weekday: Weekday, from: string, to: string }>, exceptions: Array<{ date: string, name: string, windows: Array<{ from: string, to: string }> }> } | null, retryRules: Array<{ states: Array<AttemptState>, dispositions: Array<Disposition>, codes: Array<string>, destinations: Array<number>, fromNth: number, action: RetryAction, waitSeconds: number | null, jitterPercent: number }>, pacing: { maxOpenAttempts: number | null, claimsPerSecond: number | null, breaker: { failurePercent: number, windowSeconds: number, minCalls: number, pauseSeconds: number } | null } | null } } | null };
 
+export type DayQueryVariables = Exact<{
+  id: string | number;
+  from: string;
+  to: string;
+  since: string;
+  timeZone: string;
+}>;
+
+
+export type DayQuery = { outdial: { id: string, today: { total: { attempts: number, answered: number, reachedTargets: number, conversions: number }, rows: Array<{ from: string, figures: { attempts: number, answered: number } }> }, before: { rows: Array<{ hour: number | null, figures: { attempts: number, answered: number } }> } } | null };
+
+export type CallingNowQueryVariables = Exact<{
+  id: string | number;
+}>;
+
+
+export type CallingNowQuery = { outdial: { id: string, attempts: { totalCount: number | null, nodes: Array<{ id: string, state: AttemptState, dialer: string | null, claimedAt: string, destination: { target: string }, target: { id: string } }> } } | null };
+
 export type StandingQueryVariables = Exact<{
   id: string | number;
 }>;
 
 
-export type StandingQuery = { outdial: { id: string, blockedBy: Array<{ reason: BlockReason, detail: string, until: string | null }>, breaker: { state: BreakerState, openedAt: string | null, pausedUntil: string | null, calls: number, failures: number }, dialPolicy: { pacing: { maxOpenAttempts: number | null, claimsPerSecond: number | null, breaker: { failurePercent: number, windowSeconds: number, minCalls: number, pauseSeconds: number } | null } | null } } | null };
+export type StandingQuery = { outdial: { id: string, nextClaimAt: string | null, blockedBy: Array<{ reason: BlockReason, detail: string, until: string | null }>, progress: { progressing: number }, newest: { nodes: Array<{ claimedAt: string }> }, breaker: { state: BreakerState, openedAt: string | null, pausedUntil: string | null, calls: number, failures: number }, dialPolicy: { pacing: { maxOpenAttempts: number | null, claimsPerSecond: number | null, breaker: { failurePercent: number, windowSeconds: number, minCalls: number, pauseSeconds: number } | null } | null } } | null };
 
 export type CloseBreakerMutationVariables = Exact<{
   id: string | number;
@@ -1233,6 +1251,59 @@ export const PolicyDocument = new TypedDocumentString(`
   }
 }
     `) as unknown as TypedDocumentString<PolicyQuery, PolicyQueryVariables>;
+export const DayDocument = new TypedDocumentString(`
+    query Day($id: ID!, $from: DateTime!, $to: DateTime!, $since: DateTime!, $timeZone: String!) {
+  outdial(id: $id) {
+    id
+    today: stats(from: $from, to: $to, bucket: HOUR, timeZone: $timeZone) {
+      total {
+        attempts
+        answered
+        reachedTargets
+        conversions
+      }
+      rows {
+        from
+        figures {
+          attempts
+          answered
+        }
+      }
+    }
+    before: stats(from: $since, to: $to, groupBy: HOUR_OF_DAY, timeZone: $timeZone) {
+      rows {
+        hour
+        figures {
+          attempts
+          answered
+        }
+      }
+    }
+  }
+}
+    `) as unknown as TypedDocumentString<DayQuery, DayQueryVariables>;
+export const CallingNowDocument = new TypedDocumentString(`
+    query CallingNow($id: ID!) {
+  outdial(id: $id) {
+    id
+    attempts(first: 20, where: {states: [CLAIMED, DIALING]}) {
+      totalCount
+      nodes {
+        id
+        state
+        dialer
+        claimedAt
+        destination {
+          target
+        }
+        target {
+          id
+        }
+      }
+    }
+  }
+}
+    `) as unknown as TypedDocumentString<CallingNowQuery, CallingNowQueryVariables>;
 export const StandingDocument = new TypedDocumentString(`
     query Standing($id: ID!) {
   outdial(id: $id) {
@@ -1241,6 +1312,15 @@ export const StandingDocument = new TypedDocumentString(`
       reason
       detail
       until
+    }
+    nextClaimAt
+    progress {
+      progressing
+    }
+    newest: attempts(first: 1) {
+      nodes {
+        claimedAt
+      }
     }
     breaker {
       state

@@ -156,6 +156,63 @@ export const PolicyQuery = graphql(`
   }
 `);
 
+/** An outdial's day by the hour, and how often calls were answered at each hour of the days since. */
+export const DayQuery = graphql(`
+  query Day($id: ID!, $from: DateTime!, $to: DateTime!, $since: DateTime!, $timeZone: String!) {
+    outdial(id: $id) {
+      id
+      today: stats(from: $from, to: $to, bucket: HOUR, timeZone: $timeZone) {
+        total {
+          attempts
+          answered
+          reachedTargets
+          conversions
+        }
+        rows {
+          from
+          figures {
+            attempts
+            answered
+          }
+        }
+      }
+      before: stats(from: $since, to: $to, groupBy: HOUR_OF_DAY, timeZone: $timeZone) {
+        rows {
+          hour
+          figures {
+            attempts
+            answered
+          }
+        }
+      }
+    }
+  }
+`);
+
+/** The newest calls that are under way. */
+export const CallingNowQuery = graphql(`
+  query CallingNow($id: ID!) {
+    outdial(id: $id) {
+      id
+      attempts(first: 20, where: { states: [CLAIMED, DIALING] }) {
+        totalCount
+        nodes {
+          id
+          state
+          dialer
+          claimedAt
+          destination {
+            target
+          }
+          target {
+            id
+          }
+        }
+      }
+    }
+  }
+`);
+
 /** Why an outdial stands still, and how its breaker stands: most of it changes with the time, of which no event tells. */
 export const StandingQuery = graphql(`
   query Standing($id: ID!) {
@@ -165,6 +222,15 @@ export const StandingQuery = graphql(`
         reason
         detail
         until
+      }
+      nextClaimAt
+      progress {
+        progressing
+      }
+      newest: attempts(first: 1) {
+        nodes {
+          claimedAt
+        }
       }
       breaker {
         state

@@ -37,3 +37,25 @@ export function breaker({ breaker: { state, openedAt, pausedUntil, calls, failur
   const next = !pausedUntil ? "" : Date.parse(pausedUntil) > now ? ` At ${instant(pausedUntil)} (${relative(pausedUntil, now)}), one call shows whether they still fail.` : " The next call shows whether they still fail.";
   return `${BREAKER[state]}.${since}${next}`;
 }
+
+/** A dialer that asks for targets asks more often. */
+const ASKED_MS_MAX = 60_000;
+
+/** What is waited for though nothing holds it: the next target's time, or a dialer. "" if neither. */
+export function awaited({ blockedBy, nextClaimAt, progress, newest }: Standing, now: number): string {
+  if (blockedBy.length || !nextClaimAt) return "";
+  if (Date.parse(nextClaimAt) > now) {
+    return progress.progressing ? "" : `No target can be called before ${instant(nextClaimAt)} (${relative(nextClaimAt, now)}).`;
+  }
+  const last = newest.nodes[0]?.claimedAt;
+  if (now - Math.max(Date.parse(nextClaimAt), last ? Date.parse(last) : 0) < ASKED_MS_MAX) return "";
+  if (!last) return "Targets can be called, but no dialer has claimed one yet.";
+  return `Targets can be called, but no dialer has claimed one for ${since(last, now)}.`;
+}
+
+/** "12 minutes", "3 hours": how long ago an instant was, in whole units. */
+function since(moment: string, now: number): string {
+  const seconds = Math.floor((now - Date.parse(moment)) / 1_000);
+  if (seconds < 7_200) return counted(Math.floor(seconds / 60), "minute");
+  return seconds < 172_800 ? counted(Math.floor(seconds / 3_600), "hour") : counted(Math.floor(seconds / 86_400), "day");
+}
