@@ -25,6 +25,18 @@ async def day(page: Page) -> dict[str, str]:
     return found
 
 
+async def drawn(page: Page, part: str) -> float:
+    """The share of the picture's height that this part of the highest bar takes, if it can be seen at all."""
+    share: float = await page.get_by_role("img", name="Today by the hour").evaluate(
+        """(picture, part) => { const whole = picture.querySelector(".hour-bars");
+             const bars = [...picture.querySelectorAll(`[data-part=${part}]`)];
+             const boxes = bars.map((bar) => bar.getBoundingClientRect());
+             return Math.max(...boxes.map(({ height, width }) => (width < 4 ? 0 : height / whole.clientHeight))); }""",
+        part,
+    )
+    return round(share, 2)
+
+
 @both
 async def test_the_day_is_there_at_once_and_goes_on_with_the_calls(
     seen: Sight, client: Client, axe: str, kind: Kind
@@ -38,6 +50,7 @@ async def test_the_day_is_there_at_once_and_goes_on_with_the_calls(
     row = [f"{datetime.now(UTC):%H}:00", "4", "1", "25%"]
     for name in ("Today by the hour", "Answer rate by the hour of the day"):
         assert await table(page, name).locator("tbody tr").locator("th, td").all_inner_texts() == row
+    assert [await drawn(page, part) for part in ("PROGRESSING", "ANSWERED")] == [0.75, 0.25]
     assert await barriers(page, axe) == []
     await finish(client, outdial["id"], "ANSWERED")
     await becomes(lambda: day(page), figures | {"attempts": "5", "answered": "2", "rate": "40%", "reached": "2"})
