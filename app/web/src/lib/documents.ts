@@ -414,6 +414,8 @@ export const TargetQuery = graphql(`
           claimedAt
           endedAt
           expiresAt
+          ringSeconds
+          talkSeconds
           permit {
             localTime
             timeZone
