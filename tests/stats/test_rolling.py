@@ -29,6 +29,9 @@ ASKED = (
 )
 """Each bucket and each group, each in two combinations. The rules' own tests have the others."""
 
+STATEMENTS_FOR_ALL_TIME = 5
+"""The years before the first attempt, a jump to it, its cells, and the same after it."""
+
 
 def request(
     now: datetime, bucket: Bucket | None = None, grouping: Grouping | None = None, **more: str
@@ -262,3 +265,24 @@ async def test_what_another_database_had_is_forgotten(database: str) -> None:
     woken.wait(str(uuid4()), str(uuid4()), time.monotonic())
     await stats.roll_up()
     assert woken.since() is None
+
+
+@pytest.mark.parametrize("grouping", [Grouping.HOUR_OF_DAY, Grouping.DIALER])
+async def test_years_without_attempts_take_no_statements(
+    database: str, viewer: Viewer, monkeypatch: pytest.MonkeyPatch, grouping: Grouping
+) -> None:
+    outdial = await make.make_outdial(viewer)
+    await make.make_targets(viewer, outdial.id, 3)
+    await attempts.claim(viewer, outdial.id, limit=3)
+    await stats.roll_up()
+    number, fetch = 0, db.fetch
+
+    async def counted(sql: str, *values: object) -> Sequence[db.Row]:
+        nonlocal number
+        number += 1
+        assert number <= STATEMENTS_FOR_ALL_TIME
+        return await fetch(sql, *values)
+
+    monkeypatch.setattr(db, "fetch", counted)
+    all_time = stats.Request(datetime(2000, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC), grouping=grouping)
+    assert (await stats.of_customer(viewer, all_time)).total.attempts == 3
