@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { elapsed, ofAllHours, today } from "../src/lib/day";
+import { elapsed, hourAgo, ofAllHours, today } from "../src/lib/day";
 
 test("a day goes from midnight to midnight by the reader's clock", () => {
   const { from, to, timeZone } = today(new Date(2026, 10, 25, 15, 30).getTime(), 28);
@@ -20,4 +20,10 @@ test("a time that goes on is said in minutes and seconds, and never less than no
   expect(elapsed("2026-11-25T11:59:53Z", now)).toBe("0:07");
   expect(elapsed("2026-11-25T10:47:30Z", now)).toBe("72:30");
   expect(elapsed("2026-11-25T12:00:05Z", now)).toBe("0:00");
+});
+
+test("the same hour of another day is by the reader's clock", () => {
+  const now = new Date(2026, 10, 25, 15, 30).getTime();
+  expect(hourAgo(now)).toEqual({ from: new Date(2026, 10, 25, 15).toISOString(), to: new Date(2026, 10, 25, 16).toISOString() });
+  expect(hourAgo(now, 1).from).toBe(new Date(2026, 10, 24, 15).toISOString());
 });

@@ -362,6 +362,16 @@ export type OutdialEventType =
   /** The owner changed the outdial. */
   | 'UPDATED';
 
+/** Selects outdials. All given conditions must match. Null or an empty list means no condition. */
+export type OutdialFilter = {
+  /** The campaign that dials it. */
+  campaignId?: string | number | null | undefined;
+  /** A part of the name, in upper or lower case. */
+  nameContains?: string | null | undefined;
+  /** Any of these states. */
+  states?: Array<OutdialState> | null | undefined;
+};
+
 /** Whether dialers can claim an outdial's targets. */
 export type OutdialState =
   /** Its targets can be claimed. */
@@ -715,11 +725,33 @@ export type TargetFieldsFragment = { id: string, key: string | null, name: strin
 
 export type OutdialsQueryVariables = Exact<{
   after?: string | null | undefined;
-  name?: string | null | undefined;
+  where?: OutdialFilter | null | undefined;
 }>;
 
 
 export type OutdialsQuery = { outdials: { totalCount: number | null, pageInfo: { hasNextPage: boolean, endCursor: string | null }, nodes: Array<{ id: string, campaignId: string | null, name: string, detail: string, timeZone: string | null, state: OutdialState, tmCreate: string, tmDelete: string | null, dialPolicy: { maxTryCounts: Array<number>, retryIntervalSeconds: number, leaseSeconds: number, onUnconfirmed: UnconfirmedAction, onUnknownTimeZone: UnknownTimeZoneAction, keepOrder: boolean, version: number }, progress: { total: number, idle: number, progressing: number, done: number, attempts: number, doneByReason: Array<{ reason: DoneReason, count: number }> } }> } };
+
+export type AllTodayQueryVariables = Exact<{
+  from: string;
+  to: string;
+  hour: string;
+  hourEnd: string;
+  before: string;
+  beforeEnd: string;
+  timeZone: string;
+  campaignId?: string | number | null | undefined;
+}>;
+
+
+export type AllTodayQuery = { day: { total: { attempts: number, answered: number } }, hour: { total: { attempts: number, answered: number } }, before: { total: { attempts: number, answered: number } } };
+
+export type CallsNowQueryVariables = Exact<{
+  after?: string | null | undefined;
+  campaignId?: string | number | null | undefined;
+}>;
+
+
+export type CallsNowQuery = { outdials: { pageInfo: { hasNextPage: boolean, endCursor: string | null }, nodes: Array<{ progress: { progressing: number } }> } };
 
 export type NextClaimsQueryVariables = Exact<{
   ids: Array<string | number> | string | number;
@@ -1103,8 +1135,8 @@ export const ResultCodeFieldsFragmentDoc = new TypedDocumentString(`
 }
     `, {"fragmentName":"ResultCodeFields"}) as unknown as TypedDocumentString<ResultCodeFieldsFragment, unknown>;
 export const OutdialsDocument = new TypedDocumentString(`
-    query Outdials($after: String, $name: String) {
-  outdials(first: 50, after: $after, where: {nameContains: $name}) {
+    query Outdials($after: String, $where: OutdialFilter) {
+  outdials(first: 50, after: $after, where: $where) {
     totalCount
     pageInfo {
       hasNextPage
@@ -1145,6 +1177,53 @@ export const OutdialsDocument = new TypedDocumentString(`
     attempts
   }
 }`) as unknown as TypedDocumentString<OutdialsQuery, OutdialsQueryVariables>;
+export const AllTodayDocument = new TypedDocumentString(`
+    query AllToday($from: DateTime!, $to: DateTime!, $hour: DateTime!, $hourEnd: DateTime!, $before: DateTime!, $beforeEnd: DateTime!, $timeZone: String!, $campaignId: ID) {
+  day: stats(from: $from, to: $to, timeZone: $timeZone, campaignId: $campaignId) {
+    total {
+      attempts
+      answered
+    }
+  }
+  hour: stats(
+    from: $hour
+    to: $hourEnd
+    timeZone: $timeZone
+    campaignId: $campaignId
+  ) {
+    total {
+      attempts
+      answered
+    }
+  }
+  before: stats(
+    from: $before
+    to: $beforeEnd
+    timeZone: $timeZone
+    campaignId: $campaignId
+  ) {
+    total {
+      attempts
+      answered
+    }
+  }
+}
+    `) as unknown as TypedDocumentString<AllTodayQuery, AllTodayQueryVariables>;
+export const CallsNowDocument = new TypedDocumentString(`
+    query CallsNow($after: String, $campaignId: ID) {
+  outdials(first: 100, after: $after, where: {campaignId: $campaignId}) {
+    pageInfo {
+      hasNextPage
+      endCursor
+    }
+    nodes {
+      progress {
+        progressing
+      }
+    }
+  }
+}
+    `) as unknown as TypedDocumentString<CallsNowQuery, CallsNowQueryVariables>;
 export const NextClaimsDocument = new TypedDocumentString(`
     query NextClaims($ids: [ID!]!) {
   nodes(ids: $ids) {

@@ -60,8 +60,8 @@ export const TargetFields = graphql(`
 `);
 
 export const OutdialsQuery = graphql(`
-  query Outdials($after: String, $name: String) {
-    outdials(first: 50, after: $after, where: { nameContains: $name }) {
+  query Outdials($after: String, $where: OutdialFilter) {
+    outdials(first: 50, after: $after, where: $where) {
       totalCount
       pageInfo {
         hasNextPage
@@ -69,6 +69,56 @@ export const OutdialsQuery = graphql(`
       }
       nodes {
         ...OutdialFields
+      }
+    }
+  }
+`);
+
+/** The day and the hour of all outdials, or of those of a campaign, and the same hour of the day before. */
+export const AllTodayQuery = graphql(`
+  query AllToday(
+    $from: DateTime!
+    $to: DateTime!
+    $hour: DateTime!
+    $hourEnd: DateTime!
+    $before: DateTime!
+    $beforeEnd: DateTime!
+    $timeZone: String!
+    $campaignId: ID
+  ) {
+    day: stats(from: $from, to: $to, timeZone: $timeZone, campaignId: $campaignId) {
+      total {
+        attempts
+        answered
+      }
+    }
+    hour: stats(from: $hour, to: $hourEnd, timeZone: $timeZone, campaignId: $campaignId) {
+      total {
+        attempts
+        answered
+      }
+    }
+    before: stats(from: $before, to: $beforeEnd, timeZone: $timeZone, campaignId: $campaignId) {
+      total {
+        attempts
+        answered
+      }
+    }
+  }
+`);
+
+/** How many calls of each outdial are under way. */
+export const CallsNowQuery = graphql(`
+  query CallsNow($after: String, $campaignId: ID) {
+    outdials(first: 100, after: $after, where: { campaignId: $campaignId }) {
+      pageInfo {
+        hasNextPage
+        endCursor
+      }
+      nodes {
+        progress {
+          progressing
+        }
       }
     }
   }

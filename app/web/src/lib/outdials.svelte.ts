@@ -1,10 +1,16 @@
 // The list of outdials, kept live by one subscription for all of them.
-import type { OutdialFieldsFragment, OutdialsQuery as OutdialsQueryResult } from "../generated/graphql";
+import type { OutdialFieldsFragment, OutdialState, OutdialsQuery as OutdialsQueryResult } from "../generated/graphql";
 import { NextClaimsQuery, OutdialEventsSubscription, OutdialsQuery, ProgressSubscription } from "./documents";
 import { ask, words } from "./api";
 import { socket } from "./socket.svelte";
 
 export type Outdial = OutdialFieldsFragment;
+
+export interface Wanted {
+  name: string;
+  state: OutdialState | null;
+  campaign: string;
+}
 
 /** As many as one subscription takes. */
 const OUTDIALS_MAX = 100;
@@ -42,7 +48,7 @@ export class Outdials {
   /** By outdial; null if nothing is foreseen though targets wait. */
   #nextClaims = $state.raw<ReadonlyMap<string, number | null>>(new Map());
 
-  readonly #name: string;
+  readonly #where: { nameContains: string | null; states: OutdialState[] | null; campaignId: string | null };
   #wanted = 0;
   #isReading = false;
   /** Something happened while the server was asked: its answer may be older. */
@@ -54,8 +60,8 @@ export class Outdials {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #nextClaimsTimer: ReturnType<typeof setInterval> | undefined;
 
-  constructor(name = "") {
-    this.#name = name;
+  constructor({ name, state, campaign }: Wanted = { name: "", state: null, campaign: "" }) {
+    this.#where = { nameContains: name || null, states: state && [state], campaignId: campaign || null };
   }
 
   async begin(): Promise<void> {
@@ -112,7 +118,7 @@ export class Outdials {
     let after: string | null = null;
     let page: OutdialsQueryResult["outdials"];
     do {
-      ({ outdials: page } = await ask(OutdialsQuery, { after, name: this.#name || null }));
+      ({ outdials: page } = await ask(OutdialsQuery, { after, where: this.#where }));
       if (this.#isOver) return;
       for (const outdial of page.nodes) read.set(outdial.id, outdial);
       after = page.pageInfo.endCursor ?? null;

@@ -1,7 +1,8 @@
 // Where the reader is, by the address bar: a link shows the same to everyone who may see it.
+import type { OutdialState } from "../generated/graphql";
 import { base } from "./base";
 import type { Filter } from "./fold";
-import { names, REASON, STATUS } from "./words";
+import { names, OUTDIAL, REASON, STATUS } from "./words";
 
 export interface Place extends Filter {
   /** A page of its own; null for the lists and what is in them. */
@@ -10,8 +11,12 @@ export interface Place extends Filter {
   target: string | null;
   /** Of the list of outdials. */
   name: string;
+  state: OutdialState | null;
+  campaign: string;
 }
 
+/** Names of the API, which an address has in lower case. */
+const LOWERED = new Set<string>(["state", "status", "reason"]);
 const PAGES = ["do-not-call", "result-codes"] as const;
 
 export const UNFILTERED: Filter = { status: null, reason: null, address: "", key: "" };
@@ -29,6 +34,8 @@ export function read(search: string): Place {
     outdial: given.get("outdial"),
     target: given.get("target"),
     name: given.get("name") ?? "",
+    state: among("state", names(OUTDIAL)),
+    campaign: given.get("campaign") ?? "",
     status: among("status", names(STATUS)),
     reason: among("reason", names(REASON)),
     address: given.get("address") ?? "",
@@ -38,11 +45,11 @@ export function read(search: string): Place {
 
 /** The address of a place; what is empty is left out. */
 export function written(place: Partial<Place>): string {
-  const order = ["page", "outdial", "name", "status", "reason", "address", "key", "target"] as const;
+  const order = ["page", "outdial", "name", "state", "campaign", "status", "reason", "address", "key", "target"] as const;
   const given = new URLSearchParams();
   for (const name of order) {
     const value = place[name];
-    if (value) given.set(name, name === "status" || name === "reason" ? value.toLowerCase() : value);
+    if (value) given.set(name, LOWERED.has(name) ? value.toLowerCase() : value);
   }
   const text = given.toString();
   return text ? `${base}?${text}` : base;

@@ -1,7 +1,9 @@
 // The page's words for the names of the API: one for each, wherever it stands.
-import type { AttemptState, BlockReason, BreakerState, DestinationType, Disposition, DoneReason, SuppressionSource, TargetStatus, TimeZoneSource } from "../generated/graphql";
+import type { AttemptState, BlockReason, BreakerState, DestinationType, Disposition, DoneReason, OutdialState, SuppressionSource, TargetStatus, TimeZoneSource } from "../generated/graphql";
 
 export const STATUS: Record<TargetStatus, string> = { IDLE: "Waiting", PROGRESSING: "Calling", DONE: "Done" };
+
+export const OUTDIAL: Record<OutdialState, string> = { ACTIVE: "Active", PAUSED: "Paused" };
 
 export const REASON: Record<DoneReason, string> = {
   ANSWERED: "Answered",
