@@ -48,8 +48,8 @@ TARGET_COLUMNS = ("id", *OWNER_COLUMNS, *LEDGER_COLUMNS, *CALLBACK_COLUMNS.value
 TELEPHONE_TYPES = frozenset({DestinationType.TEL, DestinationType.WHATSAPP})
 
 # What spreadsheets run as a formula, by its first character; any apostrophes before it count as ours.
-_FORMULA = re.compile(r"'*[=+\-@\t\r]")
-_NEUTRALISED = re.compile(r"'+[=+\-@\t\r]")
+_FORMULA = re.compile(r"'*[=+\-@\t\r\n]")
+_NEUTRALISED = re.compile(r"'+[=+\-@\t\r\n]")
 _TELEPHONE = re.compile(r"\+[0-9 ().]+|(?=.*([0-9)] +[0-9(]|[0-9]\(|\)[0-9]))\+[0-9 ()./-]+")
 """Text that begins with + and is not a formula: it has no - and no /, or two numbers in a row without these. A
 spreadsheet shows `+1 (212) 555-0142`, but runs `+49-30-123` as a formula."""

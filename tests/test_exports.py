@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from app import sheets
@@ -18,7 +18,7 @@ from app.files.parsing import Lines
 from app.lifecycle import DESTINATIONS, TargetStatus
 from app.records import Callback, CheckedTarget, Destination, Target
 
-FORMULA = tuple("=+-@\t\r")
+FORMULA = tuple("=+-@\t\r\n")
 TEXT = st.text(
     st.one_of(
         st.sampled_from("='+-@\t\r\n\",;"),
@@ -80,6 +80,7 @@ TARGETS = st.builds(
 
 
 @given(TEXT)
+@example("\n=1+1")
 def test_what_is_neutralised_begins_no_formula_and_is_restored_to_what_it_was(text: str) -> None:
     neutral = sheets.neutralised(text)
     assert not neutral.startswith(FORMULA)
