@@ -163,7 +163,7 @@ class Target(Model):
     destination_2 = fields.JSONField[dict[str, str]](null=True)
     destination_3 = fields.JSONField[dict[str, str]](null=True)
     destination_4 = fields.JSONField[dict[str, str]](null=True)
-    """{"type", "target", "target_name", "name", "detail"}"""
+    """{"type", "target", "target_name", "name", "detail"}; "written" if the address is not shown as it is compared"""
     try_count_0 = fields.SmallIntField(default=0)
     try_count_1 = fields.SmallIntField(default=0)
     try_count_2 = fields.SmallIntField(default=0)

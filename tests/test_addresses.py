@@ -253,7 +253,7 @@ def test_a_filter_text_means_all_that_it_may_be():
         "sip:bob@example.com",
         "bob@Example.com",
     )
-    assert addresses.spellings("SIP:Bob@Example.com", None) == ("sip:Bob@example.com", "SIP:Bob@Example.com")
+    assert addresses.spellings("SIP:Bob@Example.com", None) == ("sip:bob@example.com", "SIP:Bob@Example.com")
     assert addresses.spellings("agent 7", "US") == ("agent 7",)
 
 
@@ -308,5 +308,56 @@ def test_a_target_is_found_by_the_text_it_was_made_with(text, address_type, regi
         form = canonical(address_type, text, region)
     except InvalidAddress:
         return
-    assert form in addresses.spellings(text, region)
-    assert form in addresses.spellings(form, region)
+    same = addresses.compared(address_type, form)
+    assert same in addresses.spellings(text, region)
+    assert same in addresses.spellings(form, region)
+
+
+@pytest.mark.parametrize(
+    ("address_type", "one", "other"),
+    [
+        (DestinationType.EMAIL, "Ann.Smith@Example.com", "ann.smith@example.com"),
+        (DestinationType.EMAIL, "JÜRGEN@example.com", "jürgen@example.com"),
+        (DestinationType.EMAIL, "ELİF@example.com", "elif@example.com"),
+        (DestinationType.SIP, "sip:Ann@pbx", "ANN@PBX"),
+        (DestinationType.SIP, "sip:ann@pbx:5060;transport=tcp", "sips:ann@pbx:5061"),
+        (DestinationType.SIP, "sip:ann:secret@pbx?subject=Hi", "sip:ann@pbx"),
+        (DestinationType.SIP, "sip:%41nn%2E@pbx", "sip:ann.@pbx"),
+        (DestinationType.SIP, "sip:a%c3%bcx@pbx", "sip:a%C3%BCx@pbx"),
+        (DestinationType.SIP, "sip:ann@[2001:db8::1]:5060", "sip:ann@[2001:DB8:0::1]"),
+    ],
+)
+def test_spellings_of_one_address_are_compared_as_equal(address_type, one, other):
+    first, second = canonical(address_type, one), canonical(address_type, other)
+    assert addresses.compared(address_type, first) == addresses.compared(address_type, second)
+
+
+@pytest.mark.parametrize(
+    ("address_type", "one", "other"),
+    [
+        (DestinationType.EMAIL, "ann+list@example.com", "ann@example.com"),
+        (DestinationType.EMAIL, "a.nn@example.com", "ann@example.com"),
+        (DestinationType.EMAIL, "strauß@example.com", "strauss@example.com"),
+        (DestinationType.SIP, "sip:1001@pbx", "sip:1001@pbx:5080"),
+        (DestinationType.SIP, "sip:1001@pbx", "sip:1002@pbx"),
+        (DestinationType.SIP, "sip:pbx", "sip:1001@pbx"),
+        (DestinationType.SIP, "sip:a%40b@pbx", "sip:ab@pbx"),
+        (DestinationType.AGENT, "Ann", "ann"),
+    ],
+)
+def test_other_addresses_are_not(address_type, one, other):
+    first, second = canonical(address_type, one), canonical(address_type, other)
+    assert addresses.compared(address_type, first) != addresses.compared(address_type, second)
+
+
+@given(st.sampled_from(DestinationType), st.text() | NUMBER_LIKE | MAIL_LIKE | SIP_LIKE, REGIONS)
+@example(DestinationType.EMAIL, "İ" * 32 + "@" + "x." * 110 + "ex", None)
+@example(DestinationType.SIP, "sip:%2541@pbx", None)
+def test_what_is_compared_is_an_address_that_stays_as_it_is(address_type, text, region):
+    try:
+        form = canonical(address_type, text, region)
+    except InvalidAddress:
+        return
+    same = addresses.compared(address_type, form)
+    assert canonical(address_type, same, region) == addresses.compared(address_type, same) == same
+    assert len(same) <= ADDRESS_CHARACTERS_MAX

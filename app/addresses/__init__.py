@@ -13,6 +13,7 @@ __all__ = [
     "DestinationType",
     "InvalidAddress",
     "canonical",
+    "compared",
     "is_blank",
     "is_scientific",
     "readings",
@@ -38,7 +39,7 @@ class DestinationType(StrEnum):
 
 
 def canonical(address_type: DestinationType, text: str, *, default_region: str | None) -> str:
-    """The form in which an address is stored and compared. A canonical form stays as it is.
+    """The form in which an address is stored and shown. A canonical form stays as it is.
 
     Args:
         address_type: decides which form that is.
@@ -57,22 +58,40 @@ def canonical(address_type: DestinationType, text: str, *, default_region: str |
     return forms[0]
 
 
+def compared(address_type: DestinationType, form: str) -> str:
+    """What is the same for two addresses at which the same person is reached. What it returns stays as it is.
+
+    A person who asked not to be called as `ann@example.com` must not be called as `Ann@example.com`.
+
+    Args:
+        address_type: of the address.
+        form: the canonical one.
+    """
+    match address_type:
+        case DestinationType.EMAIL:
+            return email.compared(form)
+        case DestinationType.SIP:
+            return sip.compared(form)
+        case _:
+            return form
+
+
 def is_blank(text: str) -> bool:
     """Whether a text shows nothing."""
     return not characters.trimmed(text)
 
 
 def spellings(text: str, default_region: str | None) -> tuple[str, ...]:
-    """Every canonical form that a text may mean under some type; empty if it is no address at all."""
+    """Every form, as addresses are compared, that a text may mean under some type; empty if it is no address at all."""
     forms: dict[str, None] = {}
     for address_type in _DISTINCT:
         with suppress(InvalidAddress):
-            forms |= dict.fromkeys(_forms(address_type, text, default_region))
+            forms |= _compared_forms(address_type, text, default_region)
     return tuple(forms)
 
 
 def readings(text: str, address_type: DestinationType | None, default_region: str | None) -> tuple[str, ...]:
-    """Every canonical form that a text may mean to somebody who asks for an address: at least one.
+    """Every form, as addresses are compared, that a text may mean to somebody who asks for one: at least one.
 
     Unlike `spellings`, it does not take any text for an address. Who asks whether a number is on a list must never
     get "no" for a number that nobody could read.
@@ -89,7 +108,7 @@ def readings(text: str, address_type: DestinationType | None, default_region: st
     refusals: list[InvalidAddress] = []
     for one in _possible_types(text, address_type):
         try:
-            forms |= dict.fromkeys(_forms(one, text, default_region))
+            forms |= _compared_forms(one, text, default_region)
         except InvalidAddress as refusal:
             refusals.append(refusal)
     if not forms:
@@ -114,6 +133,10 @@ _DISTINCT = (
     DestinationType.SIP,
     DestinationType.AGENT,
 )
+
+
+def _compared_forms(address_type: DestinationType, text: str, region: str | None) -> dict[str, None]:
+    return {compared(address_type, form): None for form in _forms(address_type, text, region)}
 
 
 def _forms(address_type: DestinationType, text: str, region: str | None) -> tuple[str, ...]:

@@ -38,6 +38,11 @@ def canonical(text: str) -> str:
     return f"{local_part}@{domain}"
 
 
+def compared(form: str) -> str:
+    """The canonical form without case. A server might tell cases apart before the @; none that people use does."""
+    return unicodedata.normalize("NFC", form.replace("İ", "i").lower())  # the one letter that would become longer
+
+
 def _is_mail_label(label: str) -> bool:
     return (
         len(label) <= LABEL_CHARACTERS_MAX

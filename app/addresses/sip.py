@@ -18,6 +18,9 @@ _SIP_PLACE = re.compile(
 )
 _HOST_LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?")
 PORT_MAX = 65535
+_USUAL_PORTS = {"sip": "5060", "sips": "5061"}
+_ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
+_NEEDS_NO_ESCAPE = re.compile(rf"[{_UNRESERVED}&=+$,;?/]")
 
 
 def has_scheme(text: str) -> bool:
@@ -40,6 +43,27 @@ def canonical(text: str) -> str:
         raise InvalidAddress("The SIP address needs a host, then an optional :port and ;parameters.")
     port = f":{place['port']}" if place["port"] else ""
     return f"{scheme}:{user}{at}{_sip_host(place['host'])}{port}{place['rest']}"
+
+
+def compared(form: str) -> str:
+    """The canonical form without what says how to get there and not whom.
+
+    That is the scheme and its usual port, a password, parameters and headers. Case does not count, nor whether a
+    character is escaped that need not be.
+    """
+    scheme, _, rest = form.partition(":")
+    user, at, place_text = rest.rpartition("@")
+    place = _SIP_PLACE.fullmatch(place_text)
+    assert place is not None, "not a canonical form"
+    port = "" if place["port"] in {None, _USUAL_PORTS[scheme]} else f":{place['port']}"
+    name = _ESCAPE.sub(_plain, user.partition(":")[0])
+    return f"sip:{name.lower()}{at}{place['host']}{port}"
+
+
+def _plain(escape: re.Match[str]) -> str:
+    """What an escape stands for, if that needs none (RFC 3261: then both are equal)."""
+    sign = chr(int(escape[1], 16))
+    return sign if _NEEDS_NO_ESCAPE.fullmatch(sign) else escape[0]
 
 
 def _sip_host(host: str) -> str:

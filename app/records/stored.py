@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import TypeAlias
 
-from app.addresses import DestinationType
+from app.addresses import DestinationType, compared
 from app.hours import CallingHours, UnknownTimeZoneAction
 from app.lifecycle import (
     DESTINATIONS,
@@ -35,12 +35,12 @@ from app.records.choices import (
 from app.retrying import RetryRule
 
 Place: TypeAlias = tuple[DestinationType, str]
-"""What suppressions compare: the type whose numbers it is, and the address in its canonical form."""
+"""What suppressions compare: the type whose numbers it is, and the address as addresses are compared."""
 
 
 def place_of(address_type: DestinationType, address: str) -> Place:
     """Where an address is called."""
-    return space_of(address_type), address
+    return space_of(address_type), compared(address_type, address)
 
 
 def space_of(address_type: DestinationType) -> DestinationType:
@@ -59,7 +59,7 @@ class Destination:
     @property
     def address(self) -> str:
         """Two destinations are the same if both are equal: one number may belong to a telephone and to a messenger."""
-        return f"{self.type.value} {self.target}"
+        return f"{self.type.value} {compared(self.type, self.target)}"
 
     @property
     def place(self) -> Place:
@@ -322,6 +322,7 @@ class Suppression:
     type: DestinationType
     """As it was given."""
     target: str
+    """As addresses are compared."""
     reason: str
     source: SuppressionSource
     expires_at: datetime | None

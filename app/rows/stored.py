@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import orjson
 
+from app import addresses
 from app.addresses import DestinationType
 from app.frozen import maker
 from app.lifecycle import (
@@ -128,21 +129,22 @@ def destination_of(stored: Mapping[str, str] | None) -> Destination | None:
 
 
 def _destination_of(stored: Mapping[str, str]) -> Destination:
-    return _destination(
-        _TYPES[stored["type"]], stored["target"], stored["target_name"], stored["name"], stored["detail"]
-    )
+    shown = stored.get("written") or stored["target"]
+    return _destination(_TYPES[stored["type"]], shown, stored["target_name"], stored["name"], stored["detail"])
 
 
 def destination_value(value: Destination | None) -> dict[str, str] | None:
-    """A destination as it is stored."""
+    """A destination as it is stored: "target" as addresses are compared, "written" if it is shown in another way."""
     if value is None:
         return None
+    address = addresses.compared(value.type, value.target)
     return {
         "type": value.type.value,
-        "target": value.target,
+        "target": address,
         "target_name": value.target_name,
         "name": value.name,
         "detail": value.detail,
+        **({} if address == value.target else {"written": value.target}),
     }
 
 
@@ -259,7 +261,7 @@ def target_columns(records: Sequence[Target]) -> dict[str, Sequence[Any]]:
     """Targets as the columns of their rows, JSON as text."""
     columns: dict[str, Sequence[Any]] = {name: [getattr(record, name) for record in records] for name in _OF_EACH}
     for index, places in enumerate(zip(*[record.destinations for record in records], strict=True)):
-        columns[f"destination_{index}"] = [None if place is None else _json(place) for place in places]
+        columns[f"destination_{index}"] = [place and _json(destination_value(place)) for place in places]
     columns |= {name: [getattr(record, name) for record in records] for name in _OF_ALL}
     limits = [record.max_try_counts for record in records]
     columns["max_try_counts"] = [None if counts is None else _json(counts) for counts in limits]

@@ -119,7 +119,7 @@ def new(
         id=ids.new(),
         customer_id=customer_id,
         type=place.type,
-        target=place.target,
+        target=place.place[1],
         reason=reason,
         source=source,
         expires_at=expires_at,

@@ -6,6 +6,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import httpx
+import pytest
 
 from tests.conftest import Services
 from tests.contract.test_transfers import run as command
@@ -221,3 +222,47 @@ async def test_the_commands_send_and_fetch_the_list(services: Services, tmp_path
         assert (json.loads(line)["target"], json.loads(line)["reason"]) == ("+15550100001", "a")
         code, _, err = await command(client, "suppressions", "import", tmp_path / "none.csv")
         assert (code, err.count("\n")) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "listed", "written"),
+    [
+        ("EMAIL", "ann@example.com", "Ann@Example.com"),
+        ("EMAIL", "Ann@Example.com", "ann@example.com"),
+        ("SIP", "sip:ann@pbx.example", "sips:Ann@PBX.example:5061;transport=tcp"),
+        ("SIP", "Ann@PBX.example:5060", "sip:ann@pbx.example"),
+    ],
+)
+async def test_who_is_on_the_list_is_not_called_however_the_address_is_written(
+    client: Client, kind: str, listed: str, written: str
+) -> None:
+    await client.mutate("addSuppressions", suppressions=[{"type": kind, "target": listed}])
+    outdial = await client.outdial()
+    place = {"type": kind, "target": written}
+    target = await client.target(outdial["id"], destination0=place)
+    assert (target["status"], target["doneReason"]) == ("DONE", "DO_NOT_CALL")
+    assert (await client.good("claimTargets", outdialId=outdial["id"]))["attempts"] == []
+    for text in (listed, written):
+        found = (await client.run(LIST, where={"type": kind, "target": text}))["suppressions"]
+        assert found["totalCount"] == 1, text
+    removed = await client.mutate("removeSuppressions", addresses=[place], ids=None)
+    assert [one["target"] for one in removed["suppressions"]] == [
+        {"EMAIL": "ann@example.com", "SIP": "sip:ann@pbx.example"}[kind]
+    ]
+
+
+async def test_a_wish_of_a_person_holds_for_every_way_to_write_the_address(client: Client) -> None:
+    outdial = await client.outdial()
+    first = await client.target(outdial["id"], destination0={"type": "EMAIL", "target": "Ann@Example.com"})
+    assert first["destination0"]["target"] == "Ann@example.com"
+    second = await client.target(outdial["id"], destination0={"type": "EMAIL", "target": "ANN@example.com"})
+    [attempt] = (await client.good("claimTargets", outdialId=outdial["id"], limit=1))["attempts"]
+    assert attempt["destination"]["target"] == "Ann@example.com"
+    await client.good("completeAttempts", results=[{"attemptId": attempt["id"], "disposition": "DO_NOT_CALL"}])
+    assert (await client.good("claimTargets", outdialId=outdial["id"]))["attempts"] == []
+    query = (
+        "query($id: ID!, $text: String!) { outdial(id: $id) { targets(where: {destination: $text}) { totalCount } } }"
+    )
+    found = await client.run(query, id=outdial["id"], text="aNN@eXample.com")
+    assert found["outdial"]["targets"]["totalCount"] == 2
+    assert second["destination0"]["target"] == "ANN@example.com"
