@@ -54,7 +54,7 @@ async def roll_up() -> None:
         try:
             async for customer_id in customers.every():
                 await _look(customer_id, None, since)
-        except BaseException:
+        except BaseException:  # also if it is cancelled: the next round looks at all of them again
             woken.all_since = since
             raise
         _last.full_at = now

@@ -25,7 +25,7 @@ export class Targets {
   lag = $state(0);
   /** Grows whenever events were folded in, so that what draws them looks again. */
   beat = $state(0);
-  /** How many events told of a callback. */
+  /** The number of events about a callback. */
   callbacks = $state(0);
   /** The next rows of the same outdial, such as those of another filter, count on in it. */
   readonly activity: Activity;
