@@ -9,12 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app import attempts, callbacks, db, targets
+from app import attempts, callbacks, db, targets, validation
 from app.addresses import DestinationType
 from app.auth import Viewer
 from app.lifecycle import DESTINATIONS, DoneReason, Standing, TargetStatus, Tries, idle_or_done
 from app.records import Callback, CallbackDraft, CalledTarget, Destination, rank_of
 from tests.support import factories as make
+from tests.support.graphql_client import Client
+from tests.support.server import ServerProcess
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 CLAIMERS, CALLBACKS = 20, 40
@@ -159,6 +161,53 @@ async def test_nobody_else_gets_a_callback_within_its_window(database: str, view
     await asyncio.gather(*(claim(dialer) for dialer in (*names, None, None)))
     assert got.keys() == {target.id for target in made}
     assert {target_id: got[target_id] for target_id in kept} == kept
+
+
+@pytest.mark.slow
+async def test_of_four_servers_only_its_dialer_gets_a_callback_within_its_window(
+    postgres_url: str, tmp_path_factory: pytest.TempPathFactory, viewer: Viewer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Twenty dialers that claim as fast as they can; one in five callbacks is kept for a dialer that never comes."""
+    monkeypatch.setattr(validation, "CALLBACK_WINDOW_SECONDS_MIN", 1)
+    servers = [ServerProcess(postgres_url, tmp_path_factory.mktemp("server")) for _ in range(4)]
+    try:
+        await asyncio.gather(*[server.started() for server in servers])
+        await db.connect(postgres_url)
+        clients = [Client(server.url, viewer.customer_id) for server in servers]
+        outdial = await make.make_outdial(viewer)
+        made = await make.make_targets(viewer, outdial.id, CALLBACKS * 4)
+        at, window = await db.now() + timedelta(seconds=2), timedelta(seconds=5)
+        kept = {target.id: "away" if number % 5 == 0 else f"dialer {number % 5}" for number, target in enumerate(made)}
+        for target_id, dialer in list(kept.items())[: CALLBACKS * 3]:
+            draft = CallbackDraft(at, dialer=dialer, window_seconds=int(window.total_seconds()))
+            await targets.schedule_callback(viewer, target_id, draft=draft)
+        ends = at + window + timedelta(seconds=6)
+
+        async def claim(number: int) -> None:
+            client = clients[number % len(clients)]
+            while await db.now() < ends:
+                await client.good("claimTargets", outdialId=outdial.id, limit=3, dialer=f"dialer {number}")
+
+        await asyncio.gather(*map(claim, range(CLAIMERS)))
+        tries = await db.fetch(
+            "SELECT target_id, dialer, claimed_at FROM attempt WHERE customer_id = $1", viewer.customer_id
+        )
+        assert sorted(one["target_id"] for one in tries) == sorted(kept)
+        promised = {target.id for target in made[: CALLBACKS * 3]}
+        for one in tries:
+            if one["target_id"] in promised:
+                of_its_dialer = one["dialer"] == kept[one["target_id"]]
+                assert one["claimed_at"] >= (at if of_its_dialer else at + window)
+        assert any(one["target_id"] in promised and one["claimed_at"] < at + window for one in tries)
+        away = [one for one in tries if one["target_id"] in promised and kept[one["target_id"]] == "away"]
+        assert len(away) == len(promised) // 5
+        await asyncio.gather(*[client.http.aclose() for client in clients])
+        for server in servers:
+            server.stop()
+    finally:
+        await db.close()
+        for server in servers:
+            server.kill()
 
 
 @pytest.mark.slow
