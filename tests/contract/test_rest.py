@@ -203,6 +203,35 @@ async def test_a_target_is_created_here_and_called_over_graphql(client: Client, 
     ]
 
 
+async def test_what_rest_shows_of_callbacks_and_finished_targets_is_as_before(
+    client: Client, caller: httpx.AsyncClient
+) -> None:
+    """Its answers know no callbacks, no rules and no codes: clients of before read them as they are."""
+    finish = {"action": "FINISH", "dispositions": ["BUSY"]}
+    outdial = await client.outdial(dialPolicy={"retryRules": [finish], "maxTryCounts": [3] * 5})
+    path = f"/outdials/{outdial['id']}/targets"
+    waits, finished = [await client.target(outdial["id"]) for _ in range(2)]
+    made = {
+        one["target"]["id"]: one["id"]
+        for one in (await client.good("claimTargets", outdialId=outdial["id"], limit=2))["attempts"]
+    }
+    fresh = good(await caller.get(f"{path}/{waits['id']}"))
+    wish = {"at": "2026-03-04T17:00:00Z", "dialer": "ann"}
+    results = [
+        {"attemptId": made[waits["id"]], "disposition": "CALLBACK", "callback": wish},
+        {"attemptId": made[finished["id"]], "disposition": "BUSY"},
+    ]
+    await client.good("completeAttempts", results=results)
+    assert (await client.read_target(finished["id"]) or {})["doneReason"] == "FINISHED"
+    for target, status in ((waits, "idle"), (finished, "done")):
+        shown = good(await caller.get(f"{path}/{target['id']}"))
+        check_target(shown)
+        assert shown.keys() == fresh.keys()
+        assert (shown["status"], shown["try_count_0"]) == (status, 1)
+    await client.good("claimTargets", outdialId=outdial["id"], dialer="ann")
+    assert good(await caller.get(f"{path}/{waits['id']}"))["status"] == "progressing"
+
+
 async def test_both_faces_show_the_same(client: Client, caller: httpx.AsyncClient) -> None:
     campaign = str(uuid4())
     outdial = await client.outdial(name="a", detail="b", data="c\n😀", campaignId=campaign)
