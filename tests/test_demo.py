@@ -241,6 +241,28 @@ async def test_a_list_that_is_done_is_called_anew(demo: Demo) -> None:
 
 
 @pytest.mark.slow
+async def test_who_asks_for_a_callback_is_called_then_and_by_the_same_dialer(demo: Demo) -> None:
+    query = """{ outdials(first: 3) { nodes { attempts(first: 100, where: { dispositions: [CALLBACK] }) { nodes {
+        dialer endedAt target { callback { at dialer } attempts(first: 10) { nodes { dialer claimedAt } } } } } } } }"""
+    wishes: dict[str, tuple[str, str]] = {}
+    kept: list[tuple[str, str, str, str]] = []
+    async with visitor(demo, await demo.introduction()) as client, asyncio.timeout(100):
+        while not kept:
+            await asyncio.sleep(0.5)
+            for outdial in (await client.run(query))["outdials"]["nodes"]:
+                for asked in outdial["attempts"]["nodes"]:
+                    if (wish := asked["target"]["callback"]) is not None:
+                        wishes[asked["endedAt"]] = (wish["at"], wish["dialer"])
+                        assert wish["dialer"] == asked["dialer"]
+                    later = [one for one in asked["target"]["attempts"]["nodes"] if one["claimedAt"] > asked["endedAt"]]
+                    if later and asked["endedAt"] in wishes:
+                        first = min(later, key=lambda one: one["claimedAt"])
+                        kept.append((*wishes[asked["endedAt"]], first["claimedAt"], first["dialer"]))
+    for at, dialer, claimed_at, called_by in kept:
+        assert (called_by, claimed_at >= at) == (dialer, True)
+
+
+@pytest.mark.slow
 async def test_a_bad_trunk_stops_one_list_once_and_it_goes_on_after_its_pause(demo: Demo) -> None:
     stopped, goes_on = ("Overdue invoices: calls fail", "Overdue invoices: calls go through again")
     async with visitor(demo, await demo.introduction()) as client, asyncio.timeout(90):

@@ -91,6 +91,35 @@ async def test_callbacks_are_listed_the_next_one_first_and_come_and_go_by_themse
     await becomes(lambda: listed(page), ["Ben Ode"])
 
 
+async def test_targets_with_a_callback_are_found_and_changed_together(seen: Sight, client: Client, axe: str) -> None:
+    outdial = await client.outdial(name="Spring list")
+    ana, ben, _ = [await client.target(outdial["id"], name=name) for name in ("Ana Silva", "Ben Ode", "Cem Kaya")]
+    wish = {"at": f"{DAY}T09:00:00Z"}
+    await client.good("scheduleCallback", targetId=ana["id"], callback=wish)
+    page = await opened(seen, client, outdial["id"])
+    links = page.locator(".targets").get_by_role("link")
+    await becomes(links.all_inner_texts, ["Cem Kaya", "Ben Ode", "Ana Silva"])
+    await page.get_by_label("With a callback").check()
+    await becomes(links.all_inner_texts, ["Ana Silva"])
+    assert "callback=yes" in page.url
+    await client.good("scheduleCallback", targetId=ben["id"], callback=wish)
+    await becomes(links.all_inner_texts, ["Ben Ode", "Ana Silva"])
+    await client.good("cancelCallback", ana["id"])
+    await becomes(links.all_inner_texts, ["Ben Ode"])
+    assert await barriers(page, axe) == []
+    await page.get_by_role("button", name="All of these").click()
+    dialog = page.get_by_role("dialog")
+    await expect(dialog).to_contain_text("All targets of this outdial that match: With a callback.")
+    await dialog.get_by_role("button", name="Count").click()
+    await dialog.get_by_role("button", name="Cancel targets").click()
+    await becomes(lambda: statuses(client, outdial["id"]), ["IDLE", "DONE", "IDLE"])
+
+
+async def statuses(client: Client, outdial_id: str) -> list[str]:
+    found = (await client.run(LIST, id=outdial_id))["outdial"]["targets"]["nodes"]
+    return [target["status"] for target in found]
+
+
 async def test_a_callback_that_the_server_refuses_says_why(seen: Sight, client: Client) -> None:
     outdial = await client.outdial(name="Spring list")
     target = await client.target(outdial["id"], name="Ana Silva")

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { fold, reread, type Change, type Filter, type Row } from "../src/lib/fold";
 
-const ALL: Filter = { status: null, reason: null, address: "", key: "" };
+const ALL: Filter = { status: null, reason: null, callback: false, address: "", key: "" };
 
 function row(id: string, more: Partial<Row> = {}): Row {
   const counts = { tryCount0: 0, tryCount1: 0, tryCount2: 0, tryCount3: 0, tryCount4: 0 };
@@ -54,6 +54,14 @@ describe("events change rows", () => {
 
   it("takes deleted ones out, and has the next move up", () => {
     expect(fold([row("a"), row("b")], [change("a", 2, { type: "DELETED" })], ALL)).toEqual({ rows: [row("b")], stale: true });
+  });
+
+  it("are read again if only callbacks are shown: no event says whether one is left", () => {
+    const callbacks = { ...ALL, callback: true };
+    expect(fold([row("a")], [change("a", 2)], callbacks).stale).toBe(true);
+    expect(fold([row("a")], [change("z", 2, { type: "CALLBACK", status: "IDLE" })], callbacks).stale).toBe(true);
+    expect(fold([row("a")], [change("z", 3, { type: "COMPLETED", status: "IDLE" })], callbacks).stale).toBe(true);
+    expect(fold([row("a")], [change("z", 2)], callbacks).stale).toBe(false);
   });
 
   it("has no place for targets that are not shown", () => {

@@ -10,9 +10,9 @@ beforeAll(async () => {
 });
 
 it("an address says all of where one is, and is read back to the same", () => {
-  const place = { page: null, outdial: "1-2", target: "3-4", name: "", state: "PAUSED", campaign: "c-1", status: "DONE", reason: "DO_NOT_CALL", address: "+1 (212)", key: "a&b" } as const;
+  const place = { page: null, outdial: "1-2", target: "3-4", name: "", state: "PAUSED", campaign: "c-1", status: "DONE", reason: "DO_NOT_CALL", callback: true, address: "+1 (212)", key: "a&b" } as const;
   const address = route.written(place);
-  expect(address).toBe("/?outdial=1-2&state=paused&campaign=c-1&status=done&reason=do_not_call&address=%2B1+%28212%29&key=a%26b&target=3-4");
+  expect(address).toBe("/?outdial=1-2&state=paused&campaign=c-1&status=done&reason=do_not_call&callback=yes&address=%2B1+%28212%29&key=a%26b&target=3-4");
   expect(route.read(address.slice(1))).toEqual(place);
 });
 

@@ -40,7 +40,7 @@ vi.stubGlobal("requestAnimationFrame", (callback: () => void) => frames.push(cal
 
 const { Targets } = await import("../src/lib/targets.svelte");
 
-const EVERYTHING = { status: null, reason: null, address: "", key: "" };
+const EVERYTHING = { status: null, reason: null, callback: false, address: "", key: "" };
 
 function target(id: string, version = 1): Target {
   const counts = { tryCount0: 0, tryCount1: 0, tryCount2: 0, tryCount3: 0, tryCount4: 0 };

@@ -9,15 +9,18 @@ export type Row = Target;
 export interface Filter {
   status: TargetStatus | null;
   reason: DoneReason | null;
+  /** Only those that somebody asked to be called back. */
+  callback: boolean;
   address: string;
   key: string;
 }
 
 /** What the server is asked for: the condition of each field that is not empty. */
-export function whereOf({ status, reason, address, key }: Filter): TargetFilter {
+export function whereOf({ status, reason, callback, address, key }: Filter): TargetFilter {
   return {
     ...(status && { statuses: [status] }),
     ...(reason && { doneReasons: [reason] }),
+    ...(callback && { hasCallback: true }),
     ...(address && { destination: address }),
     ...(key && { key }),
   };
@@ -49,7 +52,7 @@ export function fold(rows: readonly Row[], changes: readonly Change[], filter: F
       found[place] = null;
     } else if ((change.version ?? 0) > row.version) {
       found[place] = changed(row, change);
-      stale ||= change.type === "UPDATED";
+      stale ||= change.type === "UPDATED" || filter.callback; // events do not tell whether there still is one
     }
   }
   const left = found.filter((row) => row !== null && matches(row.status, row.doneReason, filter)) as Row[];
@@ -78,12 +81,13 @@ function mayEnter(change: Change, filter: Filter): boolean {
   if (change.type === "DELETED") return false;
   if (change.targetId === null || change.type === "CREATED" || change.type === "IMPORTED") return true;
   if (change.type === "UPDATED") return filter.address !== "" || filter.key !== "";
+  if (filter.callback) return matches(change.status, change.doneReason, filter) && (change.type === "CALLBACK" || change.status === "IDLE");
   return isByState(filter) && matches(change.status, change.doneReason, filter);
 }
 
 /** Whether a target that is not shown may have matched before. */
 function mayLeave(change: Change, filter: Filter): boolean {
-  return change.type === "DELETED" || (isByState(filter) && !matches(change.status, change.doneReason, filter));
+  return change.type === "DELETED" || filter.callback || (isByState(filter) && !matches(change.status, change.doneReason, filter));
 }
 
 function isByState(filter: Filter): boolean {

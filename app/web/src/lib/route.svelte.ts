@@ -19,10 +19,10 @@ export interface Place extends Filter {
 const LOWERED = new Set<string>(["state", "status", "reason"]);
 const PAGES = ["do-not-call", "result-codes"] as const;
 
-export const UNFILTERED: Filter = { status: null, reason: null, address: "", key: "" };
+export const UNFILTERED: Filter = { status: null, reason: null, callback: false, address: "", key: "" };
 
 export function isFiltered(filter: Filter): boolean {
-  return Boolean(filter.status ?? filter.reason) || filter.address !== "" || filter.key !== "";
+  return Boolean(filter.status ?? filter.reason) || filter.callback || filter.address !== "" || filter.key !== "";
 }
 
 export function read(search: string): Place {
@@ -38,6 +38,7 @@ export function read(search: string): Place {
     campaign: given.get("campaign") ?? "",
     status: among("status", names(STATUS)),
     reason: among("reason", names(REASON)),
+    callback: given.get("callback") === "yes",
     address: given.get("address") ?? "",
     key: given.get("key") ?? "",
   };
@@ -45,11 +46,11 @@ export function read(search: string): Place {
 
 /** The address of a place; what is empty is left out. */
 export function written(place: Partial<Place>): string {
-  const order = ["page", "outdial", "name", "state", "campaign", "status", "reason", "address", "key", "target"] as const;
+  const order = ["page", "outdial", "name", "state", "campaign", "status", "reason", "callback", "address", "key", "target"] as const;
   const given = new URLSearchParams();
   for (const name of order) {
     const value = place[name];
-    if (value) given.set(name, LOWERED.has(name) ? value.toLowerCase() : value);
+    if (value) given.set(name, value === true ? "yes" : LOWERED.has(name) ? value.toLowerCase() : value);
   }
   const text = given.toString();
   return text ? `${base}?${text}` : base;
