@@ -86,6 +86,24 @@ POLICIES: list[tuple[dict[str, Any], list[str]]] = [
     ({"retryIntervalSeconds": 2_592_001}, ["retryIntervalSeconds"]),
     ({"leaseSeconds": 4}, ["leaseSeconds"]),
     ({"leaseSeconds": 86_401}, ["leaseSeconds"]),
+    ({"startsAt": "2026-03-04T17:00:00Z", "endsAt": "2026-03-04T17:00:00Z"}, ["endsAt"]),
+    *[({"pacing": {"claimsPerSecond": rate}}, ["pacing", "claimsPerSecond"]) for rate in (-1, 0, 1e-9, 10_001, 1e300)],
+    *[({"pacing": {"maxOpenAttempts": most}}, ["pacing", "maxOpenAttempts"]) for most in (-1, 0)],
+    *[
+        ({"retryRules": [{"action": "RETRY", **rule}]}, ["retryRules", "0", *path])
+        for rule, path in [
+            ({"dispositions": ["BUSY", "ANSWERED"]}, ["dispositions", "1"]),
+            ({"dispositions": ["DO_NOT_CALL"]}, ["dispositions", "0"]),
+            ({"states": ["RELEASED"]}, ["states", "0"]),
+            ({"states": ["DIALING"]}, ["states", "0"]),
+            ({"destinations": [5]}, ["destinations", "0"]),
+            ({"fromNth": 0}, ["fromNth"]),
+            ({"jitterPercent": 101}, ["jitterPercent"]),
+            ({"waitSeconds": -1}, ["waitSeconds"]),
+            ({"codes": [""]}, ["codes", "0"]),
+            ({"action": "FINISH", "waitSeconds": 1}, ["waitSeconds"]),
+        ]
+    ],
 ]
 LIMITS = [(draft["maxTryCounts"], path) for draft, path in POLICIES if "maxTryCounts" in draft]
 
