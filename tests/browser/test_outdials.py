@@ -42,7 +42,7 @@ async def test_the_day_of_all_outdials_stands_on_top_and_goes_by_the_campaign(
     page = seen.page
     said = [
         "1 calling now", "2 answered today", "Answer rate today 33%", "This hour 2 answered (33%)",
-        "Same hour yesterday 0 (\N{EN DASH})",
+        "Same minutes yesterday 0 (\N{EN DASH})",
     ]  # fmt: skip
     await becomes(lambda: day(page), said)
     assert await barriers(page, axe) == []

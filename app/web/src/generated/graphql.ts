@@ -1199,6 +1199,7 @@ export const AllTodayDocument = new TypedDocumentString(`
   before: stats(
     from: $before
     to: $beforeEnd
+    bucket: MINUTE
     timeZone: $timeZone
     campaignId: $campaignId
   ) {

@@ -16,11 +16,12 @@ export function today(now: number, daysBefore = 0): Span {
   return { from: from.toISOString(), to: to.toISOString(), timeZone: Intl.DateTimeFormat().resolvedOptions().timeZone };
 }
 
-/** The hour of this moment by the reader's clock, or the same hour some days ago. */
+/** The hour of this moment by the reader's clock; of another day as many of its minutes as have begun now. */
 export function hourAgo(now: number, days = 0): Omit<Span, "timeZone"> {
   const moment = new Date(now);
   const from = new Date(moment.getFullYear(), moment.getMonth(), moment.getDate() - days, moment.getHours());
-  return { from: from.toISOString(), to: new Date(from.getTime() + 3_600_000).toISOString() };
+  const minutes = days ? moment.getMinutes() + 1 : 60;
+  return { from: from.toISOString(), to: new Date(from.getTime() + minutes * 60_000).toISOString() };
 }
 
 /** One hour of a picture. */

@@ -98,7 +98,7 @@ export const AllTodayQuery = graphql(`
         answered
       }
     }
-    before: stats(from: $before, to: $beforeEnd, timeZone: $timeZone, campaignId: $campaignId) {
+    before: stats(from: $before, to: $beforeEnd, bucket: MINUTE, timeZone: $timeZone, campaignId: $campaignId) {
       total {
         attempts
         answered
