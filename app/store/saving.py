@@ -119,7 +119,11 @@ def saving(
 
 
 def _reserving(changes: Sequence[Change[Any]], parameter: Parameters) -> str | None:
-    """Notes that outdials have callbacks that are kept for one dialer: see `looks.Traits`."""
+    """Notes that outdials have callbacks that are kept for one dialer: see `looks.Traits`.
+
+    It is never taken back: a claim that looks in vain reads one place of an index, and to know that none is left, one
+    more would have to be looked for whenever a callback ends.
+    """
     kept = {
         change.after.outdial_id
         for change in changes
