@@ -35,6 +35,42 @@ async def test_keys_search_pause_and_say_what_they_do(seen: Sight, client: Clien
     await expect(page.get_by_label("Name contains")).to_be_focused()
 
 
+async def test_what_a_key_has_paused_is_undone_by_a_button(seen: Sight, client: Client) -> None:
+    outdial = await client.outdial(name="Spring list")
+    page = await opened(seen, client, outdial["id"])
+    await page.keyboard.press("p")
+    await expect(page.get_by_text("Paused by the key p.")).to_be_visible()
+    await page.get_by_role("button", name="Undo").press("Enter")
+    await expect(page.get_by_role("button", name="Pause Spring list")).to_be_focused()
+    await expect(page.get_by_text("by the key p")).to_have_count(0)
+    found = await client.read_outdial(outdial["id"])
+    assert found is not None
+    assert found["state"] == "ACTIVE"
+
+
+async def test_keys_are_switched_off_and_on_again_and_stay_so(seen: Sight, client: Client) -> None:
+    outdial = await client.outdial(name="Spring list")
+    page = await opened(seen, client, outdial["id"])
+    dialog = page.get_by_role("dialog", name="Keyboard shortcuts")
+    await page.get_by_role("button", name="Keys", exact=True).click()
+    await dialog.get_by_label("Use these keys in this browser").uncheck()
+    await page.keyboard.press("Escape")
+    await page.reload()
+    await expect(page.get_by_role("button", name="Pause Spring list")).to_be_visible()
+    for key in "?p/":
+        await page.keyboard.press(key)
+    await expect(dialog).to_have_count(0)
+    await expect(page.get_by_label("Address")).not_to_be_focused()
+    await page.get_by_role("button", name="Keys", exact=True).press("Enter")
+    await dialog.get_by_label("Use these keys in this browser").check()
+    await page.keyboard.press("Escape")
+    found = await client.read_outdial(outdial["id"])
+    assert found is not None
+    assert found["state"] == "ACTIVE"
+    await page.keyboard.press("p")
+    await expect(page.get_by_role("button", name="Resume Spring list")).to_be_visible()
+
+
 async def test_who_may_only_read_pauses_nothing_by_a_key(seen: Sight, client: Client) -> None:
     outdial = await client.outdial(name="Spring list")
     page = await opened(seen, Client(client.url, client.customer_id, scopes=("read",)), outdial["id"])
