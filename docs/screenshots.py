@@ -67,7 +67,7 @@ async def shoot(page: Page, name: str) -> None:
     await page.keyboard.press("Escape")
     await page.get_by_role("link", name="Outdials").first.click()
     await expect(page.get_by_role("link", name="Appointment reminders")).to_be_visible()
-    await page.wait_for_timeout(3_000)  # until rates are known
+    await expect(page.get_by_title("Measuring…")).to_have_count(0, timeout=30_000)
     await page.screenshot(path=FOLDER / f"list-{name}.png")
 
 

@@ -173,6 +173,12 @@ def test_every_link_leads_somewhere(page: Path) -> None:
             assert anchor in documents.anchors(target), link
 
 
+@pytest.mark.parametrize("page", ["clients.md", "limits.md", "operations.md"])
+def test_a_long_page_begins_with_links_to_all_its_sections(page: str) -> None:
+    head, *sections = re.split(r"^## (.+)$", (REPOSITORY / "docs" / page).read_text(), flags=re.MULTILINE)
+    assert [name for name in re.findall(r"\[([^\]]+)\]\(#", head) if name in sections[::2]] == sections[::2]
+
+
 @pytest.mark.parametrize("page", documents.pages(), ids=lambda path: str(path.relative_to(REPOSITORY)))
 def test_every_path_that_is_named_is_there(page: Path) -> None:
     if page.name == "CHANGELOG.md":
