@@ -49,6 +49,7 @@ async def test_a_callback_is_made_by_the_targets_clock_changed_and_canceled(
     fact = dialog.locator("[data-field=callback]")
     await expect(fact).to_contain_text("for anna alone for 30 minutes, then anybody, at +12125550143")
     await expect(fact).to_contain_text("Ask for the office")
+    await expect(dialog.locator("[data-field=waits]")).to_contain_text("Its callback is kept for one dialer.")
     at = datetime.combine(DAY, time(17, 30), ZoneInfo("Europe/Athens")).astimezone(UTC)
     callback = {
         "at": f"{at:%Y-%m-%dT%H:%M:%S.%fZ}", "destinationIndex": 1, "dialer": "anna", "windowSeconds": 1_800,

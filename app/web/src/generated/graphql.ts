@@ -849,7 +849,7 @@ export type TargetQueryVariables = Exact<{
 }>;
 
 
-export type TargetQuery = { target: { detail: string, data: string, timeZone: string | null, maxTryCounts: Array<number> | null, tmCreate: string, tmUpdate: string, tmDelete: string | null, id: string, key: string | null, name: string, status: TargetStatus, doneReason: DoneReason | null, priority: number, nextTryAt: string | null, version: number, tryCount0: number, tryCount1: number, tryCount2: number, tryCount3: number, tryCount4: number, callback: { at: string, destinationIndex: number | null, dialer: string | null, windowSeconds: number, note: string, openedAt: string | null } | null, places: Array<{ index: number, tryCount: number, maxTryCount: number, usable: boolean, timeZone: string | null, timeZoneSource: TimeZoneSource, destination: { type: DestinationType, target: string, targetName: string, name: string, detail: string }, blockedBy: Array<{ detail: string, until: string | null }> }>, blockedBy: Array<{ detail: string, until: string | null }>, outdial: { id: string, timeZone: string | null, blockedBy: Array<{ detail: string, until: string | null }> }, attempts: { totalCount: number | null, pageInfo: { hasNextPage: boolean, endCursor: string | null }, nodes: Array<{ id: string, tryNumber: number, destinationIndex: number, state: AttemptState, disposition: Disposition | null, code: string | null, detail: string, dialer: string | null, callId: string | null, claimedAt: string, endedAt: string | null, expiresAt: string | null, ringSeconds: number | null, talkSeconds: number | null, destination: { target: string }, permit: { localTime: string | null, timeZone: string | null, timeZoneSource: TimeZoneSource, window: { date: string, from: string, to: string, exception: string | null } | null, caps: Array<{ tries: number, windowSeconds: number, per: CapSubject, over: CapScope, used: number }> } | null }> }, destinations: Array<{ index: number, destination: { type: DestinationType, target: string } }> } | null };
+export type TargetQuery = { target: { detail: string, data: string, timeZone: string | null, maxTryCounts: Array<number> | null, tmCreate: string, tmUpdate: string, tmDelete: string | null, id: string, key: string | null, name: string, status: TargetStatus, doneReason: DoneReason | null, priority: number, nextTryAt: string | null, version: number, tryCount0: number, tryCount1: number, tryCount2: number, tryCount3: number, tryCount4: number, callback: { at: string, destinationIndex: number | null, dialer: string | null, windowSeconds: number, note: string, openedAt: string | null } | null, places: Array<{ index: number, tryCount: number, maxTryCount: number, usable: boolean, timeZone: string | null, timeZoneSource: TimeZoneSource, destination: { type: DestinationType, target: string, targetName: string, name: string, detail: string }, blockedBy: Array<{ detail: string, until: string | null }> }>, blockedBy: Array<{ reason: BlockReason, detail: string, until: string | null }>, outdial: { id: string, timeZone: string | null, blockedBy: Array<{ reason: BlockReason, detail: string, until: string | null }> }, attempts: { totalCount: number | null, pageInfo: { hasNextPage: boolean, endCursor: string | null }, nodes: Array<{ id: string, tryNumber: number, destinationIndex: number, state: AttemptState, disposition: Disposition | null, code: string | null, detail: string, dialer: string | null, callId: string | null, claimedAt: string, endedAt: string | null, expiresAt: string | null, ringSeconds: number | null, talkSeconds: number | null, destination: { target: string }, permit: { localTime: string | null, timeZone: string | null, timeZoneSource: TimeZoneSource, window: { date: string, from: string, to: string, exception: string | null } | null, caps: Array<{ tries: number, windowSeconds: number, per: CapSubject, over: CapScope, used: number }> } | null }> }, destinations: Array<{ index: number, destination: { type: DestinationType, target: string } }> } | null };
 
 export type TargetEventsSubscriptionVariables = Exact<{
   outdialId: string | number;
@@ -1561,6 +1561,7 @@ export const TargetDocument = new TypedDocumentString(`
       }
     }
     blockedBy {
+      reason
       detail
       until
     }
@@ -1568,6 +1569,7 @@ export const TargetDocument = new TypedDocumentString(`
       id
       timeZone
       blockedBy {
+        reason
         detail
         until
       }

@@ -431,6 +431,7 @@ export const TargetQuery = graphql(`
         }
       }
       blockedBy {
+        reason
         detail
         until
       }
@@ -438,6 +439,7 @@ export const TargetQuery = graphql(`
         id
         timeZone
         blockedBy {
+          reason
           detail
           until
         }

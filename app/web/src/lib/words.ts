@@ -48,6 +48,12 @@ export const STOP: Partial<Record<BlockReason, string>> = {
   OUTSIDE_CALLING_HOURS: "The calling hours are closed.",
 };
 
+/** Why a target waits, for those reasons whose own words are for dialers. */
+export const HELD: Partial<Record<BlockReason, string>> = {
+  BREAKER_OPEN: "Too many calls of its outdial failed.",
+  CALLBACK_OF_ANOTHER: "Its callback is kept for one dialer.",
+};
+
 export const BREAKER: Record<BreakerState, string> = {
   CLOSED: "Closed: calls go on",
   OPEN: "Open: calls have stopped",
