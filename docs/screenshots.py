@@ -59,6 +59,7 @@ async def opened(browser: Browser, link: str, screen: str, scheme: str) -> Page:
 
 async def shoot(page: Page, name: str) -> None:
     await expect(page.locator("[data-target]").first).to_be_visible()
+    await page.evaluate("scrollTo(0, 0)")  # what came in above has moved the page along
     await page.screenshot(path=FOLDER / f"outdial-{name}.png")
     await page.goto(f"{page.url}&reason=answered")
     await page.locator("[data-target]").get_by_role("link").first.click()
