@@ -365,6 +365,7 @@ stage.run(0)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", ["SIGINT", "SIGTERM"])
 def test_an_interrupt_while_the_demo_starts_ends_it_without_a_word_too_many(tmp_path: Path, ending: str) -> None:
     done = subprocess.run(

@@ -53,6 +53,7 @@ def taken(chunks: list[protocol.Chunk]) -> int:
 # ---------------------------------------------------------------- long cells
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
 @pytest.mark.parametrize("is_quoted", [False, True], ids=["bare", "quoted"])
 @pytest.mark.parametrize("length", [CSV_MODULE_LIMIT - 1, CSV_MODULE_LIMIT + 1, 3_000_000])

@@ -187,8 +187,9 @@ async def test_claims_at_the_same_time_share_a_unit_and_each_gets_its_own(databa
         assert len(of_one) <= 1 + number % 3
         seconds = 100 + number if number % 2 else 77
         assert {(attempt.dialer, attempt.lease_seconds) for attempt in of_one} <= {(f"d{number}", seconds)}
-    empty = [number for number, of_one in enumerate(made) if not of_one]
-    assert empty == list(range(len(made) - len(empty), len(made)))  # those that came last
+    # those that came last; the first one has a unit of its own, which that of the others may overtake
+    empty = [number for number, of_one in enumerate(made) if not of_one and number > 0]
+    assert empty == list(range(len(made) - len(empty), len(made)))
 
 
 async def test_reports_at_the_same_time_share_a_unit_and_each_gets_its_own_answer(

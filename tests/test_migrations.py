@@ -148,6 +148,7 @@ async def test_every_key_of_a_customers_row_begins_with_the_customer(database: s
     assert without == {"target_event", "outdial_event", "tortoise_migrations"}
 
 
+@pytest.mark.slow
 async def test_processes_that_start_at_once_migrate_once(kind: Kind, tmp_path: Path, postgres_server: str) -> None:
     url = f"sqlite:///{tmp_path / 'new.db'}" if kind == "sqlite" else await postgres.create_database(postgres_server)
     command = ("import asyncio, sys; from app import db; print(asyncio.run(db.migrate(sys.argv[1])))", url)

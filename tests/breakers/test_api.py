@@ -4,6 +4,8 @@ import asyncio
 import time
 from typing import Any
 
+import pytest
+
 from app.errors import UserErrorCode
 from tests.support.factories import phone_number
 from tests.support.graphql_client import Client, codes, user_errors
@@ -47,6 +49,7 @@ async def opened(client: Client, outdial_id: str) -> dict[str, Any]:
             await asyncio.sleep(0.05)
 
 
+@pytest.mark.slow
 async def test_a_trunk_that_fails_opens_it_within_two_seconds(client: Client) -> None:
     outdial = await with_breaker(client)
     assert await breaker(client, outdial["id"]) == {

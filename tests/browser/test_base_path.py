@@ -72,6 +72,7 @@ async def test_the_dashboard_is_live_below_it(
         assert page.url == f"{proxy.url}/"
 
 
+@pytest.mark.slow
 async def test_graphiql_runs_below_it(browser: Browser, proxy: ReverseProxy, below: Client) -> None:
     await below.outdial(name="Spring")
     async with sight(browser, proxy.url) as seen:

@@ -101,6 +101,7 @@ CUT = """() => [...document.querySelectorAll("body *")].filter((element) => {
   }).map((element) => `${element.tagName} ${element.className} ${element.textContent.trim().slice(0, 40)}`)"""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("viewport", [PHONE, {"width": 320, "height": 640}], ids=["phone", "small phone"])
 async def test_no_view_is_wider_than_a_phone_and_nothing_is_cut_off_on_it(
     browser: Browser, service: ServerProcess, client: Client, file_to_import: Path, viewport: dict[str, int]

@@ -26,6 +26,7 @@ async def states(client: Client) -> dict[str, str]:
     return {one["name"]: one["state"] for one in found["outdials"]["nodes"]}
 
 
+@pytest.mark.slow
 @both
 async def test_the_day_of_all_outdials_stands_on_top_and_goes_by_the_campaign(
     seen: Sight, client: Client, axe: str, kind: Kind

@@ -37,6 +37,7 @@ async def drawn(page: Page, part: str) -> float:
     return round(share, 2)
 
 
+@pytest.mark.slow
 @both
 async def test_the_day_is_there_at_once_and_goes_on_with_the_calls(
     seen: Sight, client: Client, axe: str, kind: Kind
@@ -56,6 +57,7 @@ async def test_the_day_is_there_at_once_and_goes_on_with_the_calls(
     await becomes(lambda: day(page), figures | {"attempts": "5", "answered": "2", "rate": "40%", "reached": "2"})
 
 
+@pytest.mark.slow
 @both
 async def test_calls_that_are_under_way_are_listed_newest_first_and_go_when_they_end(
     seen: Sight, client: Client, axe: str, kind: Kind

@@ -47,6 +47,7 @@ def runner(kind: Kind, databases: Databases) -> Iterator[asyncio.Runner]:
             made.run(fresh.__aexit__(None, None, None))
 
 
+@pytest.mark.slow
 @settings(
     max_examples=25,
     deadline=None,

@@ -225,6 +225,7 @@ def bomb(beginning: bytes, unit: bytes) -> bytes:
     return gzip.compress(beginning) + member * 512
 
 
+@pytest.mark.slow
 @pytest.mark.alternate
 @pytest.mark.parametrize(
     ("beginning", "unit", "media_type", "headers"),
@@ -277,6 +278,7 @@ async def test_a_row_without_end_is_not_held_in_memory(
     assert memory.mebibytes < MEMORY_MEBIBYTES_MAX
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
 async def test_a_file_whose_every_row_leaves_a_quote_open_is_refused_soon(client: Client, outdial: str) -> None:
     """As where a quote is forgotten after inches: to read each row to where its quote closes would take hours."""

@@ -198,6 +198,7 @@ async def test_empty_columns_beside_the_list_are_nobodys(client: Client, outdial
 # ---------------------------------------------------------------- encodings
 
 
+@pytest.mark.slow
 @pytest.mark.alternate
 @pytest.mark.parametrize(
     ("encoding", "name"),
@@ -248,6 +249,7 @@ async def test_an_encoding_that_is_none_is_refused_before_a_job_is_made(
 GOOD_ROWS = "key,name,phone\r\na,Ann,+44 7700 900123\r\nb,Bo,+44 7700 900124\r\n"
 
 
+@pytest.mark.slow
 @pytest.mark.alternate
 @pytest.mark.parametrize(
     ("body", "parameters", "line"),

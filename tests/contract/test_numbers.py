@@ -53,6 +53,7 @@ async def german(database_url: str, tmp_path: Path) -> AsyncIterator[Client]:
         server.stop()
 
 
+@pytest.mark.slow
 async def test_a_number_means_the_same_whatever_way_it_comes_in(german: Client) -> None:
     forms = [form for _, _, form in KEPT]
 

@@ -223,6 +223,7 @@ async def test_any_number_of_rows_is_sent_in_the_order_of_the_file_and_in_consta
 # ---------------------------------------------------------------- which, when, whose
 
 
+@pytest.mark.slow
 @pytest.mark.alternate
 @pytest.mark.parametrize(
     ("given", "name"),
@@ -274,6 +275,7 @@ async def test_an_import_without_rejected_rows_gives_a_header(client: Client, ou
     assert rest.paths(await client.http.get(path, params={"format": "csv"})) == [["format"]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dry_run", ["true", "false"])
 async def test_rows_of_every_kind_of_end_are_given(client: Client, outdial: str, dry_run: str) -> None:
     good = importing.table(1_000)

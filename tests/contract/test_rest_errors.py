@@ -174,6 +174,7 @@ BODIES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.alternate
 @pytest.mark.parametrize(("body", "headers", "expected"), BODIES)
 async def test_bodies_that_are_refused_store_nothing(

@@ -184,6 +184,7 @@ async def test_a_request_that_is_wrong_costs_something_too(caller: Client) -> No
     assert left <= 2_500 - 20 * 5 + time.monotonic() - began
 
 
+@pytest.mark.slow
 async def test_a_limit_holds_after_a_restart(limited: ServerProcess, caller: Client) -> None:
     await exhaust(caller)
     began = time.monotonic()
