@@ -350,6 +350,13 @@ def test_other_addresses_are_not(address_type, one, other):
     assert addresses.compared(address_type, first) != addresses.compared(address_type, second)
 
 
+@given(st.sampled_from(DestinationType), st.text())
+@example(DestinationType.SIP, "+1555")
+def test_what_is_no_address_of_its_type_can_be_compared_too(address_type, text):
+    same = addresses.compared(address_type, text)
+    assert addresses.compared(address_type, same) == same
+
+
 @given(st.sampled_from(DestinationType), st.text() | NUMBER_LIKE | MAIL_LIKE | SIP_LIKE, REGIONS)
 @example(DestinationType.EMAIL, "İ" * 32 + "@" + "x." * 110 + "ex", None)
 @example(DestinationType.SIP, "sip:%2541@pbx", None)

@@ -54,8 +54,9 @@ def compared(form: str) -> str:
     scheme, _, rest = form.partition(":")
     user, at, place_text = rest.rpartition("@")
     place = _SIP_PLACE.fullmatch(place_text)
-    assert place is not None, "not a canonical form"
-    port = "" if place["port"] in {None, _USUAL_PORTS[scheme]} else f":{place['port']}"
+    if place is None:
+        return form  # no SIP address: it is equal to itself alone
+    port = "" if place["port"] in {None, _USUAL_PORTS.get(scheme)} else f":{place['port']}"
     name = _ESCAPE.sub(_plain, user.partition(":")[0])
     return f"sip:{name.lower()}{at}{place['host']}{port}"
 
