@@ -49,6 +49,7 @@ GLOSSARY_WORDS = 15
 DECISIONS = tuple(sorted((REPOSITORY / "docs" / "decisions").glob("[0-9]*.md")))
 DECISION_PARTS = ["Context", "Decision", "Consequences", "Figures"]
 COMMANDS = click.Group(commands=typer.main.get_command(command_line).commands)  # type: ignore[attr-defined]
+# Words that a reader with little English stumbles over, and a mark of what is not done: the test below forbids them.
 ODD_PHRASES = ("whoever", "is told", "are told", "the first so many", "at first", "lets you in by", "TODO")
 
 

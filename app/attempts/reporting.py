@@ -371,6 +371,6 @@ def _marked(target: CalledTarget, attempt: Attempt, disposition: Disposition) ->
     dialed = attempt.destination
     if disposition is not Disposition.INVALID_DESTINATION or now_there is None:
         return target
-    if (now_there.type, now_there.target) != (dialed.type, dialed.target):
+    if now_there.address != dialed.address:
         return target
     return replace(target, invalid_destinations=target.invalid_destinations | {index})

@@ -214,8 +214,8 @@ _wish = attrgetter("at", "destination_index", "dialer", "window_seconds", "note"
 _PLAIN = {"name", "detail", "data", "priority", "max_try_counts", "time_zone"}
 
 
-def _address(destination: Destination | None) -> tuple[str, str] | None:
-    return None if destination is None else (destination.type, destination.target)
+def _address(destination: Destination | None) -> str | None:
+    return None if destination is None else destination.address
 
 
 def _due(due: datetime, changes: Mapping[str, Any], now: datetime) -> datetime:

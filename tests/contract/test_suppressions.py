@@ -266,3 +266,17 @@ async def test_a_wish_of_a_person_holds_for_every_way_to_write_the_address(clien
     found = await client.run(query, id=outdial["id"], text="aNN@eXample.com")
     assert found["outdial"]["targets"]["totalCount"] == 2
     assert second["destination0"]["target"] == "ANN@example.com"
+
+
+async def test_an_invalid_address_stays_invalid_if_it_is_written_in_another_way(client: Client) -> None:
+    outdial = await client.outdial(dialPolicy={"retryIntervalSeconds": 0})
+    target = await client.target(outdial["id"], destination0={"type": "EMAIL", "target": "Ann@example.com"})
+    [attempt] = (await client.good("claimTargets", outdialId=outdial["id"]))["attempts"]
+    written = {"type": "EMAIL", "target": "ANN@example.com"}
+    await client.good("updateTarget", id=target["id"], destination0=written)
+    await client.good("completeAttempts", results=[{"attemptId": attempt["id"], "disposition": "INVALID_DESTINATION"}])
+    await client.good("updateTarget", id=target["id"], destination0=written | {"target": "ann@example.com"})
+    found = await client.run(
+        "query($id: ID!) { target(id: $id) { destinations { tryCount usable } } }", id=target["id"]
+    )
+    assert found["target"]["destinations"] == [{"tryCount": 1, "usable": False}]  # though the limit leaves two tries

@@ -451,7 +451,10 @@ class Suppression(Node):
     type: DestinationType = strawberry.field(
         description="The type as it was given. TEL and WHATSAPP share their numbers: either one suppresses both."
     )
-    target: str = strawberry.field(description="The address in the canonical form of its type.")
+    target: str = strawberry.field(
+        description="The address as it is compared: in the canonical form of its type, e-mail and SIP addresses in "
+        "lower case, SIP addresses without their usual port, a password and parameters."
+    )
     reason: str = strawberry.field(description="Why it must not be called, for people. Empty if nobody said.")
     source: SuppressionSource = strawberry.field(description="How it came to the list.")
     expires_at: datetime | None = strawberry.field(

@@ -16,7 +16,7 @@ from app.suppressions import SUPPRESSIONS_MAX
 @strawberry.input(description="An address that must not be called.")
 class SuppressionInput:
     type: DestinationType = strawberry.field(default=DestinationType.TEL, description="The type of the address.")
-    target: str = strawberry.field(description="The address. It is stored in the canonical form of its type.")
+    target: str = strawberry.field(description="The address, however it is written.")
     reason: str = strawberry.field(default="", description="Why, for people, at most 255 characters.")
     expires_at: datetime | None = strawberry.field(
         default=UNSET, description="When it stops to count by itself, in the future. If null, it never does."

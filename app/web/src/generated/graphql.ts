@@ -502,7 +502,7 @@ export type SuppressionInput = {
   expiresAt?: string | null | undefined;
   /** Why, for people, at most 255 characters. */
   reason?: string;
-  /** The address. It is stored in the canonical form of its type. */
+  /** The address, however it is written. */
   target: string;
   /** The type of the address. */
   type?: DestinationType;

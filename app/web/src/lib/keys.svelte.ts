@@ -28,7 +28,7 @@ function stored(): string | null {
   try {
     return localStorage.getItem(STORED);
   } catch {
-    return null; // the browser stores nothing for this page: keys are on, as at first
+    return null; // the browser stores nothing for this page, so the keys are on
   }
 }
 
